@@ -1,0 +1,154 @@
+# Kukeon: one binary under two names. `make help` lists the targets.
+#
+# V selects the variant: debug (default), release, asan (address and undefined), tsan, cov. Everything
+# that is made lands in build/$(V). Source lists are in */module.mk.
+
+V ?= debug
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+CC := gcc
+B := build/$(V)
+
+CFLAGS_debug := -O1 -g
+CFLAGS_release := -O2 -g
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+CFLAGS_tsan := -O1 -g -fsanitize=thread
+CFLAGS_cov := -O0 -g --coverage
+LDFLAGS_debug :=
+LDFLAGS_release :=
+LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_tsan := -fsanitize=thread
+LDFLAGS_cov := --coverage
+ifeq ($(CFLAGS_$(V)),)
+$(error V=$(V) is none of: debug release asan tsan cov)
+endif
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+	-Wwrite-strings -Wvla -Wformat=2 -Wno-missing-field-initializers
+CPPFLAGS := -Iinclude -I$(B)/gen -isystem /usr/include/libnl3 -D_GNU_SOURCE -DKK_VERSION='"$(VERSION)"'
+CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(V)) -fstack-protector-strong -ffunction-sections -fdata-sections
+LDFLAGS := $(LDFLAGS_$(V)) -Wl,--gc-sections -Wl,-z,relro,-z,now -rdynamic
+
+# Small libraries and gRPC are linked into the binary: loading them as shared objects would cost every
+# start 11 ms. What is large and rare (libnftables, libsystemd) is loaded by the worker that needs it.
+GRPC_LIBS := $(shell pkg-config --static --libs-only-l grpc_unsecure 2>/dev/null | tr ' ' '\n' | grep -vxE -e '-l(m|dl|pthread|rt|c)?' | tr '\n' ' ')
+STATIC_LIBS := -lprotobuf-c $(GRPC_LIBS) -lz -lcares -lre2 -laddress_sorting -lupb -lstdc++ \
+	-levent_core -lmsgpackc -lyaml -ljansson -lcgroup -lnl-route-3 -lnl-3 -larchive -lcrypto -lseccomp
+LIBS := -Wl,-Bstatic -Wl,--start-group $(STATIC_LIBS) -Wl,--end-group -static-libgcc -Wl,-Bdynamic -lm -ldl -lpthread -lresolv
+
+MODULES := ipc/base ipc/wire ipc/chan ipc/model supervisor workers/common workers/cgroup workers/network \
+	workers/containerd workers/reconciler client
+include $(patsubst %,%/module.mk,$(MODULES))
+include tests/module.mk
+
+# $(1): module. Its objects go into one static library, lib/<module with dashes>.a.
+lib = $(B)/lib/$(subst /,-,$(1)).a
+objects = $(patsubst %.c,$(B)/%.o,$($(subst /,_,$(1))_SRC))
+define module_rules
+$(call lib,$(1)): $(call objects,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@ar rcs $$@ $$^
+endef
+$(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))
+
+MODULE_LIBS := $(foreach m,$(MODULES),$(call lib,$(m)))
+IPC_LIBS := $(foreach m,ipc/model ipc/chan ipc/wire ipc/base,$(call lib,$(m)))
+ALL_SRC := $(foreach m,$(MODULES),$($(subst /,_,$(m))_SRC))
+
+.DEFAULT_GOAL := all
+.PHONY: all help deps install uninstall-files lint fmt check check-unit check-integration check-e2e \
+	check-chaos fuzz bench docs up down clean torture check-layers check-headers check-format \
+	check-tidy check-cppcheck check-banned tests
+
+all: $(B)/kuke $(B)/kukeond ## build kuke and kukeond
+
+help: ## this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
+		awk -F '\t' '{printf "  %-18s %s\n", $$1, $$2}'
+	@echo "  V=$(V) (debug release asan tsan cov)"
+
+$(B)/kukeond: $(call objects,supervisor) $(MODULE_LIBS)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -o $@ $(B)/supervisor/entry.o -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group $(LIBS)
+
+$(B)/kuke: $(B)/kukeond
+	@ln -f $< $@
+
+$(B)/%.o: %.c | $(B)/gen/containerd.pb-c.h
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Messages of containerd's API.
+$(B)/gen/containerd.pb-c.h: workers/containerd/containerd.proto
+	@mkdir -p $(@D)
+	@protoc-c --proto_path=workers/containerd --c_out=$(@D) containerd.proto
+$(B)/gen/containerd.pb-c.c: $(B)/gen/containerd.pb-c.h
+$(B)/gen/containerd.pb-c.o: $(B)/gen/containerd.pb-c.c
+	@$(CC) -I$(B)/gen $(CFLAGS_$(V)) -ffunction-sections -fdata-sections -c -o $@ $<
+$(call lib,workers/containerd): $(B)/gen/containerd.pb-c.o
+
+-include $(patsubst %.c,$(B)/%.d,$(ALL_SRC) $(TEST_SRC))
+
+# Debian's packages. A machine that has them all is not asked for a package list.
+DEPS_BUILD := gcc make pkg-config libgrpc-dev libevent-dev libmsgpack-dev libyaml-dev libnl-3-dev \
+	libnl-route-3-dev libcgroup-dev libjansson-dev libarchive-dev libssl-dev libseccomp-dev \
+	libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
+DEPS_RUN := containerd runc libnftables1 busybox-static
+DEPS_TEST := check iproute2 nftables iputils-ping procps clang clang-tidy clang-format cppcheck \
+	libclang-rt-14-dev valgrind socat
+DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
+
+deps: ## install what is needed from Debian's packages
+	@missing=$$(for p in $(DEPS); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	[ -z "$$missing" ] || { echo "installing: $$missing"; apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; }
+
+install: all ## install kuke and kukeond, one file under two names, below $(PREFIX)
+	@install -d $(DESTDIR)$(PREFIX)/bin
+	@install -m 0755 $(B)/kukeond $(DESTDIR)$(PREFIX)/bin/.kukeond.new
+	@mv -f $(DESTDIR)$(PREFIX)/bin/.kukeond.new $(DESTDIR)$(PREFIX)/bin/kukeond
+	@ln -f $(DESTDIR)$(PREFIX)/bin/kukeond $(DESTDIR)$(PREFIX)/bin/kuke
+
+uninstall-files: ## remove what install put in place
+	@rm -f $(DESTDIR)$(PREFIX)/bin/kuke $(DESTDIR)$(PREFIX)/bin/kukeond
+
+up: ## install all, start containerd and kukeond, apply etc/examples/hello.yaml, show the cell
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory install V=release
+	@etc/demo up $(PREFIX)/bin
+
+down: ## remove every trace of `make up`
+	@etc/demo down $(PREFIX)/bin
+	@$(MAKE) --no-print-directory uninstall-files
+
+clean: ## remove all that was built
+	@rm -rf build
+
+# --- tests ---
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(MODULE_LIBS)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group -Wl,-Bstatic -lcheck -lsubunit \
+		-Wl,-Bdynamic $(LIBS) -lrt
+
+tests: $(UNIT_TESTS)
+
+check: ## all tests; installs what is missing
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory all tests
+	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $$($(MAKE) -s print-tests)
+
+check-unit: tests ## unit tests alone
+	@tests/support/run $(UNIT_TESTS)
+
+check-e2e: all ## end-to-end tests alone, on real containerd, as root
+	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $(E2E_TESTS)
+
+print-tests:
+	@echo $(UNIT_TESTS) $(E2E_TESTS)
+.PHONY: print-tests

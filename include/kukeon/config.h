@@ -1,0 +1,57 @@
+/* include/kukeon/config.h - what one instance runs with, however it was told. */
+#ifndef KK_CONFIG_H
+#define KK_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <kukeon/err.h>
+#include <kukeon/model.h>
+#include <kukeon/msg.h>
+
+#define KK_DEFAULT_SOCKET "/run/kukeon/kukeond.sock"
+#define KK_DEFAULT_RUN_PATH "/opt/kukeon"
+#define KK_DEFAULT_RUNTIME_DIR "/run/kukeon"
+#define KK_DEFAULT_CONTAINERD_SOCKET "/run/containerd/containerd.sock"
+#define KK_DEFAULT_NAMESPACE_SUFFIX "kukeon.io"
+#define KK_DEFAULT_CGROUP_ROOT "/kukeon"
+#define KK_DEFAULT_POD_SUBNET_CIDR "10.88.0.0/16"
+#define KK_DEFAULT_SERVER_CONFIGURATION "/etc/kukeon/kukeond.yaml"
+#define KK_DEFAULT_RECONCILE_INTERVAL_MS 30000
+
+struct kk_config {
+	char *socket;
+	int64_t socket_gid;
+	char *run_path;          /* canonical */
+	char *containerd_socket;
+	char *namespace_suffix;
+	char *cgroup_root;
+	char *pod_subnet_cidr;
+	int64_t reconcile_interval_ms; /* 0: no passes */
+	int64_t default_memory_limit_bytes;
+	int log_levels[KK_ROLES];
+	bool is_suffix_explicit; /* told by flag, environment or file, so the instance must agree */
+	bool is_cgroup_root_explicit;
+	bool is_subnet_explicit;
+	bool is_containerd_explicit;
+};
+
+void kk_config_release(struct kk_config *config);
+
+/* Read kukeond.yaml. A missing file is an empty one; *@ret_exists tells. Fails with KK_E_CONFIG. */
+int kk_server_configuration_read(const char *path, struct kk_server_configuration *ret_file,
+	bool *ret_exists, struct kk_err *err);
+
+/* Fails with KK_E_CONFIG where suffix, cgroup root or subnet is malformed. */
+int kk_config_check(const struct kk_config *config, struct kk_err *err);
+
+/* Take over what the run path's instance file states and @config does not state explicitly; create
+ * the file where there is none. Fails with KK_E_INSTANCE_MISMATCH, KK_E_IO, KK_E_PERMISSION. */
+int kk_instance_join(struct kk_config *config, struct kk_err *err);
+
+/* Names that derive from the run path. The caller frees them. */
+char *kk_config_instance_id(const struct kk_config *config); /* 8 hex digits */
+char *kk_config_runtime_dir(const struct kk_config *config); /* what need not survive a boot */
+char *kk_config_nft_table(const struct kk_config *config);
+
+#endif

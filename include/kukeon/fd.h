@@ -1,0 +1,34 @@
+/* include/kukeon/fd.h - files and descriptors: whole reads and writes, durable replacement. */
+#ifndef KK_FD_H
+#define KK_FD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <kukeon/err.h>
+
+struct kk_buf;
+
+/* Write all of it, whatever interrupts. Returns 0 or -1 with errno. */
+int kk_fd_write_all(int fd, const void *data, size_t len);
+
+/* Append the whole file to @buf. Fails with KK_E_IO (errno kept) or KK_E_TOO_BIG. */
+int kk_file_read(const char *path, struct kk_buf *buf, struct kk_err *err);
+
+/* Replace the file so that a crash or power cut leaves the old content or the new, never less: unique
+ * temporary file, fsync, rename, fsync of the directory. Fails with KK_E_IO; then @path is as before. */
+int kk_file_replace(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err);
+
+/* Write in place, keeping the inode (a bind mount may show it). Not durable. */
+int kk_file_write(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err);
+
+/* mkdir -p. Existing directories keep their mode. */
+int kk_dir_make(const char *path, mode_t mode, struct kk_err *err);
+
+/* rm -rf that neither follows links nor crosses mounts. A missing @path is fine. */
+int kk_tree_remove(const char *path, struct kk_err *err);
+
+int kk_fd_nonblock(int fd);
+
+#endif

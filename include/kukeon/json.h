@@ -1,0 +1,36 @@
+/* include/kukeon/json.h - the JSON form of whatever a schema describes, on jansson's trees. */
+#ifndef KK_JSON_H
+#define KK_JSON_H
+
+#include <jansson.h>
+
+#include <kukeon/schema.h>
+
+/* Which fields are written. */
+enum kk_json_form {
+	KK_JSON_API,     /* replies: what users may see */
+	KK_JSON_DISK,    /* the store: with the internal fields */
+	KK_JSON_REQUEST, /* requests: with the fields that are only input */
+};
+
+static inline void kk_json_free(json_t **json)
+{
+	json_decref(*json);
+}
+
+#define kk_auto_json kk_auto(kk_json_free) json_t
+
+/* A new reference. */
+json_t *kk_json_encode(const struct kk_schema *schema, const void *object, enum kk_json_form form);
+json_t *kk_json_encode_list(const struct kk_schema *schema, const struct kk_list *list,
+	enum kk_json_form form);
+
+/* Read an object as Go does: keys in any case, unknown ones ignored, null and absent alike. Fails
+ * with KK_E_CONVERSION, naming the field; then @ret_object owns nothing. */
+int kk_json_decode(const struct kk_schema *schema, const json_t *json, void *ret_object,
+	struct kk_err *err);
+
+/* Member of an object, its key in any case; NULL where absent or null. Borrowed. */
+json_t *kk_json_get(const json_t *object, const char *key);
+
+#endif

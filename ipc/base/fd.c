@@ -1,0 +1,177 @@
+/* ipc/base/fd.c */
+#include <kukeon/fd.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/mem.h>
+
+enum { READ_CHUNK = 16384 };
+
+int kk_fd_write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int kk_file_read(const char *path, struct kk_buf *buf, struct kk_err *err)
+{
+	kk_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return kk_fail_errno(err, KK_E_IO, "open %s", path);
+	for (;;) {
+		/* One byte beyond the ceiling is asked for, to tell a full buffer from a larger file. */
+		size_t left = buf->max ? buf->max - buf->len : READ_CHUNK;
+		size_t want = left < READ_CHUNK ? left : READ_CHUNK;
+		uint8_t *room = want ? kk_buf_reserve(buf, want) : NULL;
+		char beyond;
+		ssize_t n = read(fd, room ? (void *)room : &beyond, room ? want : 1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return kk_fail_errno(err, KK_E_IO, "read %s", path);
+		if (n > 0 && !room)
+			return kk_fail(err, KK_E_TOO_BIG, "%s is larger than %zu bytes", path,
+				buf->max);
+		if (room)
+			kk_buf_added(buf, (size_t)n);
+		if (n == 0)
+			return 0;
+	}
+}
+
+static int dir_sync_of(const char *path)
+{
+	kk_auto_free char *dir = kk_xstrdup(path);
+	char *slash = strrchr(dir, '/');
+	kk_auto_fd int fd = -1;
+
+	if (slash)
+		*(slash == dir ? slash + 1 : slash) = '\0';
+	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -1 : fsync(fd);
+}
+
+int kk_file_replace(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err)
+{
+	kk_auto_free char *temp = kk_xprintf("%s.XXXXXX", path);
+	kk_auto_fd int fd = mkostemp(temp, O_CLOEXEC);
+
+	if (fd < 0)
+		return kk_fail_errno(err, KK_E_IO, "create %s", temp);
+	if (fchmod(fd, mode) < 0 || kk_fd_write_all(fd, data, len) < 0 || fsync(fd) < 0) {
+		kk_fail_errno(err, KK_E_IO, "write %s", temp);
+		goto undo_temp;
+	}
+	if (rename(temp, path) < 0) {
+		kk_fail_errno(err, KK_E_IO, "rename %s to %s", temp, path);
+		goto undo_temp;
+	}
+	if (dir_sync_of(path) < 0)
+		return kk_fail_errno(err, KK_E_IO, "sync the directory of %s", path);
+	return 0;
+undo_temp:
+	unlink(temp);
+	return KK_E_IO;
+}
+
+int kk_file_write(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err)
+{
+	kk_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, mode);
+
+	if (fd < 0)
+		return kk_fail_errno(err, KK_E_IO, "create %s", path);
+	/* Truncate last: a reader in between sees old or new text, never an empty file. */
+	if (kk_fd_write_all(fd, data, len) < 0 || ftruncate(fd, (off_t)len) < 0)
+		return kk_fail_errno(err, KK_E_IO, "write %s", path);
+	return 0;
+}
+
+int kk_dir_make(const char *path, mode_t mode, struct kk_err *err)
+{
+	kk_auto_free char *copy = NULL;
+
+	if (mkdir(path, mode) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT)
+		return kk_fail_errno(err, KK_E_IO, "create directory %s", path);
+	copy = kk_xstrdup(path);
+	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+			return kk_fail_errno(err, KK_E_IO, "create directory %s", copy);
+		*slash = '/';
+	}
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return kk_fail_errno(err, KK_E_IO, "create directory %s", path);
+	return 0;
+}
+
+static int tree_remove_at(int parent, const char *name, dev_t device, struct kk_err *err)
+{
+	kk_auto_fd int fd = -1;
+	struct stat st;
+	struct dirent *entry;
+	DIR *dir;
+	int r = 0;
+
+	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return kk_fail_errno(err, KK_E_IO, "remove %s", name);
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return kk_fail_errno(err, KK_E_IO, "open directory %s", name);
+	if (st.st_dev != device)
+		return kk_fail(err, KK_E_IO, "%s is a mount point, unmount it first", name);
+	dir = fdopendir(dup(fd));
+	if (!dir)
+		return kk_fail_errno(err, KK_E_IO, "read directory %s", name);
+	while (r == 0 && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = tree_remove_at(fd, entry->d_name, device, err);
+	}
+	closedir(dir);
+	if (r < 0)
+		return r;
+	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return kk_fail_errno(err, KK_E_IO, "remove directory %s", name);
+	return 0;
+}
+
+int kk_tree_remove(const char *path, struct kk_err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : kk_fail_errno(err, KK_E_IO, "stat %s", path);
+	if (tree_remove_at(AT_FDCWD, path, st.st_dev, err) < 0)
+		return kk_wrap(err, "remove %s", path);
+	return 0;
+}
+
+int kk_fd_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}

@@ -1,0 +1,124 @@
+/* ipc/base/log.c */
+#include <kukeon/log.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/fd.h>
+
+enum { LINE_MAX_BYTES = 4096 };
+
+static const char *const level_names[] = {"error", "warning", "info", "debug", "trace"};
+
+static struct {
+	const char *role;
+	unsigned generation;
+	int level;
+} self = {.role = "kuke", .level = KK_LEVEL_WARNING};
+
+/* A thread works for one operation at a time. */
+static _Thread_local uint64_t self_op;
+
+void kk_log_open(const char *role, unsigned generation, int level)
+{
+	self.role = role;
+	self.generation = generation;
+	self.level = level;
+}
+
+void kk_log_set_level(int level)
+{
+	self.level = level;
+}
+
+int kk_log_level(void)
+{
+	return self.level;
+}
+
+bool kk_log_is_on(int level)
+{
+	return level <= self.level;
+}
+
+void kk_log_set_op(uint64_t op)
+{
+	self_op = op;
+}
+
+int kk_level_parse(const char *name)
+{
+	for (int i = 0; i <= KK_LEVEL_TRACE; i++) {
+		if (strcasecmp(name, level_names[i]) == 0)
+			return i;
+	}
+	if (strcasecmp(name, "warn") == 0)
+		return KK_LEVEL_WARNING;
+	return strcasecmp(name, "err") == 0 ? KK_LEVEL_ERROR : -1;
+}
+
+const char *kk_level_name(int level)
+{
+	return level >= 0 && level <= KK_LEVEL_TRACE ? level_names[level] : "none";
+}
+
+static size_t escape(char *out, size_t size, const char *text, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len && n + 5 < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '\n')
+			n += (size_t)snprintf(out + n, size - n, "\\n");
+		else if (c < 0x20 || c == 0x7f)
+			n += (size_t)snprintf(out + n, size - n, "\\x%02x", c);
+		else
+			out[n++] = (char)c;
+	}
+	return n;
+}
+
+static void emit(int level, const char *role, unsigned generation, uint64_t op, const char *text,
+	size_t len)
+{
+	char line[LINE_MAX_BYTES], now[KK_TIME_TEXT];
+	size_t n;
+
+	kk_time_format(kk_time_now() / 1000000 * 1000000, now);
+	n = (size_t)snprintf(line, sizeof line, "%s %s %s gen=%u", now, kk_level_name(level), role,
+		generation);
+	if (op)
+		n += (size_t)snprintf(line + n, sizeof line - n, " op=%016llx",
+			(unsigned long long)op);
+	line[n++] = ' ';
+	n += escape(line + n, sizeof line - n - 1, text, len);
+	line[n++] = '\n';
+	(void)kk_fd_write_all(STDERR_FILENO, line, n);
+}
+
+void kk_log_line(int level, const char *format, ...)
+{
+	char text[LINE_MAX_BYTES - 128];
+	va_list ap;
+	int n;
+
+	if (!kk_log_is_on(level))
+		return;
+	va_start(ap, format);
+	n = vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	emit(level, self.role, self.generation, self_op, text,
+		(size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+}
+
+void kk_log_foreign(int level, const char *role, unsigned generation, const char *text, size_t len)
+{
+	emit(level, role, generation, 0, text, len);
+}

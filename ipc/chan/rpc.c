@@ -1,0 +1,278 @@
+/* ipc/chan/rpc.c */
+#include <kukeon/rpc.h>
+
+#include <stdlib.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/clock.h>
+#include <kukeon/log.h>
+#include <kukeon/loop.h>
+#include <kukeon/mem.h>
+
+struct pending {
+	struct pending *next;
+	uint64_t id;
+	uint64_t op;
+	unsigned target;
+	const struct kk_msg_row *row;
+	int64_t deadline_ms;
+	kk_reply_f fn;
+	void *arg;
+	struct kk_err *failure; /* known at once, delivered from the loop */
+};
+
+struct kk_rpc {
+	struct kk_timer *timer;
+	enum kk_role self;
+	kk_send_f send;
+	void *arg;
+	struct pending *pending;
+	size_t n_pending;
+	uint64_t last_id;
+	uint64_t n_dropped;
+};
+
+static void pending_free(struct pending *p)
+{
+	free(p->failure);
+	free(p);
+}
+
+static void timer_arm(struct kk_rpc *rpc)
+{
+	int64_t first = INT64_MAX, now = kk_clock_ms();
+
+	for (struct pending *p = rpc->pending; p; p = p->next) {
+		int64_t when = p->failure ? now : p->deadline_ms;
+
+		if (when < first)
+			first = when;
+	}
+	if (first == INT64_MAX)
+		kk_timer_stop(rpc->timer);
+	else
+		kk_timer_start(rpc->timer, first > now ? first - now : 0);
+}
+
+static struct pending *pending_remove(struct kk_rpc *rpc, struct pending **link)
+{
+	struct pending *p = *link;
+
+	*link = p->next;
+	rpc->n_pending--;
+	return p;
+}
+
+/* A callback may start and cancel requests, so each round begins anew. */
+static struct pending *overdue_take(struct kk_rpc *rpc)
+{
+	int64_t now = kk_clock_ms();
+
+	for (struct pending **link = &rpc->pending; *link; link = &(*link)->next) {
+		if ((*link)->failure || (*link)->deadline_ms <= now)
+			return pending_remove(rpc, link);
+	}
+	return NULL;
+}
+
+static void rpc_on_timer(void *arg)
+{
+	struct kk_rpc *rpc = arg;
+	struct pending *p;
+
+	while ((p = overdue_take(rpc))) {
+		struct kk_err err = {0};
+
+		if (p->failure)
+			err = *p->failure;
+		else
+			kk_fail(&err, KK_E_TIMEOUT, "the %s worker did not answer '%s' within %lld s",
+				kk_role_name(p->target), p->row->name,
+				(long long)p->row->timeout_ms / 1000);
+		p->fn(NULL, &err, p->arg);
+		pending_free(p);
+	}
+	timer_arm(rpc);
+}
+
+struct kk_rpc *kk_rpc_new(struct kk_loop *loop, enum kk_role self, kk_send_f send, void *arg)
+{
+	struct kk_rpc *rpc = kk_alloc(sizeof *rpc);
+
+	if (!rpc)
+		return NULL;
+	*rpc = (struct kk_rpc){.self = self, .send = send, .arg = arg};
+	rpc->timer = kk_timer_new(loop, "request deadline", rpc_on_timer, rpc);
+	if (!rpc->timer) {
+		free(rpc);
+		return NULL;
+	}
+	return rpc;
+}
+
+void kk_rpc_free(struct kk_rpc *rpc)
+{
+	if (!rpc)
+		return;
+	while (rpc->pending)
+		pending_free(pending_remove(rpc, &rpc->pending));
+	kk_timer_free(rpc->timer);
+	free(rpc);
+}
+
+static int request_send(struct kk_rpc *rpc, struct pending *p, const void *req)
+{
+	kk_auto_buf body = {0};
+	struct kk_envelope env = {
+		.kind = KK_ENVELOPE_REQUEST,
+		.type = p->row->id,
+		.id = p->id,
+		.op = p->op,
+		.source = rpc->self,
+		.target = p->target,
+		.deadline_ms = p->deadline_ms,
+	};
+	int r = rpc->n_pending > KK_RPC_PENDING_MAX ? KK_E_BUSY :
+						      kk_schema_encode(p->row->req(), req, &body);
+
+	if (r < 0)
+		return r;
+	env.body = body.data;
+	env.body_len = body.len;
+	return rpc->send(&env, rpc->arg);
+}
+
+uint64_t kk_rpc_call(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req,
+	uint64_t op, kk_reply_f fn, void *arg)
+{
+	struct pending *p = kk_xalloc(sizeof *p);
+	int r;
+
+	*p = (struct pending){
+		.next = rpc->pending,
+		.id = ++rpc->last_id,
+		.op = op,
+		.target = target,
+		.row = kk_msg_row(msg),
+		.fn = fn,
+		.arg = arg,
+	};
+	p->deadline_ms = kk_clock_ms() + p->row->timeout_ms;
+	rpc->pending = p;
+	rpc->n_pending++;
+	r = request_send(rpc, p, req);
+	if (r < 0) {
+		p->failure = kk_xalloc(sizeof *p->failure);
+		kk_fail(p->failure, r, "request '%s' could not be sent to the %s worker: %s",
+			p->row->name, kk_role_name(target), kk_code_meaning(r));
+	}
+	timer_arm(rpc);
+	return p->id;
+}
+
+static struct pending **find(struct kk_rpc *rpc, uint64_t id)
+{
+	struct pending **link = &rpc->pending;
+
+	while (*link && (*link)->id != id)
+		link = &(*link)->next;
+	return link;
+}
+
+void kk_rpc_cancel(struct kk_rpc *rpc, uint64_t id)
+{
+	struct pending **link = find(rpc, id);
+	struct kk_envelope env = {.kind = KK_ENVELOPE_CANCEL, .id = id, .source = rpc->self};
+
+	if (!*link)
+		return;
+	env.target = (*link)->target;
+	env.op = (*link)->op;
+	pending_free(pending_remove(rpc, link));
+	(void)rpc->send(&env, rpc->arg);
+}
+
+int kk_rpc_event(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req, uint64_t op)
+{
+	const struct kk_msg_row *row = kk_msg_row(msg);
+	kk_auto_buf body = {0};
+	struct kk_envelope env = {
+		.kind = KK_ENVELOPE_EVENT,
+		.type = msg,
+		.op = op,
+		.source = rpc->self,
+		.target = target,
+	};
+	int r = kk_schema_encode(row->req(), req, &body);
+
+	if (r < 0)
+		return r;
+	env.body = body.data;
+	env.body_len = body.len;
+	return rpc->send(&env, rpc->arg);
+}
+
+int kk_error_encode(const struct kk_err *error, struct kk_buf *buf)
+{
+	char text[KK_ERR_TEXT * 2];
+	struct kk_remote_error remote = {.code = error->code, .message = text};
+
+	kk_err_format(error, text, sizeof text);
+	return kk_schema_encode(kk_schema_of_remote_error(), &remote, buf);
+}
+
+void kk_error_decode(const struct kk_envelope *env, struct kk_err *ret_error)
+{
+	struct kk_remote_error remote;
+	struct kk_err err = {0};
+
+	if (kk_schema_decode(kk_schema_of_remote_error(), env->body, env->body_len, &remote, &err) <
+		0) {
+		kk_fail(ret_error, KK_E_PROTOCOL, "an error reply could not be read");
+		return;
+	}
+	if (remote.code <= KK_CODE_BASE || remote.code >= KK_CODE_END)
+		remote.code = KK_E_INTERNAL;
+	kk_fail(ret_error, (int)remote.code, "%s", kk_str(remote.message));
+	kk_remote_error_release(&remote);
+}
+
+void kk_rpc_take(struct kk_rpc *rpc, const struct kk_envelope *env)
+{
+	struct pending **link = find(rpc, env->id), *p;
+	struct kk_err err = {0};
+
+	if (!*link) {
+		rpc->n_dropped++;
+		kk_debug("dropped a late %s id=%llu", kk_envelope_kind_name(env->kind),
+			(unsigned long long)env->id);
+		return;
+	}
+	p = pending_remove(rpc, link);
+	if (env->kind == KK_ENVELOPE_ERROR) {
+		kk_error_decode(env, &err);
+		p->fn(NULL, &err, p->arg);
+	} else {
+		const struct kk_schema *schema = p->row->rep();
+		kk_auto_free void *rep = kk_xalloc(schema->size);
+
+		if (kk_schema_decode(schema, env->body, env->body_len, rep, &err) < 0) {
+			p->fn(NULL, &err, p->arg);
+		} else {
+			p->fn(rep, NULL, p->arg);
+			kk_schema_release(schema, rep);
+		}
+	}
+	pending_free(p);
+	timer_arm(rpc);
+}
+
+size_t kk_rpc_pending(const struct kk_rpc *rpc)
+{
+	return rpc->n_pending;
+}
+
+uint64_t kk_rpc_dropped(const struct kk_rpc *rpc)
+{
+	return rpc->n_dropped;
+}

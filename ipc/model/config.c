@@ -1,0 +1,194 @@
+/* ipc/model/config.c - kukeond.yaml, and what belongs to a run path. */
+#include <kukeon/config.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <kukeon/auto.h>
+#include <kukeon/buf.h>
+#include <kukeon/fd.h>
+#include <kukeon/json.h>
+#include <kukeon/mem.h>
+
+enum { FILE_MAX = 1024 * 1024 };
+
+void kk_config_release(struct kk_config *config)
+{
+	free(config->socket);
+	free(config->run_path);
+	free(config->containerd_socket);
+	free(config->namespace_suffix);
+	free(config->cgroup_root);
+	free(config->pod_subnet_cidr);
+	*config = (struct kk_config){0};
+}
+
+int kk_server_configuration_read(const char *path, struct kk_server_configuration *ret_file,
+	bool *ret_exists, struct kk_err *err)
+{
+	kk_auto_buf text = {.max = FILE_MAX};
+	struct kk_server_configuration file;
+	struct kk_err cause = {0};
+	char why[KK_ERR_TEXT];
+
+	kk_schema_init(kk_schema_of_server_configuration(), ret_file);
+	*ret_exists = false;
+	if (kk_file_read(path, &text, &cause) < 0) {
+		if (cause.sys_errno == ENOENT)
+			return 0;
+		return kk_fail(err, KK_E_CONFIG, "read server configuration \"%s\": server "
+			"configuration is invalid: %s", path, strerror(cause.sys_errno));
+	}
+	if (kk_yaml_read(kk_schema_of_server_configuration(), (char *)text.data, text.len, &file,
+		    &cause) < 0) {
+		kk_err_format(&cause, why, sizeof why);
+		return kk_fail(err, KK_E_CONFIG, "parse server configuration \"%s\": server "
+			"configuration is invalid: %s", path, why);
+	}
+	if (!kk_str_empty(file.kind) && strcmp(file.kind, "ServerConfiguration") != 0) {
+		kk_fail(err, KK_E_CONFIG, "server configuration \"%s\" has kind \"%s\", want "
+			"\"ServerConfiguration\": server configuration is invalid", path, file.kind);
+		kk_server_configuration_release(&file);
+		return KK_E_CONFIG;
+	}
+	*ret_file = file;
+	*ret_exists = true;
+	return 0;
+}
+
+static int cidr_check(const char *cidr)
+{
+	char address[64];
+	const char *slash = strchr(cidr, '/');
+	struct in_addr in;
+	char *end;
+	long bits;
+
+	if (!slash || (size_t)(slash - cidr) >= sizeof address)
+		return -1;
+	memcpy(address, cidr, (size_t)(slash - cidr));
+	address[slash - cidr] = '\0';
+	bits = strtol(slash + 1, &end, 10);
+	if (end == slash + 1 || *end || bits < 8 || bits > 24)
+		return -1;
+	return inet_pton(AF_INET, address, &in) == 1 ? 0 : -1;
+}
+
+int kk_config_check(const struct kk_config *config, struct kk_err *err)
+{
+	const char *suffix = config->namespace_suffix, *root = config->cgroup_root;
+
+	if (!*suffix || suffix[0] == '.' || kk_str_ends(suffix, ".") || strpbrk(suffix, "/ \t\n"))
+		return kk_fail(err, KK_E_CONFIG, "configure runtime: containerdNamespaceSuffix \"%s\" "
+			"must not be empty, begin or end with '.', or hold '/' or blanks: server "
+			"configuration is invalid", suffix);
+	if (root[0] != '/' || !root[1] || strstr(root, ".."))
+		return kk_fail(err, KK_E_CONFIG, "configure runtime: cgroupRoot \"%s\" must be "
+			"absolute and not '/': server configuration is invalid", root);
+	if (cidr_check(config->pod_subnet_cidr) < 0)
+		return kk_fail(err, KK_E_CONFIG, "configure pod subnet CIDR: \"%s\" is no IPv4 network "
+			"of /8 to /24: server configuration is invalid", config->pod_subnet_cidr);
+	return 0;
+}
+
+static int instance_agree(const struct kk_config *config, const struct kk_instance *instance,
+	struct kk_err *err)
+{
+	bool is_same = (!config->is_suffix_explicit ||
+			       kk_str_equal(config->namespace_suffix, instance->namespace_suffix)) &&
+		       (!config->is_cgroup_root_explicit ||
+			       kk_str_equal(config->cgroup_root, instance->cgroup_root));
+
+	if (is_same)
+		return 0;
+	return kk_fail(err, KK_E_INSTANCE_MISMATCH,
+		"runPath \"%s\" was bootstrapped with containerdNamespaceSuffix=\"%s\" cgroupRoot=\"%s\" "
+		"but the running configuration requests containerdNamespaceSuffix=\"%s\" "
+		"cgroupRoot=\"%s\": kukeon instance mismatch", config->run_path,
+		kk_str(instance->namespace_suffix), kk_str(instance->cgroup_root),
+		config->namespace_suffix, config->cgroup_root);
+}
+
+static void instance_adopt(struct kk_config *config, const struct kk_instance *instance)
+{
+	kk_str_set(&config->namespace_suffix, instance->namespace_suffix);
+	kk_str_set(&config->cgroup_root, instance->cgroup_root);
+	if (!config->is_subnet_explicit && !kk_str_empty(instance->pod_subnet_cidr))
+		kk_str_set(&config->pod_subnet_cidr, instance->pod_subnet_cidr);
+	if (!config->is_containerd_explicit && !kk_str_empty(instance->containerd_socket))
+		kk_str_set(&config->containerd_socket, instance->containerd_socket);
+}
+
+static int instance_write(const char *path, const struct kk_config *config, struct kk_err *err)
+{
+	const struct kk_instance instance = {
+		.namespace_suffix = config->namespace_suffix,
+		.cgroup_root = config->cgroup_root,
+		.pod_subnet_cidr = config->pod_subnet_cidr,
+		.containerd_socket = config->containerd_socket,
+	};
+	kk_auto_json *json = kk_json_encode(kk_schema_of_instance(), &instance, KK_JSON_DISK);
+	kk_auto_free char *dump = json_dumps(json, JSON_INDENT(2));
+	kk_auto_free char *text = kk_xprintf("%s\n", dump);
+
+	return kk_file_replace(path, text, strlen(text), 0640, err);
+}
+
+int kk_instance_join(struct kk_config *config, struct kk_err *err)
+{
+	kk_auto_free char *path = kk_xprintf("%s/.kukeon-instance.json", config->run_path);
+	kk_auto_buf text = {.max = FILE_MAX};
+	kk_auto_json *json = NULL;
+	struct kk_instance instance;
+	struct kk_err cause = {0};
+	int r;
+
+	if (kk_dir_make(config->run_path, 0755, err) < 0)
+		return kk_wrap(err, "open run path '%s'", config->run_path);
+	if (kk_file_read(path, &text, &cause) < 0) {
+		if (cause.sys_errno == ENOENT)
+			return instance_write(path, config, err);
+		return kk_fail(err, KK_E_IO, "read %s: %s", path, strerror(cause.sys_errno));
+	}
+	json = json_loadb((char *)text.data, text.len, 0, NULL);
+	if (!json || kk_json_decode(kk_schema_of_instance(), json, &instance, &cause) < 0)
+		return kk_fail(err, KK_E_CONFIG, "%s is damaged; restore it or remove it after a check",
+			path);
+	r = instance_agree(config, &instance, err);
+	if (r == 0)
+		instance_adopt(config, &instance);
+	kk_instance_release(&instance);
+	return r;
+}
+
+char *kk_config_instance_id(const struct kk_config *config)
+{
+	uint32_t hash = 2166136261u;
+
+	for (const char *p = config->run_path; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 16777619u;
+	return kk_xprintf("%08x", hash);
+}
+
+static bool is_default(const struct kk_config *config)
+{
+	return strcmp(config->run_path, KK_DEFAULT_RUN_PATH) == 0;
+}
+
+char *kk_config_runtime_dir(const struct kk_config *config)
+{
+	if (is_default(config))
+		return kk_xstrdup(KK_DEFAULT_RUNTIME_DIR);
+	return kk_xprintf("%s/run", config->run_path);
+}
+
+char *kk_config_nft_table(const struct kk_config *config)
+{
+	kk_auto_free char *id = kk_config_instance_id(config);
+
+	return is_default(config) ? kk_xstrdup("kukeon") : kk_xprintf("kukeon_%s", id);
+}

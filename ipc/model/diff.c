@@ -1,0 +1,140 @@
+/* ipc/model/diff.c - stored against wanted: every field takes part unless its row says otherwise. */
+#include <kukeon/model.h>
+
+#include <string.h>
+
+#include <kukeon/auto.h>
+#include <kukeon/buf.h>
+#include <kukeon/mem.h>
+
+void kk_diff_release(struct kk_diff *diff)
+{
+	kk_strs_release(&diff->changes);
+	kk_strs_release(&diff->breaking);
+	kk_strs_release(&diff->made_anew);
+	kk_strs_release(&diff->added);
+	kk_strs_release(&diff->removed);
+}
+
+static bool is_managed(const char *key)
+{
+	return kk_str_ends(key, ".kukeon.io");
+}
+
+/* Labels that we set ourselves count neither as missing nor as extra. */
+static bool labels_differ(const struct kk_map *stored, const struct kk_map *wanted)
+{
+	size_t n_stored = 0, n_wanted = 0;
+
+	for (size_t i = 0; i < stored->n; i++)
+		n_stored += !is_managed(stored->items[i].key);
+	for (size_t i = 0; i < wanted->n; i++) {
+		const char *key = wanted->items[i].key, *value = kk_map_get(stored, key);
+
+		if (!value || strcmp(value, wanted->items[i].value) != 0)
+			return true;
+		n_wanted += !is_managed(key);
+	}
+	return n_stored != n_wanted;
+}
+
+static void spec_diff(const struct kk_schema *schema, const void *stored, const void *wanted,
+	const char *path, struct kk_diff *diff)
+{
+	for (unsigned i = 0; i < schema->n_fields; i++) {
+		const struct kk_field *field = &schema->fields[i];
+		kk_auto_free char *field_path = kk_xprintf("%s.%s", path, field->name);
+
+		if (field->flags & KK_NO_DIFF || strcmp(field->name, "containers") == 0 ||
+			kk_field_equal(field, stored, wanted, KK_NO_DIFF))
+			continue;
+		if (field->flags & KK_BREAKING) {
+			/* What the manifest leaves out stays as it is. */
+			if (!kk_field_is_empty(field, wanted) || field->type == KK_T_BOOL)
+				kk_strs_add(&diff->breaking, field_path);
+			continue;
+		}
+		kk_strs_add(&diff->changes, field_path);
+	}
+}
+
+static void container_diff(const struct kk_container_spec *stored,
+	const struct kk_container_spec *wanted, struct kk_diff *diff)
+{
+	const struct kk_schema *schema = kk_schema_of_container_spec();
+	kk_auto_buf fields = {0};
+	bool is_baked = false;
+
+	for (unsigned i = 0; i < schema->n_fields; i++) {
+		const struct kk_field *field = &schema->fields[i];
+
+		if (field->flags & KK_NO_DIFF || kk_field_equal(field, stored, wanted, KK_NO_DIFF))
+			continue;
+		kk_buf_printf(&fields, "%s%s", fields.len ? ", " : "", field->name);
+		is_baked |= (field->flags & KK_BAKED) != 0;
+	}
+	if (!fields.len)
+		return;
+	kk_strs_take(&diff->changes, kk_xprintf("container \"%s\" updated: %s", wanted->id,
+		(char *)fields.data));
+	if (is_baked)
+		kk_strs_add(&diff->made_anew, wanted->id);
+}
+
+static void containers_diff(const struct kk_cell *stored, const struct kk_cell *wanted,
+	struct kk_diff *diff)
+{
+	for (size_t i = 0; i < wanted->spec.containers.n; i++) {
+		const struct kk_container_spec *spec = &wanted->spec.containers.items[i];
+		const struct kk_container_spec *old = kk_cell_container(stored, spec->id);
+
+		if (old) {
+			container_diff(old, spec, diff);
+		} else {
+			kk_strs_take(&diff->changes, kk_xprintf("container \"%s\" added", spec->id));
+			kk_strs_add(&diff->added, spec->id);
+		}
+	}
+	for (size_t i = 0; i < stored->spec.containers.n; i++) {
+		const char *id = stored->spec.containers.items[i].id;
+
+		if (kk_cell_container(wanted, id))
+			continue;
+		kk_strs_take(&diff->changes, kk_xprintf("container \"%s\" removed", id));
+		kk_strs_add(&diff->removed, id);
+	}
+}
+
+void kk_doc_diff(enum kk_kind kind, const void *stored, const void *wanted, struct kk_diff *ret_diff)
+{
+	/* All documents begin alike: the labels of a realm are where those of a cell are. */
+	const struct kk_realm *a = stored, *b = wanted;
+
+	*ret_diff = (struct kk_diff){0};
+	if (labels_differ(&a->metadata.labels, &b->metadata.labels))
+		kk_strs_add(&ret_diff->changes, "metadata.labels");
+	switch (kind) {
+	case KK_KIND_REALM:
+		spec_diff(kk_schema_of_realm_spec(), &a->spec, &b->spec, "spec", ret_diff);
+		break;
+	case KK_KIND_SPACE:
+		spec_diff(kk_schema_of_space_spec(), &((const struct kk_space *)stored)->spec,
+			&((const struct kk_space *)wanted)->spec, "spec", ret_diff);
+		break;
+	case KK_KIND_STACK:
+		spec_diff(kk_schema_of_stack_spec(), &((const struct kk_stack *)stored)->spec,
+			&((const struct kk_stack *)wanted)->spec, "spec", ret_diff);
+		break;
+	case KK_KIND_CELL:
+		spec_diff(kk_schema_of_cell_spec(), &((const struct kk_cell *)stored)->spec,
+			&((const struct kk_cell *)wanted)->spec, "spec", ret_diff);
+		containers_diff(stored, wanted, ret_diff);
+		break;
+	case KK_KIND_CONTAINER:
+		container_diff(&((const struct kk_container *)stored)->spec,
+			&((const struct kk_container *)wanted)->spec, ret_diff);
+		break;
+	case KK_KINDS:
+		break;
+	}
+}

@@ -1,0 +1,415 @@
+/* ipc/model/doc.c - what documents must fulfil, and where they belong. */
+#include <kukeon/model.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <kukeon/auto.h>
+#include <kukeon/mem.h>
+
+enum { NAME_MAX_BYTES = 63 };
+
+/* Directories of the store that hold something else than objects. */
+static const char *const reserved_names[] = {
+	"secrets", "blueprints", "configs", "volumes", "volume-meta",
+};
+
+static int name_required(enum kk_kind kind, struct kk_err *err)
+{
+	static const int codes[KK_KINDS] = {
+		[KK_KIND_REALM] = KK_E_REALM_NAME_REQUIRED,
+		[KK_KIND_SPACE] = KK_E_SPACE_NAME_REQUIRED,
+		[KK_KIND_STACK] = KK_E_STACK_NAME_REQUIRED,
+		[KK_KIND_CELL] = KK_E_CELL_NAME_REQUIRED,
+		[KK_KIND_CONTAINER] = KK_E_CONTAINER_NAME_REQUIRED,
+	};
+
+	return kk_fail(err, codes[kind], "%s name is required", kk_kind_word(kind));
+}
+
+static int name_fail(enum kk_kind kind, const char *name, const char *why, struct kk_err *err)
+{
+	if (kind == KK_KIND_REALM)
+		return kk_fail(err, KK_E_INVALID, "realm name is invalid: \"%.80s\" %s", name, why);
+	return kk_fail(err, KK_E_INVALID, "name is invalid: %s name \"%.80s\" %s",
+		kk_kind_word(kind), name, why);
+}
+
+int kk_name_check(enum kk_kind kind, const char *name, struct kk_err *err)
+{
+	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t len;
+
+	if (kk_str_empty(name))
+		return name_required(kind, err);
+	len = strlen(name);
+	if (strpbrk(name, "_/"))
+		return name_fail(kind, name,
+			"contains disallowed character (must not contain '_' or '/')", err);
+	if (len > NAME_MAX_BYTES)
+		return name_fail(kind, name, "is longer than 63 characters", err);
+	if (strspn(name, alphabet) != len || name[0] == '-' || name[len - 1] == '-')
+		return name_fail(kind, name,
+			"must be a DNS label: a to z, 0 to 9 and '-', neither first nor last '-'",
+			err);
+	for (size_t i = 0; i < KK_COUNT(reserved_names); i++) {
+		if (strcmp(name, reserved_names[i]) == 0)
+			return name_fail(kind, name, "is reserved", err);
+	}
+	return 0;
+}
+
+static void problem_from(struct kk_err *err, struct kk_strs *problems)
+{
+	char text[KK_ERR_TEXT];
+
+	kk_err_format(err, text, sizeof text);
+	kk_strs_add(problems, text);
+	kk_err_clear(err);
+}
+
+/* Fields that the table marks as required, as `metadata.name is required`. */
+static void required_check(const struct kk_schema *schema, const void *object, const char *path,
+	struct kk_strs *problems)
+{
+	for (unsigned i = 0; i < schema->n_fields; i++) {
+		const struct kk_field *field = &schema->fields[i];
+		kk_auto_free char *field_path = kk_xprintf("%s%s%s", path, *path ? "." : "",
+			field->name);
+
+		if (field->type == KK_T_OBJ && strcmp(field->name, "status") != 0)
+			required_check(field->sub(), kk_field_at(field, object), field_path,
+				problems);
+		else if (field->flags & KK_REQUIRED && kk_field_is_empty(field, object))
+			kk_strs_take(problems, kk_xprintf("%s is required%s", field_path,
+				field->type == KK_T_LIST ? " and cannot be empty" : ""));
+	}
+}
+
+void kk_realm_check(const struct kk_realm *realm, struct kk_strs *ret_problems)
+{
+	required_check(kk_schema_of_realm(), realm, "", ret_problems);
+}
+
+static void egress_rule_check(const struct kk_egress_rule *rule, size_t i, struct kk_strs *problems)
+{
+	const char *why = NULL;
+
+	if (kk_str_empty(rule->host) && kk_str_empty(rule->cidr))
+		why = "requires exactly one of host or cidr";
+	else if (!kk_str_empty(rule->host) && !kk_str_empty(rule->cidr))
+		why = "must not set both host and cidr";
+	if (why)
+		kk_strs_take(problems,
+			kk_xprintf("egress allow rule %zu: egress allow rule %s", i, why));
+	for (size_t k = 0; k < rule->ports.n; k++) {
+		long long port = atoll(rule->ports.items[k]);
+
+		if (port < 1 || port > 65535)
+			kk_strs_take(problems, kk_xprintf("egress allow rule %zu: egress allow rule "
+				"port must be within [1, 65535]: %lld", i, port));
+	}
+}
+
+void kk_space_check(const struct kk_space *space, struct kk_strs *ret_problems)
+{
+	const struct kk_egress *egress = &space->spec.network.egress;
+	const char *verdict = kk_str(egress->default_verdict);
+
+	required_check(kk_schema_of_space(), space, "", ret_problems);
+	if (*verdict && strcasecmp(verdict, "allow") != 0 && strcasecmp(verdict, "deny") != 0)
+		kk_strs_add(ret_problems, "egress default must be 'allow' or 'deny'");
+	for (size_t i = 0; i < egress->allow.n; i++)
+		egress_rule_check(&egress->allow.items[i], i, ret_problems);
+}
+
+void kk_stack_check(const struct kk_stack *stack, struct kk_strs *ret_problems)
+{
+	required_check(kk_schema_of_stack(), stack, "", ret_problems);
+}
+
+static void volumes_check(const struct kk_container_spec *spec, struct kk_strs *problems)
+{
+	for (size_t i = 0; i < spec->volumes.n; i++) {
+		const struct kk_volume_mount *volume = &spec->volumes.items[i];
+		const char *kind = kk_str(volume->kind), *why = NULL;
+
+		if (*kind && strcmp(kind, "bind") != 0 && strcmp(kind, "tmpfs") != 0 &&
+			strcmp(kind, "volume") != 0)
+			why = "volume kind is not recognized; expected \"\", \"bind\", \"tmpfs\", or "
+			      "\"volume\"";
+		else if (strcmp(kind, "tmpfs") == 0 && !kk_str_empty(volume->source))
+			why = "tmpfs volume must not set a source; tmpfs is in-memory and has no "
+			      "host backing";
+		else if (kk_str_empty(volume->target) || volume->target[0] != '/')
+			why = "target must be an absolute path";
+		else if ((!*kind || strcmp(kind, "bind") == 0) &&
+			 (kk_str_empty(volume->source) || volume->source[0] != '/'))
+			why = "source of a bind mount must be an absolute path";
+		if (why)
+			kk_strs_take(problems, kk_xprintf("container \"%s\" volume %zu: %s",
+				kk_str(spec->id), i, why));
+	}
+}
+
+static void restart_check(const struct kk_container_spec *spec, struct kk_strs *problems)
+{
+	const char *policy = kk_str(spec->restart_policy), *id = kk_str(spec->id);
+	bool is_always = strcmp(policy, "always") == 0;
+	bool is_on_failure = strcmp(policy, "on-failure") == 0;
+
+	if (*policy && !is_always && !is_on_failure && strcmp(policy, "never") != 0)
+		kk_strs_take(problems, kk_xprintf("container \"%s\": restartPolicy must be \"always\", "
+			"\"on-failure\" or \"never\", got \"%s\"", id, policy));
+	if (spec->restart_backoff_seconds.is_set && spec->restart_backoff_seconds.value < 0)
+		kk_strs_take(problems, kk_xprintf("container \"%s\": restartBackoffSeconds must be "
+			">= 0, got %lld", id, (long long)spec->restart_backoff_seconds.value));
+	if (spec->restart_backoff_seconds.is_set && !is_always && !is_on_failure)
+		kk_strs_take(problems, kk_xprintf("container \"%s\": restartBackoffSeconds requires "
+			"restartPolicy \"always\" or \"on-failure\", got \"%s\"", id, policy));
+	if (spec->restart_max_retries.is_set && spec->restart_max_retries.value < 1)
+		kk_strs_take(problems, kk_xprintf("container \"%s\": restartMaxRetries must be >= 1, "
+			"got %lld", id, (long long)spec->restart_max_retries.value));
+	if (spec->restart_max_retries.is_set && !is_on_failure)
+		kk_strs_take(problems, kk_xprintf("container \"%s\": restartMaxRetries requires "
+			"restartPolicy \"on-failure\", got \"%s\"", id, policy));
+}
+
+static void tty_check(const struct kk_container_spec *spec, struct kk_strs *problems)
+{
+	const char *level = kk_str(spec->tty.log_level);
+
+	if (!spec->attachable && !kk_schema_is_empty(kk_schema_of_container_tty(), &spec->tty))
+		kk_strs_take(problems, kk_xprintf("container \"%s\": tty fields require attachable: "
+			"true", kk_str(spec->id)));
+	if (*level && strcmp(level, "debug") != 0 && strcmp(level, "info") != 0 &&
+		strcmp(level, "warn") != 0 && strcmp(level, "error") != 0)
+		kk_strs_take(problems, kk_xprintf("container \"%s\": tty.logLevel \"%s\": must be one "
+			"of debug, info, warn, error", kk_str(spec->id), level));
+}
+
+static void security_check(const struct kk_container_spec *spec, struct kk_strs *problems)
+{
+	for (size_t i = 0; i < spec->security_opts.n; i++) {
+		const char *opt = spec->security_opts.items[i];
+
+		if (!kk_str_starts(opt, "no-new-privileges") && !kk_str_starts(opt, "seccomp=") &&
+			!kk_str_starts(opt, "seccomp:"))
+			kk_strs_take(problems, kk_xprintf("container \"%s\": unsupported securityOpt "
+				"\"%s\"", kk_str(spec->id), opt));
+	}
+	for (size_t i = 0; i < spec->env.n; i++) {
+		if (!strchr(spec->env.items[i], '=') || spec->env.items[i][0] == '=')
+			kk_strs_take(problems, kk_xprintf("container \"%s\": env \"%s\" is not "
+				"KEY=VALUE", kk_str(spec->id), spec->env.items[i]));
+	}
+}
+
+static void container_spec_check(const struct kk_container_spec *spec, struct kk_strs *problems)
+{
+	struct kk_err err = {0};
+
+	if (!kk_str_empty(spec->id) && kk_name_check(KK_KIND_CONTAINER, spec->id, &err) < 0)
+		problem_from(&err, problems);
+	volumes_check(spec, problems);
+	restart_check(spec, problems);
+	tty_check(spec, problems);
+	security_check(spec, problems);
+}
+
+void kk_container_check(const struct kk_container *container, struct kk_strs *ret_problems)
+{
+	const struct kk_container_spec *spec = &container->spec;
+
+	if (kk_str_empty(container->metadata.name) && kk_str_empty(spec->id))
+		kk_strs_add(ret_problems, "metadata.name is required");
+	if (kk_str_empty(spec->realm_id))
+		kk_strs_add(ret_problems, "spec.realmId is required");
+	if (kk_str_empty(spec->space_id))
+		kk_strs_add(ret_problems, "spec.spaceId is required");
+	if (kk_str_empty(spec->stack_id))
+		kk_strs_add(ret_problems, "spec.stackId is required");
+	if (kk_str_empty(spec->cell_id))
+		kk_strs_add(ret_problems, "spec.cellId is required");
+	if (kk_str_empty(spec->image))
+		kk_strs_add(ret_problems, "spec.image is required");
+	container_spec_check(spec, ret_problems);
+}
+
+static void root_check(const struct kk_cell *cell, struct kk_strs *problems)
+{
+	const char *wanted = kk_str(cell->spec.root_container_id), *marked = NULL;
+
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
+
+		if (!spec->root)
+			continue;
+		if (marked)
+			kk_strs_take(problems, kk_xprintf("only one container in a cell may have root: "
+				"true: [%s %s]", marked, kk_str(spec->id)));
+		marked = kk_str(spec->id);
+	}
+	if (*wanted && !kk_cell_container(cell, wanted))
+		kk_strs_take(problems, kk_xprintf("rootContainerId \"%s\" not found in containers array",
+			wanted));
+	else if (*wanted && marked && strcmp(wanted, marked) != 0)
+		kk_strs_take(problems, kk_xprintf("rootContainerId disagrees with container marked root: "
+			"true: rootContainerId is \"%s\" but container \"%s\" has root: true",
+			wanted, marked));
+}
+
+static void cell_tty_check(const struct kk_cell *cell, struct kk_strs *problems)
+{
+	const char *wanted = kk_str(cell->spec.tty.default_container);
+	const struct kk_container_spec *spec;
+
+	if (!*wanted)
+		return;
+	spec = kk_cell_container(cell, wanted);
+	if (!spec)
+		kk_strs_take(problems, kk_xprintf("cell tty.default \"%s\" does not match any container "
+			"in this cell", wanted));
+	else if (!spec->attachable)
+		kk_strs_take(problems, kk_xprintf("cell tty.default \"%s\" references container that is "
+			"not attachable", wanted));
+}
+
+void kk_cell_check(const struct kk_cell *cell, struct kk_strs *ret_problems)
+{
+	required_check(kk_schema_of_cell(), cell, "", ret_problems);
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
+
+		if (kk_str_empty(spec->id) || kk_str_empty(spec->image))
+			kk_strs_take(ret_problems, kk_xprintf("spec.containers[%zu].%s is required", i,
+				kk_str_empty(spec->id) ? "id" : "image"));
+		for (size_t k = 0; k < i; k++) {
+			if (kk_str_equal(spec->id, cell->spec.containers.items[k].id))
+				kk_strs_take(ret_problems, kk_xprintf("container id \"%s\" is there "
+					"twice", kk_str(spec->id)));
+		}
+		container_spec_check(spec, ret_problems);
+	}
+	root_check(cell, ret_problems);
+	cell_tty_check(cell, ret_problems);
+}
+
+void kk_doc_check(enum kk_kind kind, const void *doc, struct kk_strs *ret_problems)
+{
+	switch (kind) {
+	case KK_KIND_REALM:
+		kk_realm_check(doc, ret_problems);
+		break;
+	case KK_KIND_SPACE:
+		kk_space_check(doc, ret_problems);
+		break;
+	case KK_KIND_STACK:
+		kk_stack_check(doc, ret_problems);
+		break;
+	case KK_KIND_CELL:
+		kk_cell_check(doc, ret_problems);
+		break;
+	case KK_KIND_CONTAINER:
+		kk_container_check(doc, ret_problems);
+		break;
+	case KK_KINDS:
+		break;
+	}
+}
+
+struct kk_scope kk_doc_scope(enum kk_kind kind, const void *doc)
+{
+	struct kk_scope scope = {0};
+
+	switch (kind) {
+	case KK_KIND_REALM:
+		scope.realm = ((const struct kk_realm *)doc)->metadata.name;
+		break;
+	case KK_KIND_SPACE: {
+		const struct kk_space *space = doc;
+
+		scope = (struct kk_scope){space->spec.realm_id, space->metadata.name, NULL, NULL};
+		break;
+	}
+	case KK_KIND_STACK: {
+		const struct kk_stack *stack = doc;
+
+		scope = (struct kk_scope){stack->spec.realm_id, stack->spec.space_id,
+			stack->metadata.name, NULL};
+		break;
+	}
+	case KK_KIND_CELL: {
+		const struct kk_cell *cell = doc;
+
+		scope = (struct kk_scope){cell->spec.realm_id, cell->spec.space_id,
+			cell->spec.stack_id, cell->metadata.name};
+		break;
+	}
+	case KK_KIND_CONTAINER: {
+		const struct kk_container *container = doc;
+
+		scope = (struct kk_scope){container->spec.realm_id, container->spec.space_id,
+			container->spec.stack_id, container->spec.cell_id};
+		break;
+	}
+	case KK_KINDS:
+		break;
+	}
+	return scope;
+}
+
+const char *kk_doc_name(enum kk_kind kind, const void *doc)
+{
+	const struct kk_container *container = doc;
+
+	/* All five begin with apiVersion, kind, metadata.name. */
+	if (kind == KK_KIND_CONTAINER && kk_str_empty(container->metadata.name))
+		return kk_str(container->spec.id);
+	return kk_str(((const struct kk_realm *)doc)->metadata.name);
+}
+
+void kk_doc_default(enum kk_kind kind, void *doc)
+{
+	struct kk_realm *any = doc;
+
+	kk_str_set(&any->api_version, KK_API_VERSION);
+	kk_str_set(&any->kind, kk_kind_name(kind));
+	if (kind == KK_KIND_STACK) {
+		struct kk_stack *stack = doc;
+
+		if (kk_str_empty(stack->spec.id))
+			kk_str_set(&stack->spec.id, stack->metadata.name);
+	} else if (kind == KK_KIND_CELL) {
+		struct kk_cell *cell = doc;
+
+		if (kk_str_empty(cell->spec.id))
+			kk_str_set(&cell->spec.id, cell->metadata.name);
+	} else if (kind == KK_KIND_CONTAINER) {
+		struct kk_container *container = doc;
+
+		if (kk_str_empty(container->spec.id))
+			kk_str_set(&container->spec.id, container->metadata.name);
+		if (kk_str_empty(container->metadata.name))
+			kk_str_set(&container->metadata.name, container->spec.id);
+	}
+}
+
+struct kk_container_spec *kk_cell_container(const struct kk_cell *cell, const char *id)
+{
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		if (kk_str_equal(cell->spec.containers.items[i].id, id))
+			return &cell->spec.containers.items[i];
+	}
+	return NULL;
+}
+
+struct kk_container_status *kk_cell_container_status(struct kk_cell *cell, const char *id)
+{
+	for (size_t i = 0; i < cell->status.containers.n; i++) {
+		if (kk_str_equal(cell->status.containers.items[i].id, id))
+			return &cell->status.containers.items[i];
+	}
+	return NULL;
+}

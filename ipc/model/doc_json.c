@@ -1,0 +1,349 @@
+/* ipc/model/doc_json.c */
+#include <kukeon/json.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <kukeon/auto.h>
+#include <kukeon/clock.h>
+#include <kukeon/mem.h>
+
+static json_t *string_encode(const char *s)
+{
+	json_t *json = json_string(kk_str(s));
+
+	/* Only what came from a file system or a container can be no UTF-8. */
+	return json ? json : json_string("(not UTF-8)");
+}
+
+static json_t *strs_encode(const struct kk_field *field, const struct kk_strs *strs)
+{
+	json_t *array;
+
+	if (!strs->is_set)
+		return json_null();
+	array = json_array();
+	for (size_t i = 0; i < strs->n; i++)
+		json_array_append_new(array, field->type == KK_T_INTS ?
+						     json_integer(atoll(strs->items[i])) :
+						     string_encode(strs->items[i]));
+	return array;
+}
+
+static json_t *map_encode(const struct kk_map *map)
+{
+	json_t *object;
+
+	if (!map->is_set)
+		return json_null();
+	object = json_object();
+	for (size_t i = 0; i < map->n; i++)
+		json_object_set_new(object, map->items[i].key, string_encode(map->items[i].value));
+	return object;
+}
+
+json_t *kk_json_encode_list(const struct kk_schema *schema, const struct kk_list *list,
+	enum kk_json_form form)
+{
+	json_t *array;
+
+	if (!list->is_set)
+		return json_null();
+	array = json_array();
+	for (size_t i = 0; i < list->n; i++)
+		json_array_append_new(array,
+			kk_json_encode(schema, kk_list_at(list, schema, i), form));
+	return array;
+}
+
+static json_t *field_encode(const struct kk_field *field, const void *p, enum kk_json_form form)
+{
+	char text[KK_TIME_TEXT];
+
+	switch (field->type) {
+	case KK_T_BOOL:
+		return json_boolean(*(const bool *)p);
+	case KK_T_I64:
+	case KK_T_U64:
+		return json_integer(*(const int64_t *)p);
+	case KK_T_STR:
+		return string_encode(*(char *const *)p);
+	case KK_T_ENUM:
+		return json_string(field->names->names[*(const int *)p]);
+	case KK_T_TIME:
+		kk_time_format(*(const int64_t *)p, text);
+		return json_string(text);
+	case KK_T_OPT_I64:
+		return json_integer(((const struct kk_opt_i64 *)p)->value);
+	case KK_T_OPT_BOOL:
+		return json_boolean(((const struct kk_opt_bool *)p)->value);
+	case KK_T_STRS:
+	case KK_T_INTS:
+		return strs_encode(field, p);
+	case KK_T_MAP:
+		return map_encode(p);
+	case KK_T_OBJ:
+		return kk_json_encode(field->sub(), p, form);
+	case KK_T_LIST:
+		return kk_json_encode_list(field->sub(), p, form);
+	case KK_T_BIN:
+		break;
+	}
+	return json_null();
+}
+
+static bool field_is_written(const struct kk_field *field, const void *object,
+	enum kk_json_form form)
+{
+	if (field->flags & KK_INTERNAL && form != KK_JSON_DISK)
+		return false;
+	if (field->flags & KK_INPUT_ONLY && form != KK_JSON_REQUEST)
+		return false;
+	/* Go's omitempty never drops a time. */
+	if (!(field->flags & KK_OMIT) || field->flags & KK_JSON_ALWAYS || field->type == KK_T_TIME)
+		return true;
+	return !kk_field_is_empty(field, object);
+}
+
+json_t *kk_json_encode(const struct kk_schema *schema, const void *object, enum kk_json_form form)
+{
+	json_t *json = json_object();
+
+	for (unsigned i = 0; i < schema->n_fields; i++) {
+		const struct kk_field *field = &schema->fields[i];
+
+		if (field_is_written(field, object, form))
+			json_object_set_new_nocheck(json, field->name,
+				field_encode(field, kk_field_at(field, object), form));
+	}
+	return json;
+}
+
+json_t *kk_json_get(const json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+	void *iter;
+
+	if (!value) {
+		for (iter = json_object_iter((json_t *)object); iter && !value;
+			iter = json_object_iter_next((json_t *)object, iter)) {
+			if (strcasecmp(json_object_iter_key(iter), key) == 0)
+				value = json_object_iter_value(iter);
+		}
+	}
+	return json_is_null(value) ? NULL : value;
+}
+
+static const char *type_name(const json_t *json)
+{
+	switch (json_typeof(json)) {
+	case JSON_OBJECT:
+		return "object";
+	case JSON_ARRAY:
+		return "array";
+	case JSON_STRING:
+		return "string";
+	case JSON_INTEGER:
+	case JSON_REAL:
+		return "number";
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return "bool";
+	case JSON_NULL:
+		return "null";
+	}
+	return "value";
+}
+
+static int type_fail(const struct kk_field *field, const json_t *json, const char *want,
+	struct kk_err *err)
+{
+	return kk_fail(err, KK_E_CONVERSION, "json: cannot unmarshal %s into field '%s' of type %s",
+		type_name(json), field->name, want);
+}
+
+static int string_decode(const struct kk_field *field, const json_t *json, char **ret_s,
+	struct kk_err *err)
+{
+	const char *s = json_string_value(json);
+
+	if (!s)
+		return type_fail(field, json, "string", err);
+	if (strlen(s) != json_string_length(json))
+		return kk_fail(err, KK_E_CONVERSION, "field '%s' has a zero byte", field->name);
+	if (field->max && strlen(s) > field->max)
+		return kk_fail(err, KK_E_CONVERSION, "field '%s' is longer than %zu bytes",
+			field->name, field->max);
+	*ret_s = *s ? kk_xstrdup(s) : NULL;
+	return 0;
+}
+
+static int strs_decode(const struct kk_field *field, const json_t *json, struct kk_strs *strs,
+	struct kk_err *err)
+{
+	size_t i;
+	json_t *item;
+
+	if (!json_is_array(json))
+		return type_fail(field, json, "list", err);
+	strs->is_set = true;
+	json_array_foreach (json, i, item) {
+		char *s = NULL;
+		int r;
+
+		if (field->type == KK_T_INTS) {
+			if (!json_is_integer(item))
+				return type_fail(field, item, "int", err);
+			s = kk_xprintf("%lld", (long long)json_integer_value(item));
+		} else if (!json_is_null(item)) {
+			r = string_decode(field, item, &s, err);
+			if (r < 0)
+				return r;
+		}
+		kk_strs_take(strs, s ? s : kk_xstrdup(""));
+	}
+	return 0;
+}
+
+static int map_decode(const struct kk_field *field, const json_t *json, struct kk_map *map,
+	struct kk_err *err)
+{
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(json))
+		return type_fail(field, json, "map", err);
+	map->is_set = true;
+	json_object_foreach ((json_t *)json, key, value) {
+		kk_auto_free char *s = NULL;
+		int r = json_is_null(value) ? 0 : string_decode(field, value, &s, err);
+
+		if (r < 0)
+			return r;
+		kk_map_set(map, key, kk_str(s));
+	}
+	return 0;
+}
+
+static int enum_decode(const struct kk_field *field, const json_t *json, int *ret,
+	struct kk_err *err)
+{
+	const struct kk_names *names = field->names;
+
+	if (json_is_integer(json)) {
+		json_int_t n = json_integer_value(json);
+
+		if (n < 0 || n >= names->n)
+			return kk_fail(err, KK_E_CONVERSION, "%s: int %lld out of range",
+				names->what, (long long)n);
+		*ret = (int)n;
+		return 0;
+	}
+	if (!json_is_string(json))
+		return kk_fail(err, KK_E_CONVERSION, "%s: expected string or int, got %s",
+			names->what, type_name(json));
+	for (unsigned i = 0; i < names->n; i++) {
+		if (strcmp(names->names[i], json_string_value(json)) == 0) {
+			*ret = (int)i;
+			return 0;
+		}
+	}
+	return kk_fail(err, KK_E_CONVERSION, "%s: unknown label \"%s\"", names->what,
+		json_string_value(json));
+}
+
+static int list_decode(const struct kk_field *field, const json_t *json, struct kk_list *list,
+	struct kk_err *err)
+{
+	size_t i;
+	json_t *item;
+
+	if (!json_is_array(json))
+		return type_fail(field, json, "list", err);
+	list->is_set = true;
+	json_array_foreach (json, i, item) {
+		int r = kk_json_decode(field->sub(), item, kk_list_add(list, field->sub()), err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int field_decode(const struct kk_field *field, const json_t *json, void *p,
+	struct kk_err *err)
+{
+	switch (field->type) {
+	case KK_T_BOOL:
+		if (!json_is_boolean(json))
+			return type_fail(field, json, "bool", err);
+		*(bool *)p = json_is_true(json);
+		return 0;
+	case KK_T_I64:
+	case KK_T_U64:
+		if (!json_is_integer(json))
+			return type_fail(field, json, "int64", err);
+		*(int64_t *)p = json_integer_value(json);
+		return 0;
+	case KK_T_STR:
+		return string_decode(field, json, p, err);
+	case KK_T_ENUM:
+		return enum_decode(field, json, p, err);
+	case KK_T_TIME:
+		if (!json_is_string(json) || kk_time_parse(json_string_value(json), p) < 0)
+			return kk_fail(err, KK_E_CONVERSION,
+				"field '%s': parsing time %s: want RFC 3339", field->name,
+				json_is_string(json) ? json_string_value(json) : type_name(json));
+		return 0;
+	case KK_T_OPT_I64:
+		if (!json_is_integer(json))
+			return type_fail(field, json, "int64", err);
+		*(struct kk_opt_i64 *)p = (struct kk_opt_i64){true, json_integer_value(json)};
+		return 0;
+	case KK_T_OPT_BOOL:
+		if (!json_is_boolean(json))
+			return type_fail(field, json, "bool", err);
+		*(struct kk_opt_bool *)p = (struct kk_opt_bool){true, json_is_true(json)};
+		return 0;
+	case KK_T_STRS:
+	case KK_T_INTS:
+		return strs_decode(field, json, p, err);
+	case KK_T_MAP:
+		return map_decode(field, json, p, err);
+	case KK_T_OBJ:
+		return kk_json_decode(field->sub(), json, p, err);
+	case KK_T_LIST:
+		return list_decode(field, json, p, err);
+	case KK_T_BIN:
+		break;
+	}
+	return type_fail(field, json, "a JSON type", err);
+}
+
+int kk_json_decode(const struct kk_schema *schema, const json_t *json, void *ret_object,
+	struct kk_err *err)
+{
+	int r = 0;
+
+	kk_schema_init(schema, ret_object);
+	if (!json_is_object(json))
+		return kk_fail(err, KK_E_CONVERSION, "json: cannot unmarshal %s into %s",
+			json ? type_name(json) : "nothing", schema->name);
+	for (unsigned i = 0; i < schema->n_fields && r == 0; i++) {
+		const struct kk_field *field = &schema->fields[i];
+		const json_t *value = kk_json_get(json, field->name);
+		/* A null label is an error of its own, as in Go's decoder of states. */
+		bool is_null_enum = field->type == KK_T_ENUM && !value &&
+				    json_object_get(json, field->name);
+
+		if (is_null_enum)
+			r = kk_fail(err, KK_E_CONVERSION, "%s: expected string or int, got null",
+				field->names->what);
+		else if (value)
+			r = field_decode(field, value, kk_field_at(field, ret_object), err);
+	}
+	if (r < 0)
+		kk_schema_release(schema, ret_object);
+	return r;
+}

@@ -1,0 +1,6 @@
+ipc_wire_SRC := \
+	ipc/wire/codec.c \
+	ipc/wire/doc.c \
+	ipc/wire/envelope.c \
+	ipc/wire/msg.c \
+	ipc/wire/schema.c
