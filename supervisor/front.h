@@ -1,0 +1,30 @@
+/* supervisor/front.h - the API socket: accept, peer credentials, limits, requests and responses. */
+#ifndef KK_SUPERVISOR_FRONT_H
+#define KK_SUPERVISOR_FRONT_H
+
+#include <stdint.h>
+
+#include <kukeon/err.h>
+
+struct kk_loop;
+struct kk_supervisor;
+struct sv_front;
+
+enum {
+	SV_CLIENTS_MAX = 1000,
+	SV_CLIENT_CALLS_MAX = 128,              /* of one connection, at once */
+	SV_REQUEST_MAX = 12 * 1024 * 1024,      /* bytes of one request */
+	SV_RESPONSES_MAX = 64 * 1024 * 1024,    /* bytes a client may leave unread */
+	SV_HALF_REQUEST_MS = 30000,             /* from a request's first byte to its last */
+};
+
+/* Listen at @path, readable by root and, when positive, the group @gid. NULL with @err set. */
+struct sv_front *sv_front_new(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
+	int64_t gid, struct kk_err *err);
+
+/* Take no new connections and requests; @fn is called when the last response is out, or at once. */
+void sv_front_drain(struct sv_front *front, void (*fn)(void *arg), void *arg);
+
+void sv_front_free(struct sv_front *front); /* removes the socket */
+
+#endif

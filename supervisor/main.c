@@ -1,0 +1,442 @@
+/* supervisor/main.c - kukeond: flags, configuration, loop. */
+#include <kukeon/entry.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <kukeon/auto.h>
+#include <kukeon/clock.h>
+#include <kukeon/config.h>
+#include <kukeon/fd.h>
+#include <kukeon/log.h>
+#include <kukeon/loop.h>
+#include <kukeon/mem.h>
+#include <kukeon/supervisor.h>
+
+#include "front.h"
+#include "notify.h"
+
+struct daemon {
+	struct kk_config config;
+	struct kk_loop *loop;
+	struct kk_supervisor *sv;
+	struct sv_front *front;
+	struct kk_timer *watchdog_timer;
+	struct kk_timer *drain_timer;
+	char *configuration; /* path of kukeond.yaml */
+	char *pid_path;
+	int lock_fd;
+	bool is_stopping;
+};
+
+enum { DRAIN_MS = 15000 };
+
+/* One setting: where its value may come from, strongest first: flag, environment, file, default. */
+struct setting {
+	const char *flag;
+	const char *env;
+	const char *value; /* given by flag */
+	const char *fallback;
+	const char *help;
+};
+
+enum setting_id {
+	SET_CONFIGURATION,
+	SET_SOCKET,
+	SET_SOCKET_GID,
+	SET_RUN_PATH,
+	SET_CONTAINERD_SOCKET,
+	SET_LOG_LEVEL,
+	SET_RECONCILE_INTERVAL,
+	SET_NAMESPACE_SUFFIX,
+	SET_CGROUP_ROOT,
+	SET_POD_SUBNET_CIDR,
+	SET_DEFAULT_MEMORY_LIMIT,
+	SET_N,
+};
+
+static struct setting settings[SET_N] = {
+	[SET_CONFIGURATION] = {"configuration", "KUKEOND_CONFIGURATION", NULL,
+		KK_DEFAULT_SERVER_CONFIGURATION, "configuration file"},
+	[SET_SOCKET] = {"socket", "KUKEOND_SOCKET", NULL, KK_DEFAULT_SOCKET, "API socket"},
+	[SET_SOCKET_GID] = {"socket-gid", "KUKEOND_SOCKET_GID", NULL, "0",
+		"group that may use the socket, by number; 0: root alone"},
+	[SET_RUN_PATH] = {"run-path", "KUKEON_RUN_PATH", NULL, KK_DEFAULT_RUN_PATH,
+		"directory of all state"},
+	[SET_CONTAINERD_SOCKET] = {"containerd-socket", "KUKEON_CONTAINERD_SOCKET", NULL,
+		KK_DEFAULT_CONTAINERD_SOCKET, "socket of containerd"},
+	[SET_LOG_LEVEL] = {"log-level", "KUKEON_LOG_LEVEL", NULL, "info",
+		"error, warning, info, debug or trace"},
+	[SET_RECONCILE_INTERVAL] = {"reconcile-interval", "KUKEOND_RECONCILE_INTERVAL", NULL, "30s",
+		"time between passes over all cells; 0: none"},
+	[SET_NAMESPACE_SUFFIX] = {"containerd-namespace-suffix", "KUKEON_NAMESPACE_SUFFIX", NULL,
+		KK_DEFAULT_NAMESPACE_SUFFIX, "realm r lives in containerd namespace r.<suffix>"},
+	[SET_CGROUP_ROOT] = {"cgroup-root", "KUKEON_CGROUP_ROOT", NULL, KK_DEFAULT_CGROUP_ROOT,
+		"cgroup above all realms"},
+	[SET_POD_SUBNET_CIDR] = {"pod-subnet-cidr", "KUKEON_POD_SUBNET_CIDR", NULL,
+		KK_DEFAULT_POD_SUBNET_CIDR, "network that each space gets a /24 of"},
+	[SET_DEFAULT_MEMORY_LIMIT] = {"default-memory-limit-bytes",
+		"KUKEOND_DEFAULT_MEMORY_LIMIT_BYTES", NULL, "0",
+		"memory limit of containers that have none; 0: unlimited"},
+};
+
+static void help_print(void)
+{
+	printf("kukeond runs cells: it serves the kukeonv1 API and keeps what was applied running.\n\n"
+	       "Usage:\n  kukeond serve [flags]\n  kukeond version\n\nFlags:\n");
+	for (int i = 0; i < SET_N; i++)
+		printf("  --%-28s %s (default %s, env %s)\n", settings[i].flag, settings[i].help,
+			settings[i].fallback, settings[i].env);
+	printf("  --%-28s %s\n", "help, -h", "this text");
+}
+
+/* The value of a setting; *@ret_explicit tells whether anyone gave it. */
+static const char *setting_get(enum setting_id id, const char *from_file, bool *ret_explicit)
+{
+	const struct setting *setting = &settings[id];
+	const char *env = getenv(setting->env);
+	bool is_explicit = true;
+	const char *value = setting->value;
+
+	if (!value && !kk_str_empty(env))
+		value = env;
+	if (!value && !kk_str_empty(from_file))
+		value = from_file;
+	if (!value) {
+		value = setting->fallback;
+		is_explicit = false;
+	}
+	if (ret_explicit)
+		*ret_explicit = is_explicit;
+	return value;
+}
+
+static int number_get(enum setting_id id, int64_t from_file, int64_t *ret, struct kk_err *err)
+{
+	kk_auto_free char *file = from_file ? kk_xprintf("%lld", (long long)from_file) : NULL;
+	const char *text = setting_get(id, file, NULL);
+	char *end;
+
+	errno = 0;
+	*ret = strtoll(text, &end, 10);
+	if (errno || end == text || *end)
+		return kk_fail(err, KK_E_USAGE, "invalid argument \"%s\" for \"--%s\" flag: not a number",
+			text, settings[id].flag);
+	if (*ret < 0) {
+		kk_warning("%s must not be negative, taking 0", settings[id].flag);
+		*ret = 0;
+	}
+	return 0;
+}
+
+static void interval_get(struct kk_config *config, const char *from_file)
+{
+	const char *text = setting_get(SET_RECONCILE_INTERVAL, from_file, NULL);
+
+	if (kk_duration_parse(text, &config->reconcile_interval_ms) < 0) {
+		kk_warning("WARN reconcile interval \"%s\" is no duration, taking 30s", text);
+		config->reconcile_interval_ms = KK_DEFAULT_RECONCILE_INTERVAL_MS;
+	}
+	if (config->reconcile_interval_ms < 0)
+		config->reconcile_interval_ms = 0;
+}
+
+static int level_of(const char *name, const char *whose)
+{
+	int level = kk_level_parse(name);
+
+	if (level < 0) {
+		kk_warning("unknown log level \"%s\" for the %s, taking info", name, whose);
+		level = KK_LEVEL_INFO;
+	}
+	return level;
+}
+
+static void levels_get(struct kk_config *config, const struct kk_server_spec *file)
+{
+	const char *const own[KK_ROLES] = {
+		[KK_ROLE_reconciler] = file->workers.reconciler.log_level,
+		[KK_ROLE_containerd] = file->workers.containerd.log_level,
+		[KK_ROLE_network] = file->workers.network.log_level,
+		[KK_ROLE_cgroup] = file->workers.cgroup.log_level,
+	};
+	int level = level_of(setting_get(SET_LOG_LEVEL, file->log_level, NULL), "daemon");
+
+	for (int i = 0; i < KK_ROLES; i++)
+		config->log_levels[i] =
+			kk_str_empty(own[i]) ? level : level_of(own[i], kk_role_name(i));
+}
+
+/* Without a trailing slash, and absolute where it exists. */
+static char *path_clean(const char *path)
+{
+	char *real = realpath(path, NULL);
+	size_t n;
+
+	if (real)
+		return real;
+	real = kk_xstrdup(path);
+	for (n = strlen(real); n > 1 && real[n - 1] == '/'; n--)
+		real[n - 1] = '\0';
+	return real;
+}
+
+static int config_load(struct daemon *daemon, struct kk_err *err)
+{
+	kk_auto(kk_server_configuration_release) struct kk_server_configuration file;
+	struct kk_config *config = &daemon->config;
+	const struct kk_server_spec *spec = &file.spec;
+	bool exists;
+
+	kk_str_set(&daemon->configuration, setting_get(SET_CONFIGURATION, NULL, NULL));
+	if (kk_server_configuration_read(daemon->configuration, &file, &exists, err) < 0)
+		return kk_wrap(err, "load server configuration");
+	kk_str_set(&config->socket, setting_get(SET_SOCKET, spec->socket, NULL));
+	config->run_path = path_clean(setting_get(SET_RUN_PATH, spec->run_path, NULL));
+	kk_str_set(&config->containerd_socket, setting_get(SET_CONTAINERD_SOCKET,
+		spec->containerd_socket, &config->is_containerd_explicit));
+	kk_str_set(&config->namespace_suffix, setting_get(SET_NAMESPACE_SUFFIX,
+		spec->namespace_suffix, &config->is_suffix_explicit));
+	config->cgroup_root = path_clean(
+		setting_get(SET_CGROUP_ROOT, spec->cgroup_root, &config->is_cgroup_root_explicit));
+	kk_str_set(&config->pod_subnet_cidr, setting_get(SET_POD_SUBNET_CIDR, spec->pod_subnet_cidr,
+		&config->is_subnet_explicit));
+	interval_get(config, spec->reconcile_interval);
+	levels_get(config, spec);
+	if (number_get(SET_SOCKET_GID, spec->socket_gid, &config->socket_gid, err) < 0 ||
+		number_get(SET_DEFAULT_MEMORY_LIMIT, spec->default_memory_limit_bytes,
+			&config->default_memory_limit_bytes, err) < 0)
+		return KK_E_USAGE;
+	return kk_config_check(config, err);
+}
+
+static int flags_parse(int argc, char **argv, bool *ret_help, struct kk_err *err)
+{
+	struct option options[SET_N + 2] = {{0}};
+	int c, index;
+
+	for (int i = 0; i < SET_N; i++)
+		options[i] = (struct option){settings[i].flag, required_argument, NULL, 1};
+	options[SET_N] = (struct option){"help", no_argument, NULL, 'h'};
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", options, &index)) != -1) {
+		if (c == 'h')
+			*ret_help = true;
+		else if (c == 1)
+			settings[index].value = optarg;
+		else if (c == ':')
+			return kk_fail(err, KK_E_USAGE, "flag needs an argument: %s",
+				argv[optind - 1]);
+		else
+			return kk_fail(err, KK_E_USAGE, "unknown flag: %s", argv[optind - 1]);
+	}
+	return 0;
+}
+
+/* The lock is the instance: it is held as long as the process lives, whatever else is left over. */
+static int lock_take(struct daemon *daemon, struct kk_err *err)
+{
+	kk_auto_free char *path = kk_xprintf("%s/.kukeond.lock", daemon->config.run_path);
+
+	daemon->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (daemon->lock_fd < 0)
+		return kk_fail_errno(err, KK_E_IO, "open %s", path);
+	if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return kk_fail(err, KK_E_BUSY, "another kukeond runs on run path %s; stop it first",
+			daemon->config.run_path);
+	return 0;
+}
+
+static int pid_write(struct daemon *daemon, struct kk_err *err)
+{
+	kk_auto_free char *dir = kk_xstrdup(daemon->config.socket);
+	kk_auto_free char *text = kk_xprintf("%d\n", (int)getpid());
+	char *slash = strrchr(dir, '/');
+
+	if (slash)
+		*slash = '\0';
+	daemon->pid_path = kk_xprintf("%s/kukeond.pid", slash ? dir : ".");
+	return kk_file_replace(daemon->pid_path, text, strlen(text), 0644, err);
+}
+
+static int socket_dir_make(const char *socket, struct kk_err *err)
+{
+	kk_auto_free char *dir = kk_xstrdup(socket);
+	char *slash = strrchr(dir, '/');
+
+	if (!slash || slash == dir)
+		return 0;
+	*slash = '\0';
+	return kk_dir_make(dir, 0755, err);
+}
+
+static void stopped(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	kk_loop_stop(daemon->loop);
+}
+
+static void drained(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	kk_timer_stop(daemon->drain_timer);
+	kk_supervisor_stop(daemon->sv, stopped, daemon);
+}
+
+static void drain_on_timer(void *arg)
+{
+	kk_warning("requests are still under way, going down without them");
+	drained(arg);
+}
+
+static void term_on_signal(int signo, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	if (daemon->is_stopping)
+		return;
+	daemon->is_stopping = true;
+	kk_info("going down: finishing the requests under way signal=%d", signo);
+	sv_notify("STOPPING=1");
+	kk_timer_start(daemon->drain_timer, DRAIN_MS);
+	sv_front_drain(daemon->front, drained, daemon);
+}
+
+static void hup_on_signal(int signo, void *arg)
+{
+	kk_auto(kk_server_configuration_release) struct kk_server_configuration file;
+	struct daemon *daemon = arg;
+	struct kk_err err = {0};
+	char text[KK_ERR_TEXT];
+	bool exists;
+
+	(void)signo;
+	if (kk_server_configuration_read(daemon->configuration, &file, &exists, &err) < 0) {
+		kk_err_format(&err, text, sizeof text);
+		kk_error("configuration not read again: %s", text);
+		return;
+	}
+	levels_get(&daemon->config, &file.spec);
+	kk_log_set_level(daemon->config.log_levels[KK_ROLE_supervisor]);
+	kk_supervisor_levels_apply(daemon->sv);
+	kk_info("configuration read again");
+}
+
+static void watchdog_on_timer(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	sv_notify("WATCHDOG=1");
+	kk_timer_start(daemon->watchdog_timer, sv_notify_watchdog_ms());
+}
+
+static int daemon_start(struct daemon *daemon, struct kk_err *err)
+{
+	struct kk_config *config = &daemon->config;
+
+	kk_log_open("supervisor", 1, config->log_levels[KK_ROLE_supervisor]);
+	if (kk_instance_join(config, err) < 0 || lock_take(daemon, err) < 0 ||
+		socket_dir_make(config->socket, err) < 0)
+		return err->code;
+	daemon->loop = kk_loop_new();
+	if (!daemon->loop)
+		return kk_fail(err, KK_E_NOMEM, "no memory for the event loop");
+	daemon->sv = kk_supervisor_new(daemon->loop, config, false, err);
+	if (!daemon->sv)
+		return err->code;
+	daemon->watchdog_timer = kk_timer_new(daemon->loop, "watchdog", watchdog_on_timer, daemon);
+	daemon->drain_timer = kk_timer_new(daemon->loop, "drain", drain_on_timer, daemon);
+	if (!daemon->watchdog_timer || !daemon->drain_timer ||
+		!kk_signal_new(daemon->loop, SIGTERM, term_on_signal, daemon) ||
+		!kk_signal_new(daemon->loop, SIGINT, term_on_signal, daemon) ||
+		!kk_signal_new(daemon->loop, SIGHUP, hup_on_signal, daemon))
+		return kk_fail(err, KK_E_NOMEM, "no memory for the signal handlers");
+	daemon->front = sv_front_new(daemon->loop, daemon->sv, config->socket, config->socket_gid,
+		err);
+	if (!daemon->front || pid_write(daemon, err) < 0)
+		return err->code;
+	if (kk_supervisor_start(daemon->sv, err) < 0)
+		return err->code;
+	kk_info("kukeond listening socket=%s run_path=%s version=%s", config->socket,
+		config->run_path, KK_VERSION);
+	sv_notify("READY=1");
+	if (sv_notify_watchdog_ms() > 0)
+		watchdog_on_timer(daemon);
+	return 0;
+}
+
+static void daemon_release(struct daemon *daemon)
+{
+	sv_front_free(daemon->front);
+	kk_supervisor_free(daemon->sv);
+	if (daemon->pid_path)
+		unlink(daemon->pid_path);
+	free(daemon->pid_path);
+	free(daemon->configuration);
+	kk_timer_free(daemon->watchdog_timer);
+	kk_timer_free(daemon->drain_timer);
+	kk_config_release(&daemon->config);
+	kk_closep(&daemon->lock_fd);
+}
+
+static int serve(void)
+{
+	struct daemon daemon = {.lock_fd = -1};
+	struct kk_err err = {0};
+	char text[KK_ERR_TEXT * 2];
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	kk_log_open("supervisor", 1, KK_LEVEL_INFO);
+	r = config_load(&daemon, &err);
+	if (r == 0)
+		r = daemon_start(&daemon, &err);
+	if (r == 0) {
+		kk_loop_run(daemon.loop);
+		kk_info("kukeond stopped");
+	} else {
+		kk_err_format(&err, text, sizeof text);
+		fprintf(stderr, "Error: %s\n", text);
+	}
+	daemon_release(&daemon);
+	return r == 0 ? 0 : kk_code_exit(r);
+}
+
+int kukeond_main(int argc, char **argv)
+{
+	struct kk_err err = {0};
+	char text[KK_ERR_TEXT];
+	bool is_help = false;
+	const char *verb;
+
+	if (flags_parse(argc, argv, &is_help, &err) < 0) {
+		kk_err_format(&err, text, sizeof text);
+		fprintf(stderr, "Error: %s\n", text);
+		return 1;
+	}
+	verb = argv[optind];
+	if (is_help || !verb || strcmp(verb, "help") == 0) {
+		help_print();
+		return 0;
+	}
+	if (strcmp(verb, "version") == 0) {
+		printf("%s\n", KK_VERSION);
+		return 0;
+	}
+	if (strcmp(verb, "serve") != 0) {
+		fprintf(stderr, "Error: unknown command \"%s\" for \"kukeond\"\n"
+				"Run 'kukeond --help' for usage.\n", verb);
+		return 1;
+	}
+	return serve();
+}

@@ -1,0 +1,11 @@
+supervisor_SRC := \
+	supervisor/backoff.c \
+	supervisor/entry.c \
+	supervisor/front.c \
+	supervisor/jsonrpc.c \
+	supervisor/main.c \
+	supervisor/notify.c \
+	supervisor/reap.c \
+	supervisor/route.c \
+	supervisor/spawn.c \
+	supervisor/supervisor.c

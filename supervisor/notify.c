@@ -1,0 +1,42 @@
+/* supervisor/notify.c - libsystemd, loaded only where systemd started us: it costs a start 2 ms. */
+#include "notify.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#include <kukeon/log.h>
+
+static void *systemd_symbol(const char *name)
+{
+	static void *library;
+
+	if (!library)
+		library = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
+	return library ? dlsym(library, name) : NULL;
+}
+
+void sv_notify(const char *state)
+{
+	int (*notify)(int unset, const char *text);
+
+	if (!getenv("NOTIFY_SOCKET"))
+		return;
+	*(void **)&notify = systemd_symbol("sd_notify");
+	if (!notify)
+		kk_warning("systemd waits for us, but libsystemd can't be loaded");
+	else
+		notify(0, state);
+}
+
+int64_t sv_notify_watchdog_ms(void)
+{
+	int (*enabled)(int unset, uint64_t *usec);
+	uint64_t usec = 0;
+
+	if (!getenv("WATCHDOG_USEC"))
+		return 0;
+	*(void **)&enabled = systemd_symbol("sd_watchdog_enabled");
+	if (!enabled || enabled(0, &usec) <= 0)
+		return 0;
+	return (int64_t)(usec / 2000);
+}

@@ -1,0 +1,13 @@
+/* supervisor/notify.h - what systemd is told, where it runs us. */
+#ifndef KK_SUPERVISOR_NOTIFY_H
+#define KK_SUPERVISOR_NOTIFY_H
+
+#include <stdint.h>
+
+/* Send a state such as "READY=1"; nothing happens without systemd. */
+void sv_notify(const char *state);
+
+/* How often systemd wants to hear WATCHDOG=1, in ms; 0: it does not. */
+int64_t sv_notify_watchdog_ms(void);
+
+#endif

@@ -1,0 +1,293 @@
+/* supervisor/route.c - the star: every message passes here, by its envelope, its body unread. */
+#include "sv.h"
+
+#include <signal.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+static struct sv_flight **flight_find(struct kk_supervisor *sv, unsigned source, uint64_t id)
+{
+	struct sv_flight **link = &sv->flights;
+
+	while (*link && ((*link)->env.source != source || (*link)->env.id != id))
+		link = &(*link)->next;
+	return link;
+}
+
+static struct sv_flight *flight_remove(struct kk_supervisor *sv, struct sv_flight **link)
+{
+	struct sv_flight *flight = *link;
+
+	*link = flight->next;
+	if (!flight->next)
+		sv->flights_end = link;
+	sv->n_flights--;
+	return flight;
+}
+
+static struct sv_flight *flight_add(struct kk_supervisor *sv, const struct kk_envelope *env)
+{
+	struct sv_flight *flight;
+
+	if (sv->n_flights >= SV_FLIGHTS_MAX)
+		return NULL;
+	flight = kk_alloc(sizeof *flight + env->body_len);
+	if (!flight)
+		return NULL;
+	flight->env = *env;
+	flight->env.body = (uint8_t *)(flight + 1);
+	if (env->body_len)
+		memcpy(flight + 1, env->body, env->body_len);
+	flight->source_generation = sv->workers[env->source].generation;
+	*sv->flights_end = flight;
+	sv->flights_end = &flight->next;
+	sv->n_flights++;
+	return flight;
+}
+
+/* Back to whoever asked, if that incarnation still lives. */
+static void answer_deliver(struct kk_supervisor *sv, const struct sv_flight *flight,
+	const struct kk_envelope *env)
+{
+	struct sv_worker *source = &sv->workers[flight->env.source];
+	struct kk_envelope out = *env;
+
+	out.generation = flight->source_generation;
+	if (flight->env.source == KK_ROLE_supervisor) {
+		kk_rpc_take(sv->rpc, &out);
+		return;
+	}
+	if (!source->chan || source->generation != flight->source_generation) {
+		source->n_stale++;
+		return;
+	}
+	if (kk_chan_send(source->chan, &out) < 0)
+		sv_worker_kill(source, SIGKILL, "it does not read what it asked for");
+}
+
+static void flight_fail(struct kk_supervisor *sv, const struct sv_flight *flight,
+	const struct kk_err *error)
+{
+	kk_auto_buf body = {0};
+	struct kk_envelope env = {
+		.kind = KK_ENVELOPE_ERROR,
+		.type = flight->env.type,
+		.id = flight->env.id,
+		.op = flight->env.op,
+		.source = flight->env.target,
+		.target = flight->env.source,
+	};
+
+	if (kk_error_encode(error, &body) < 0)
+		return; /* the deadline will tell */
+	env.body = body.data;
+	env.body_len = body.len;
+	answer_deliver(sv, flight, &env);
+}
+
+static void flight_send(struct sv_worker *target, struct sv_flight *flight)
+{
+	struct kk_envelope env = flight->env;
+	int r;
+
+	env.generation = target->generation;
+	r = kk_chan_send(target->chan, &env);
+	if (r == KK_E_BUSY)
+		return; /* kept: it goes out when the worker is ready again or its deadline ends it */
+	flight->sent_generation = target->generation;
+	target->last_type = env.type;
+}
+
+static bool is_start(const struct kk_envelope *env)
+{
+	return env->type == KK_MSG_worker_start;
+}
+
+/* Take a request on board and send it, now or when its target is ready. */
+static int request_take(struct kk_supervisor *sv, const struct kk_envelope *env)
+{
+	struct sv_worker *target = &sv->workers[env->target];
+	struct sv_flight *flight;
+
+	if (!target->is_ready && sv_backoff_is_degraded(&target->backoff, kk_clock_ms()))
+		return KK_E_WORKER_DOWN;
+	flight = flight_add(sv, env);
+	if (!flight)
+		return KK_E_BUSY;
+	if (sv->is_embedded && !target->pid && !sv->is_stopping)
+		sv_worker_start(target);
+	if (target->chan && (target->is_ready || is_start(env)))
+		flight_send(target, flight);
+	return 0;
+}
+
+static int event_take(struct kk_supervisor *sv, const struct kk_envelope *env)
+{
+	struct sv_worker *target = &sv->workers[env->target];
+	struct kk_envelope out = *env;
+
+	/* Events tell of the world; who comes later looks at the world itself. */
+	if (!target->chan || (!target->is_ready && env->source != KK_ROLE_supervisor))
+		return 0;
+	out.generation = target->generation;
+	return kk_chan_send(target->chan, &out);
+}
+
+static void cancel_take(struct kk_supervisor *sv, const struct kk_envelope *env)
+{
+	struct sv_flight **link = flight_find(sv, env->source, env->id);
+	struct sv_worker *target = &sv->workers[env->target];
+
+	if (!*link)
+		return;
+	if ((*link)->sent_generation == target->generation && target->chan)
+		(void)kk_chan_send(target->chan, env);
+	free(flight_remove(sv, link));
+}
+
+int sv_route_own(const struct kk_envelope *env, void *arg)
+{
+	struct kk_supervisor *sv = arg;
+
+	switch ((enum kk_envelope_kind)env->kind) {
+	case KK_ENVELOPE_REQUEST:
+		return request_take(sv, env);
+	case KK_ENVELOPE_EVENT:
+		return event_take(sv, env);
+	case KK_ENVELOPE_CANCEL:
+		cancel_take(sv, env);
+		return 0;
+	case KK_ENVELOPE_REPLY:
+	case KK_ENVELOPE_ERROR:
+	case KK_ENVELOPE_PING:
+	case KK_ENVELOPE_PONG:
+	case KK_ENVELOPE_KINDS:
+		break;
+	}
+	return KK_E_PROTOCOL;
+}
+
+static void answer_take(struct sv_worker *worker, const struct kk_envelope *env)
+{
+	struct kk_supervisor *sv = worker->sv;
+	struct sv_flight **link = flight_find(sv, env->target, env->id), *flight;
+
+	if (!*link || (*link)->env.target != (unsigned)worker->role ||
+		(*link)->sent_generation != worker->generation) {
+		worker->n_stale++;
+		return;
+	}
+	worker->was_useful = true;
+	flight = flight_remove(sv, link);
+	answer_deliver(sv, flight, env);
+	free(flight);
+}
+
+void sv_route_from_worker(struct sv_worker *worker, const struct kk_envelope *env)
+{
+	struct kk_supervisor *sv = worker->sv;
+	const struct kk_msg_row *row = kk_msg_row(env->type);
+	struct kk_err err = {0};
+	int r = 0;
+
+	if (env->source != (unsigned)worker->role) {
+		sv_worker_kill(worker, SIGKILL, "it spoke for another");
+		return;
+	}
+	if (env->kind == KK_ENVELOPE_REPLY || env->kind == KK_ENVELOPE_ERROR) {
+		answer_take(worker, env);
+		return;
+	}
+	if (env->kind == KK_ENVELOPE_CANCEL) {
+		cancel_take(sv, env);
+		return;
+	}
+	if (!row || row->from != (int)worker->role || env->target == KK_ROLE_supervisor ||
+		row->is_event != (env->kind == KK_ENVELOPE_EVENT)) {
+		sv_worker_kill(worker, SIGKILL, "it sent what it may not send");
+		return;
+	}
+	r = env->kind == KK_ENVELOPE_EVENT ? event_take(sv, env) : request_take(sv, env);
+	if (r < 0 && env->kind == KK_ENVELOPE_REQUEST) {
+		struct sv_flight refused = {.env = *env};
+
+		refused.source_generation = worker->generation;
+		if (r == KK_E_WORKER_DOWN)
+			kk_fail(&err, r,
+				"the %s worker keeps crashing and is out of service for now",
+				kk_role_name(env->target));
+		else
+			kk_fail(&err, r, "%s", kk_code_meaning(r));
+		flight_fail(sv, &refused, &err);
+	}
+}
+
+void sv_route_ready(struct sv_worker *worker)
+{
+	struct kk_supervisor *sv = worker->sv;
+
+	for (struct sv_flight *flight = sv->flights; flight; flight = flight->next) {
+		if (flight->env.target == (unsigned)worker->role &&
+			flight->sent_generation != worker->generation)
+			flight_send(worker, flight);
+	}
+}
+
+static bool is_poison(struct sv_flight *flight, bool is_own_fault)
+{
+	if (is_own_fault)
+		flight->n_deaths++;
+	else
+		flight->n_kills++;
+	return flight->n_deaths >= SV_POISON_DEATHS || flight->n_kills >= SV_POISON_KILLS;
+}
+
+void sv_route_dead(struct sv_worker *worker, bool is_own_fault, const char *how)
+{
+	struct kk_supervisor *sv = worker->sv;
+	struct sv_flight **link = &sv->flights;
+
+	while (*link) {
+		struct sv_flight *flight = *link;
+		bool was_asked = flight->env.target == (unsigned)worker->role;
+		bool was_asking = flight->env.source == (unsigned)worker->role &&
+				  flight->source_generation == worker->generation;
+		bool is_lost = was_asked && flight->sent_generation == worker->generation;
+		struct kk_err err = {0};
+
+		/* Its questions die with it: who comes next asks anew. The start belongs to the
+		 * incarnation. */
+		if (was_asking || (is_lost && is_start(&flight->env))) {
+			if (flight->env.source == KK_ROLE_supervisor)
+				kk_rpc_cancel(sv->rpc, flight->env.id);
+			else
+				free(flight_remove(sv, link));
+			link = &sv->flights;
+			continue;
+		}
+		if (is_lost && (sv->is_stopping || is_poison(flight, is_own_fault))) {
+			flight_remove(sv, link);
+			kk_fail(&err, KK_E_WORKER_CRASHED,
+				"the %s worker ended (%s) each time it worked on this request",
+				kk_role_name(worker->role), how);
+			flight_fail(sv, flight, &err);
+			free(flight);
+			link = &sv->flights;
+			continue;
+		}
+		if (is_lost)
+			flight->sent_generation = 0;
+		link = &flight->next;
+	}
+}
+
+void sv_route_release(struct kk_supervisor *sv)
+{
+	while (sv->flights)
+		free(flight_remove(sv, &sv->flights));
+}

@@ -1,0 +1,299 @@
+/* supervisor/supervisor.c - the life of the workers, as kukeond and as an in-process kuke see it. */
+#include "sv.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+static void ping_on_timer(void *arg)
+{
+	struct sv_worker *worker = arg;
+	struct kk_envelope env = {
+		.kind = KK_ENVELOPE_PING,
+		.source = KK_ROLE_supervisor,
+		.target = worker->role,
+		.generation = worker->generation,
+	};
+	int64_t now = kk_clock_ms();
+
+	if (!worker->chan)
+		return;
+	if (worker->pinged_ms && now - worker->pinged_ms >= kk_role_heartbeat_ms(worker->role)) {
+		/* A hung backend is a dead backend. The abort leaves a trace of where it hung. */
+		sv_worker_kill(worker, SIGABRT, "no sign of life within the heartbeat limit");
+		kk_timer_start(worker->kill_timer, SV_ABORT_MS);
+		return;
+	}
+	if (!worker->pinged_ms) {
+		worker->pinged_ms = now;
+		(void)kk_chan_send(worker->chan, &env);
+	}
+	kk_timer_start(worker->ping_timer, SV_PING_MS);
+}
+
+static void kill_on_timer(void *arg)
+{
+	sv_worker_kill(arg, SIGKILL, "it did not end by itself");
+}
+
+static void restart_on_timer(void *arg)
+{
+	sv_worker_start(arg);
+}
+
+static void stop_on_reply(const void *rep, const struct kk_err *err, void *arg)
+{
+	(void)rep;
+	(void)err;
+	(void)arg;
+}
+
+/* One after the other, last started first: who is still draining may need those below. */
+static void stop_next(struct kk_supervisor *sv)
+{
+	static const struct kk_req_worker_stop stop;
+
+	for (int i = KK_ROLES - 1; i > 0; i--) {
+		struct sv_worker *worker = &sv->workers[i];
+
+		if (worker->pid <= 0)
+			continue;
+		if (!worker->is_stopping) {
+			worker->is_stopping = true;
+			kk_rpc_call(sv->rpc, worker->role, KK_MSG_worker_stop, &stop, 0,
+				stop_on_reply, NULL);
+			kk_timer_start(worker->kill_timer, SV_STOP_MS);
+		}
+		return;
+	}
+	if (sv->stopped_fn) {
+		void (*fn)(void *arg) = sv->stopped_fn;
+
+		sv->stopped_fn = NULL;
+		fn(sv->stopped_arg);
+	}
+}
+
+static void child_on_signal(int signo, void *arg)
+{
+	struct kk_supervisor *sv = arg;
+
+	(void)signo;
+	sv_reap_all(sv);
+	if (sv->is_stopping)
+		stop_next(sv);
+}
+
+void sv_worker_on_message(struct kk_chan *chan, const struct kk_envelope *env, void *arg)
+{
+	struct sv_worker *worker = arg;
+
+	(void)chan;
+	if (!env) {
+		/* SIGCHLD follows if it died; if it only hung up, it is of no use any more. */
+		kk_chan_free(worker->chan);
+		worker->chan = NULL;
+		worker->is_ready = false;
+		if (worker->pid > 0 && kill(worker->pid, SIGKILL) < 0)
+			kk_debug("the %s worker is gone already", kk_role_name(worker->role));
+		return;
+	}
+	/* Anything it says proves that its loop runs. */
+	worker->pinged_ms = 0;
+	if (env->kind == KK_ENVELOPE_PONG)
+		return;
+	sv_route_from_worker(worker, env);
+}
+
+static void ready_on_reply(const void *rep, const struct kk_err *err, void *arg)
+{
+	struct sv_worker *worker = arg;
+	char text[KK_ERR_TEXT];
+
+	(void)rep;
+	if (err) {
+		kk_err_format(err, text, sizeof text);
+		kk_error("the %s worker could not start: %s", kk_role_name(worker->role), text);
+		sv_worker_kill(worker, SIGKILL, "it could not start");
+		return;
+	}
+	worker->is_ready = true;
+	worker->was_useful = true;
+	worker->ready_ms = kk_clock_ms();
+	kk_info("the %s worker is ready pid=%d worker_gen=%u start_ms=%lld outage_ms=%lld",
+		kk_role_name(worker->role), (int)worker->pid, worker->generation,
+		(long long)(worker->ready_ms - worker->started_ms),
+		(long long)(worker->died_us ? (kk_clock_us() - worker->died_us) / 1000 : 0));
+	sv_route_ready(worker);
+}
+
+static void level_send(struct sv_worker *worker)
+{
+	struct kk_req_worker_level level = {
+		.level = (char *)kk_level_name(worker->sv->config->log_levels[worker->role]),
+	};
+
+	(void)kk_rpc_event(worker->sv->rpc, worker->role, KK_MSG_worker_level, &level, 0);
+}
+
+static void start_send(struct sv_worker *worker)
+{
+	struct kk_supervisor *sv = worker->sv;
+	const struct kk_config *config = sv->config;
+	struct kk_req_worker_start start = {
+		.schema_hash = kk_msg_hash(),
+		.instance = sv->instance,
+		.run_path = config->run_path,
+		.runtime_dir = sv->runtime_dir,
+		.containerd_socket = config->containerd_socket,
+		.namespace_suffix = config->namespace_suffix,
+		.cgroup_root = config->cgroup_root,
+		.pod_subnet_cidr = config->pod_subnet_cidr,
+		.nft_table = sv->nft_table,
+		.reconcile_interval_ms = config->reconcile_interval_ms,
+		.default_memory_limit_bytes = config->default_memory_limit_bytes,
+		.group_gid = config->socket_gid,
+		.is_embedded = sv->is_embedded,
+	};
+
+	level_send(worker);
+	kk_rpc_call(sv->rpc, worker->role, KK_MSG_worker_start, &start, 0, ready_on_reply, worker);
+}
+
+void sv_worker_start(struct sv_worker *worker)
+{
+	struct kk_err err = {0};
+	char text[KK_ERR_TEXT];
+	int64_t now = kk_clock_ms(), delay;
+
+	if (worker->pid > 0 || worker->sv->is_stopping)
+		return;
+	worker->generation++;
+	worker->started_ms = now;
+	worker->was_useful = false;
+	worker->pinged_ms = 0;
+	worker->last_type = 0;
+	if (sv_spawn(worker, &err) < 0) {
+		delay = sv_backoff_decide(&worker->backoff, SV_DEATH_UNBORN, 0, now);
+		kk_err_format(&err, text, sizeof text);
+		kk_error("%s, trying again in %lld ms", text, (long long)delay);
+		kk_timer_start(worker->restart_timer, delay);
+		return;
+	}
+	start_send(worker);
+	kk_timer_start(worker->ping_timer, SV_PING_MS);
+}
+
+static int worker_init(struct kk_supervisor *sv, enum kk_role role)
+{
+	struct sv_worker *worker = &sv->workers[role];
+
+	worker->sv = sv;
+	worker->role = role;
+	worker->stderr_fd = -1;
+	worker->restart_timer = kk_timer_new(sv->loop, "restart", restart_on_timer, worker);
+	worker->ping_timer = kk_timer_new(sv->loop, "ping", ping_on_timer, worker);
+	worker->kill_timer = kk_timer_new(sv->loop, "kill", kill_on_timer, worker);
+	return worker->restart_timer && worker->ping_timer && worker->kill_timer ? 0 : -1;
+}
+
+struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, const struct kk_config *config,
+	bool is_embedded, struct kk_err *err)
+{
+	struct kk_supervisor *sv = kk_alloc(sizeof *sv);
+	int r = 0;
+
+	if (!sv) {
+		kk_fail(err, KK_E_NOMEM, "no memory for the supervisor");
+		return NULL;
+	}
+	*sv = (struct kk_supervisor){.loop = loop, .config = config, .is_embedded = is_embedded};
+	sv->flights_end = &sv->flights;
+	sv->exe_fd = sv_spawn_open_image(err);
+	sv->instance = kk_config_instance_id(config);
+	sv->runtime_dir = kk_config_runtime_dir(config);
+	sv->nft_table = kk_config_nft_table(config);
+	sv->rpc = kk_rpc_new(loop, KK_ROLE_supervisor, sv_route_own, sv);
+	sv->child_watch = kk_signal_new(loop, SIGCHLD, child_on_signal, sv);
+	for (int i = 1; i < KK_ROLES; i++)
+		r |= worker_init(sv, i);
+	/* Operation ids of several processes meet in one log and one journal. */
+	if (getrandom(&sv->last_op, sizeof sv->last_op, 0) < 0)
+		sv->last_op = (uint64_t)kk_time_now();
+	if (sv->exe_fd < 0 || r < 0 || !sv->rpc || !sv->child_watch) {
+		if (sv->exe_fd >= 0)
+			kk_fail(err, KK_E_NOMEM, "no memory for the supervisor");
+		kk_supervisor_free(sv);
+		return NULL;
+	}
+	return sv;
+}
+
+int kk_supervisor_start(struct kk_supervisor *sv, struct kk_err *err)
+{
+	(void)err;
+	for (int i = 1; i < KK_ROLES; i++)
+		sv_worker_start(&sv->workers[i]);
+	return 0;
+}
+
+void kk_supervisor_levels_apply(struct kk_supervisor *sv)
+{
+	for (int i = 1; i < KK_ROLES; i++)
+		level_send(&sv->workers[i]);
+}
+
+uint64_t kk_supervisor_call(struct kk_supervisor *sv, const char *method, const void *params,
+	size_t len, const struct kk_peer *peer, kk_reply_f fn, void *arg)
+{
+	struct kk_req_api_request req = {
+		.method = (char *)method,
+		.params = {.data = (uint8_t *)params, .len = len},
+		.peer_pid = peer->pid,
+		.peer_uid = peer->uid,
+		.is_local = peer->is_local,
+	};
+
+	return kk_rpc_call(sv->rpc, KK_ROLE_reconciler, KK_MSG_api_request, &req, ++sv->last_op, fn,
+		arg);
+}
+
+void kk_supervisor_stop(struct kk_supervisor *sv, void (*fn)(void *arg), void *arg)
+{
+	sv->stopped_fn = fn;
+	sv->stopped_arg = arg;
+	for (int i = 1; i < KK_ROLES; i++)
+		kk_timer_stop(sv->workers[i].restart_timer);
+	sv->is_stopping = true;
+	stop_next(sv);
+}
+
+void kk_supervisor_free(struct kk_supervisor *sv)
+{
+	if (!sv)
+		return;
+	sv->is_stopping = true;
+	for (int i = 1; i < KK_ROLES; i++) {
+		struct sv_worker *worker = &sv->workers[i];
+
+		if (worker->pid > 0)
+			kill(worker->pid, SIGKILL);
+		sv_spawn_release(worker);
+		kk_timer_free(worker->restart_timer);
+		kk_timer_free(worker->ping_timer);
+		kk_timer_free(worker->kill_timer);
+	}
+	sv_route_release(sv);
+	kk_rpc_free(sv->rpc);
+	kk_watch_free(sv->child_watch);
+	kk_closep(&sv->exe_fd);
+	free(sv->instance);
+	free(sv->runtime_dir);
+	free(sv->nft_table);
+	free(sv);
+}
