@@ -1,0 +1,2 @@
+workers_common_SRC := \
+	workers/common/worker.c

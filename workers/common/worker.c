@@ -1,0 +1,171 @@
+/* workers/common/worker.c - the one start-up order: line home, configuration, domain, READY, loop. */
+#include <kukeon/worker.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <kukeon/chan.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+/* An exit status that tells the supervisor not to try again: this build can't work with it. */
+enum { EXIT_INCOMPATIBLE = 78 };
+
+static struct kk_worker worker;
+
+static int on_worker_start(struct kk_call *call, const struct kk_req_worker_start *req,
+	struct kk_rep_worker_start *rep, struct kk_err *err)
+{
+	int r;
+
+	if (worker.is_started)
+		return kk_fail(err, KK_E_PROTOCOL, "the worker was started already");
+	if (req->schema_hash != kk_msg_hash()) {
+		kk_error("supervisor and worker are of different builds");
+		exit(EXIT_INCOMPATIBLE);
+	}
+	kk_log_open(kk_role_name(worker.def->role), call->generation, kk_log_level());
+	kk_schema_copy(kk_req_schema_worker_start(), req, &worker.config);
+	r = worker.def->start ? worker.def->start(&worker, err) : 0;
+	if (r < 0)
+		return r;
+	worker.is_started = true;
+	rep->pid = getpid();
+	return 0;
+}
+
+static int on_worker_stop(struct kk_call *call, const struct kk_req_worker_stop *req,
+	struct kk_rep_worker_stop *rep, struct kk_err *err)
+{
+	(void)req;
+	(void)rep;
+	(void)err;
+	worker.stopping = call;
+	return KK_LATER;
+}
+
+static int on_worker_level(struct kk_call *call, const struct kk_req_worker_level *req, void *rep,
+	struct kk_err *err)
+{
+	int level = kk_level_parse(kk_str(req->level));
+
+	(void)call;
+	(void)rep;
+	if (level < 0)
+		return kk_fail(err, KK_E_INVALID, "unknown log level '%s'", kk_str(req->level));
+	kk_log_set_level(level);
+	return 0;
+}
+
+static const struct kk_handler common_handlers[] = {
+	KK_HANDLER(worker_start),
+	KK_HANDLER(worker_stop),
+	KK_HANDLER(worker_level),
+};
+
+static int worker_send(const struct kk_envelope *env, void *arg)
+{
+	(void)arg;
+	return kk_chan_send(worker.chan, env);
+}
+
+static void pong(const struct kk_envelope *ping)
+{
+	struct kk_envelope env = *ping;
+
+	env.kind = KK_ENVELOPE_PONG;
+	env.source = worker.def->role;
+	env.target = ping->source;
+	(void)kk_chan_send(worker.chan, &env);
+}
+
+/* Only the stop itself is left: the drain is done. */
+static void stop_if_drained(void)
+{
+	if (!worker.stopping || worker.dispatch.n_calls > 1)
+		return;
+	if (worker.def->stop)
+		worker.def->stop(&worker);
+	kk_call_end(kk_steal(&worker.stopping), NULL);
+	kk_chan_flush(worker.chan, 1000);
+	exit(0);
+}
+
+static void chan_on_message(struct kk_chan *chan, const struct kk_envelope *env, void *arg)
+{
+	(void)chan;
+	(void)arg;
+	if (!env) {
+		/* The supervisor is gone. What is under way is its successor's to repeat. */
+		_exit(0);
+	}
+	switch ((enum kk_envelope_kind)env->kind) {
+	case KK_ENVELOPE_PING:
+		pong(env);
+		break;
+	case KK_ENVELOPE_REPLY:
+	case KK_ENVELOPE_ERROR:
+		kk_rpc_take(worker.rpc, env);
+		break;
+	case KK_ENVELOPE_REQUEST:
+	case KK_ENVELOPE_EVENT:
+	case KK_ENVELOPE_CANCEL:
+		if (!worker.is_started && env->type != KK_MSG_worker_start &&
+			env->type != KK_MSG_worker_level) {
+			kk_warning("a message came before the start, dropped");
+			break;
+		}
+		kk_dispatch_take(&worker.dispatch, env);
+		break;
+	case KK_ENVELOPE_PONG:
+	case KK_ENVELOPE_KINDS:
+		break;
+	}
+}
+
+static struct kk_handler *handlers_join(const struct kk_worker_def *def, size_t *ret_n)
+{
+	struct kk_handler *all = kk_xalloc((def->n_handlers + KK_COUNT(common_handlers)) *
+					   sizeof all[0]);
+	size_t n = 0;
+
+	for (size_t i = 0; i < KK_COUNT(common_handlers); i++)
+		all[n++] = common_handlers[i];
+	for (size_t i = 0; i < def->n_handlers; i++)
+		all[n++] = def->handlers[i];
+	*ret_n = n;
+	return all;
+}
+
+int kk_worker_main(const struct kk_worker_def *def)
+{
+	char name[16];
+
+	worker.def = def;
+	snprintf(name, sizeof name, "kk-%s", kk_role_name(def->role));
+	prctl(PR_SET_NAME, name);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	kk_log_open(kk_role_name(def->role), 0, KK_LEVEL_INFO);
+	worker.loop = kk_loop_new();
+	if (!worker.loop)
+		return EXIT_FAILURE;
+	worker.chan = kk_chan_new(worker.loop, "supervisor", KK_WORKER_FD, chan_on_message, NULL);
+	worker.rpc = kk_rpc_new(worker.loop, def->role, worker_send, NULL);
+	if (!worker.chan || !worker.rpc)
+		return EXIT_FAILURE;
+	worker.dispatch = (struct kk_dispatch){
+		.self = def->role,
+		.send = worker_send,
+		.max_calls = def->max_calls,
+	};
+	worker.dispatch.handlers = handlers_join(def, &worker.dispatch.n_handlers);
+	for (;;) {
+		kk_loop_run_once(worker.loop);
+		stop_if_drained();
+	}
+}

@@ -1,0 +1,616 @@
+/* workers/containerd/container.c - records, snapshots and tasks. Whatever a crash left half done is
+ * adopted here, found by its id and our labels, and never met with "already exists". */
+#include "ct.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/fd.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+#define RUNTIME "io.containerd.runc.v2"
+#define SPEC_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Spec"
+#define LABEL_CELL "kukeon.io/cell"
+#define LABEL_STOP_SIGNAL "kukeon.io/stop-signal"
+
+enum {
+	KILL_WAIT_MS = 10000, /* after SIGKILL a task must be gone */
+};
+
+int64_t ct_time(const Ct__Timestamp *timestamp)
+{
+	/* Go's zero time lies before what nanoseconds can hold. */
+	if (!timestamp || timestamp->seconds < -9000000000LL)
+		return KK_TIME_ZERO;
+	return timestamp->seconds * 1000000000LL + timestamp->nanos;
+}
+
+static const char *label_get(const Ct__Container *container, const char *key)
+{
+	for (size_t i = 0; i < container->n_labels; i++) {
+		if (strcmp(container->labels[i]->key, key) == 0)
+			return container->labels[i]->value;
+	}
+	return NULL;
+}
+
+/* 1 when the record is there, 0 when not. */
+static int record_get(const struct ct_ctx *ctx, const char *id, Ct__ContainerGetResponse **ret_found,
+	struct kk_err *err)
+{
+	Ct__ContainerGetRequest req = CT__CONTAINER_GET_REQUEST__INIT;
+	struct kk_err cause = {0};
+	int r;
+
+	req.id = (char *)id;
+	r = ct_unary(ctx, "containers.v1.Containers/Get", &req.base,
+		&ct__container_get_response__descriptor, ret_found, &cause);
+	if (r == KK_E_CONTAINER_NOT_FOUND)
+		return 0;
+	if (r < 0) {
+		*err = cause;
+		return r;
+	}
+	if (!label_get((*ret_found)->container, LABEL_CELL))
+		return kk_fail(err, KK_E_CONTAINER_EXISTS, "container already exists: '%s' in "
+			"namespace '%s' is not ours", id, ctx->namespace);
+	return 1;
+}
+
+/* 1 with the task, 0 when there is none. */
+static int task_get(const struct ct_ctx *ctx, const char *id, Ct__TaskGetResponse **ret_task,
+	struct kk_err *err)
+{
+	Ct__TaskGetRequest req = CT__TASK_GET_REQUEST__INIT;
+	struct kk_err cause = {0};
+	int r;
+
+	req.container_id = (char *)id;
+	r = ct_unary(ctx, "tasks.v1.Tasks/Get", &req.base, &ct__task_get_response__descriptor,
+		ret_task, &cause);
+	if (r == KK_E_CONTAINER_NOT_FOUND)
+		return 0;
+	if (r < 0) {
+		*err = cause;
+		return r;
+	}
+	return (*ret_task)->process ? 1 : 0;
+}
+
+static int task_delete(const struct ct_ctx *ctx, const char *id, struct kk_err *err)
+{
+	Ct__TaskDeleteRequest req = CT__TASK_DELETE_REQUEST__INIT;
+	struct kk_err cause = {0};
+	int r;
+
+	req.container_id = (char *)id;
+	r = ct_unary(ctx, "tasks.v1.Tasks/Delete", &req.base, &ct__task_delete_response__descriptor,
+		NULL, &cause);
+	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
+		*err = cause;
+		return kk_wrap(err, "delete the task of '%s'", id);
+	}
+	return 0;
+}
+
+static int task_kill(const struct ct_ctx *ctx, const char *id, int signo, bool all,
+	struct kk_err *err)
+{
+	Ct__TaskKillRequest req = CT__TASK_KILL_REQUEST__INIT;
+	struct kk_err cause = {0};
+	int r;
+
+	req.container_id = (char *)id;
+	req.signal = (uint32_t)signo;
+	req.all = all;
+	r = ct_unary(ctx, "tasks.v1.Tasks/Kill", &req.base, &ct__empty__descriptor, NULL, &cause);
+	/* "process already finished" comes as NOT_FOUND. */
+	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
+		*err = cause;
+		return kk_wrap(err, "signal '%s'", id);
+	}
+	return 0;
+}
+
+/* 1 when the task ended within @limit_ms, 0 when not. */
+static int task_wait(const struct ct_ctx *ctx, const char *id, int64_t limit_ms,
+	Ct__TaskWaitResponse **ret_exit, struct kk_err *err)
+{
+	Ct__TaskWaitRequest req = CT__TASK_WAIT_REQUEST__INIT;
+	struct ct_ctx limited = *ctx;
+	struct kk_err cause = {0};
+	int r;
+
+	if (kk_clock_ms() + limit_ms < limited.deadline_ms)
+		limited.deadline_ms = kk_clock_ms() + limit_ms;
+	req.container_id = (char *)id;
+	r = ct_unary(&limited, "tasks.v1.Tasks/Wait", &req.base, &ct__task_wait_response__descriptor,
+		ret_exit, &cause);
+	if (r == 0)
+		return 1;
+	if (r == KK_E_TIMEOUT)
+		return 0;
+	if (r == KK_E_CONTAINER_NOT_FOUND)
+		return 1;
+	*err = cause;
+	return r;
+}
+
+static int snapshot_mounts(const struct ct_ctx *ctx, const char *key,
+	Ct__SnapshotMountsResponse **ret_mounts, struct kk_err *err)
+{
+	Ct__SnapshotMountsRequest req = CT__SNAPSHOT_MOUNTS_REQUEST__INIT;
+
+	req.snapshotter = (char *)CT_SNAPSHOTTER;
+	req.key = (char *)key;
+	return ct_unary(ctx, "snapshots.v1.Snapshots/Mounts", &req.base,
+		&ct__snapshot_mounts_response__descriptor, ret_mounts, err);
+}
+
+/* The writable layer. It is a root for the garbage collector by itself, so no record has to exist
+ * before it; container_remove takes it away by its key. */
+static int snapshot_ensure(const struct ct_ctx *ctx, const char *key, const char *parent,
+	Ct__SnapshotMountsResponse **ret_mounts, struct kk_err *err)
+{
+	Ct__SnapshotPrepareRequest req = CT__SNAPSHOT_PREPARE_REQUEST__INIT;
+	Ct__Label label = CT__LABEL__INIT, *labels[] = {&label};
+	char now[KK_TIME_TEXT];
+	struct kk_err cause = {0};
+	int r;
+
+	kk_time_format(kk_time_now(), now);
+	label.key = (char *)"containerd.io/gc.root";
+	label.value = now;
+	req.snapshotter = (char *)CT_SNAPSHOTTER;
+	req.key = (char *)key;
+	req.parent = (char *)parent;
+	req.n_labels = 1;
+	req.labels = labels;
+	r = ct_unary(ctx, "snapshots.v1.Snapshots/Prepare", &req.base,
+		&ct__snapshot_prepare_response__descriptor, NULL, &cause);
+	if (r < 0 && r != KK_E_CONTAINER_EXISTS) {
+		*err = cause;
+		return kk_wrap(err, "prepare the root file system of '%s'", key);
+	}
+	return snapshot_mounts(ctx, key, ret_mounts, err);
+}
+
+static int snapshot_remove(const struct ct_ctx *ctx, const char *key, bool *was_present,
+	struct kk_err *err)
+{
+	Ct__SnapshotRemoveRequest req = CT__SNAPSHOT_REMOVE_REQUEST__INIT;
+	struct kk_err cause = {0};
+	int r;
+
+	req.snapshotter = (char *)CT_SNAPSHOTTER;
+	req.key = (char *)key;
+	r = ct_unary(ctx, "snapshots.v1.Snapshots/Remove", &req.base, &ct__empty__descriptor, NULL,
+		&cause);
+	if (r == 0)
+		*was_present = true;
+	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
+		*err = cause;
+		return kk_wrap(err, "remove the root file system of '%s'", key);
+	}
+	return 0;
+}
+
+static const char *stop_signal_of(const struct ct_image *image)
+{
+	const char *name = json_string_value(json_object_get(image->config, "StopSignal"));
+
+	return kk_str_empty(name) ? "SIGTERM" : name;
+}
+
+/* A message that borrows all it points to. */
+struct record {
+	Ct__Container container;
+	Ct__ContainerRuntime runtime;
+	Ct__Any spec;
+	Ct__Label *items;
+	Ct__Label **labels;
+};
+
+static void record_release(struct record *record)
+{
+	free(record->items);
+	free(record->labels);
+}
+
+static void record_fill(struct record *record, const struct kk_req_container_create *req,
+	const struct ct_image *image, const struct kk_map *labels, char *spec)
+{
+	record->container = (Ct__Container)CT__CONTAINER__INIT;
+	record->runtime = (Ct__ContainerRuntime)CT__CONTAINER_RUNTIME__INIT;
+	record->spec = (Ct__Any)CT__ANY__INIT;
+	record->items = kk_xalloc(labels->n * sizeof record->items[0]);
+	record->labels = kk_xalloc(labels->n * sizeof(Ct__Label *));
+	for (size_t i = 0; i < labels->n; i++) {
+		record->items[i] = (Ct__Label)CT__LABEL__INIT;
+		record->items[i].key = labels->items[i].key;
+		record->items[i].value = labels->items[i].value;
+		record->labels[i] = &record->items[i];
+	}
+	record->runtime.name = (char *)RUNTIME;
+	record->spec.type_url = (char *)SPEC_TYPE;
+	record->spec.value = (ProtobufCBinaryData){.len = strlen(spec), .data = (uint8_t *)spec};
+	record->container.id = req->id;
+	record->container.image = image->name;
+	record->container.n_labels = labels->n;
+	record->container.labels = record->labels;
+	record->container.runtime = &record->runtime;
+	record->container.spec = &record->spec;
+	record->container.snapshotter = (char *)CT_SNAPSHOTTER;
+	record->container.snapshot_key = req->id;
+}
+
+/* Create the record, or bring one that is there up to date. */
+static int record_put(const struct ct_ctx *ctx, const struct record *record, struct kk_err *err)
+{
+	Ct__ContainerCreateRequest create = CT__CONTAINER_CREATE_REQUEST__INIT;
+	Ct__ContainerUpdateRequest update = CT__CONTAINER_UPDATE_REQUEST__INIT;
+	Ct__FieldMask mask = CT__FIELD_MASK__INIT;
+	char *paths[] = {(char *)"spec", (char *)"labels", (char *)"image"};
+	struct kk_err cause = {0};
+	int r;
+
+	create.container = (Ct__Container *)&record->container;
+	r = ct_unary(ctx, "containers.v1.Containers/Create", &create.base,
+		&ct__container_create_response__descriptor, NULL, &cause);
+	if (r == KK_E_CONTAINER_EXISTS) {
+		mask.n_paths = KK_COUNT(paths);
+		mask.paths = paths;
+		update.container = (Ct__Container *)&record->container;
+		update.update_mask = &mask;
+		return ct_unary(ctx, "containers.v1.Containers/Update", &update.base,
+			&ct__container_update_response__descriptor, NULL, err);
+	}
+	if (r < 0)
+		*err = cause;
+	return r;
+}
+
+static int log_prepare(const char *log_path, char **ret_uri, struct kk_err *err)
+{
+	kk_auto_free char *dir = kk_xstrdup(log_path);
+	char *slash = strrchr(dir, '/');
+
+	if (slash)
+		*slash = '\0';
+	if (kk_dir_make(dir, 02750, err) < 0)
+		return err->code;
+	/* The shim writes it: nothing of ours has to live for the output to go on. */
+	*ret_uri = kk_xprintf("file://%s", log_path);
+	return 0;
+}
+
+static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
+	const Ct__SnapshotMountsResponse *rootfs, uint64_t *ret_pid, struct kk_err *err)
+{
+	Ct__TaskCreateRequest create = CT__TASK_CREATE_REQUEST__INIT;
+	ct_auto_message Ct__TaskCreateResponse *created = NULL;
+	kk_auto_free char *log = NULL;
+	int r = log_prepare(req->log_path, &log, err);
+
+	if (r < 0)
+		return r;
+	create.container_id = req->id;
+	create.n_rootfs = rootfs->n_mounts;
+	create.rootfs = rootfs->mounts;
+	create.stdout = log;
+	create.stderr = log;
+	r = ct_unary(ctx, "tasks.v1.Tasks/Create", &create.base, &ct__task_create_response__descriptor,
+		&created, err);
+	if (r < 0)
+		return kk_wrap(err, "create the task of container \"%s\"", kk_str(req->spec.id));
+	*ret_pid = created->pid;
+	return 0;
+}
+
+/* Is there a task that can be used as it is? 1: yes. A task that ended is cleared away. */
+static int task_adopt(const struct ct_ctx *ctx, const char *id, struct kk_rep_container_create *rep,
+	struct kk_err *err)
+{
+	ct_auto_message Ct__TaskGetResponse *task = NULL;
+	int r = task_get(ctx, id, &task, err);
+
+	if (r <= 0)
+		return r;
+	switch (task->process->status) {
+	case CT__PROCESS__STATUS__RUNNING:
+	case CT__PROCESS__STATUS__PAUSED:
+	case CT__PROCESS__STATUS__PAUSING:
+		rep->is_running = true;
+		rep->pid = task->process->pid;
+		return 1;
+	case CT__PROCESS__STATUS__STOPPED:
+		return task_delete(ctx, id, err);
+	case CT__PROCESS__STATUS__CREATED:
+		/* Its specification may be an older one. */
+		r = task_kill(ctx, id, SIGKILL, true, err);
+		return r < 0 ? r : task_delete(ctx, id, err);
+	default:
+		return kk_fail(err, KK_E_CONTAINERD, "the state of '%s' can't be told", id);
+	}
+}
+
+static int container_make(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
+	struct kk_rep_container_create *rep, struct kk_err *err)
+{
+	kk_auto(ct_image_release) struct ct_image image = {0};
+	kk_auto(record_release) struct record record = {0};
+	kk_auto(kk_map_release) struct kk_map labels = {0};
+	kk_auto_free char *spec = NULL;
+	ct_auto_message Ct__SnapshotMountsResponse *rootfs = NULL;
+	struct ct_mounts mounts;
+
+	if (ct_image_get(ctx, kk_str(req->spec.image), &image, err) < 0 ||
+		snapshot_ensure(ctx, req->id, image.chain_id, &rootfs, err) < 0)
+		return err->code;
+	mounts = (struct ct_mounts){rootfs->mounts, rootfs->n_mounts};
+	spec = ct_spec_build(req, &image, &mounts, err);
+	if (!spec)
+		return err->code;
+	for (size_t i = 0; i < req->labels.n; i++)
+		kk_map_set(&labels, req->labels.items[i].key, req->labels.items[i].value);
+	kk_map_set(&labels, LABEL_STOP_SIGNAL, stop_signal_of(&image));
+	record_fill(&record, req, &image, &labels, spec);
+	if (record_put(ctx, &record, err) < 0)
+		return kk_wrap(err, "create container \"%s\"", kk_str(req->spec.id));
+	return task_create(ctx, req, rootfs, &rep->pid, err);
+}
+
+int ct_container_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
+	struct kk_rep_container_create *rep, struct kk_err *err)
+{
+	ct_auto_message Ct__ContainerGetResponse *found = NULL;
+	int r;
+
+	ct_container_lock(ctx->namespace, req->id);
+	r = record_get(ctx, req->id, &found, err);
+	rep->is_created = r == 0;
+	if (r == 1) {
+		r = task_adopt(ctx, req->id, rep, err);
+		if (r == 1)
+			goto out;
+	}
+	if (r == 0)
+		r = container_make(ctx, req, rep, err);
+out:
+	ct_container_unlock(ctx->namespace, req->id);
+	return r < 0 ? r : 0;
+}
+
+int ct_container_start(const struct ct_ctx *ctx, const char *id, uint64_t *ret_pid,
+	struct kk_err *err)
+{
+	Ct__TaskStartRequest req = CT__TASK_START_REQUEST__INIT;
+	ct_auto_message Ct__TaskStartResponse *started = NULL;
+	ct_auto_message Ct__TaskGetResponse *task = NULL;
+	struct kk_err cause = {0};
+	int r;
+
+	ct_container_lock(ctx->namespace, id);
+	req.container_id = (char *)id;
+	r = ct_unary(ctx, "tasks.v1.Tasks/Start", &req.base, &ct__task_start_response__descriptor,
+		&started, &cause);
+	if (r == 0) {
+		*ret_pid = started->pid;
+	} else if (task_get(ctx, id, &task, err) == 1 &&
+		   task->process->status != CT__PROCESS__STATUS__CREATED) {
+		/* A repetition: it was started before, and may even have ended since. */
+		*ret_pid = task->process->pid;
+		r = 0;
+	} else {
+		*err = cause;
+		r = kk_wrap(err, "start container '%s'", id);
+	}
+	ct_container_unlock(ctx->namespace, id);
+	return r;
+}
+
+static int signal_parse(const char *name)
+{
+	static const struct {
+		const char *name;
+		int signo;
+	} known[] = {{"TERM", SIGTERM}, {"QUIT", SIGQUIT}, {"INT", SIGINT}, {"HUP", SIGHUP},
+		{"KILL", SIGKILL}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH},
+		{"PWR", SIGPWR}};
+	char *end;
+	long number;
+
+	if (strncmp(name, "SIG", 3) == 0)
+		name += 3;
+	for (size_t i = 0; i < KK_COUNT(known); i++) {
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].signo;
+	}
+	if (strncmp(name, "RTMIN+", 6) == 0)
+		return SIGRTMIN + (int)strtol(name + 6, NULL, 10);
+	number = strtol(name, &end, 10);
+	return end != name && !*end && number > 0 && number < 65 ? (int)number : SIGTERM;
+}
+
+/* Signal, wait, then make sure. Fills the exit of @rep. */
+static int task_end(const struct ct_ctx *ctx, const char *id, int signo, int64_t grace_ms,
+	struct kk_rep_container_stop *rep, struct kk_err *err)
+{
+	ct_auto_message Ct__TaskWaitResponse *exit = NULL;
+	int r = 0;
+
+	if (grace_ms > 0) {
+		r = task_kill(ctx, id, signo, false, err);
+		if (r == 0)
+			r = task_wait(ctx, id, grace_ms, &exit, err);
+	}
+	if (r == 0) {
+		r = task_kill(ctx, id, SIGKILL, true, err);
+		if (r == 0)
+			r = task_wait(ctx, id, KILL_WAIT_MS, &exit, err);
+		if (r == 0)
+			return kk_fail(err, KK_E_TIMEOUT, "container '%s' did not end within %d s of "
+				"SIGKILL", id, KILL_WAIT_MS / 1000);
+	}
+	if (r < 0)
+		return r;
+	if (exit) {
+		rep->has_exit = true;
+		rep->exit_status = exit->exit_status;
+		rep->exited_at = ct_time(exit->exited_at);
+	}
+	return 0;
+}
+
+static int container_halt(const struct ct_ctx *ctx, const char *id, int64_t grace_ms,
+	struct kk_rep_container_stop *rep, struct kk_err *err)
+{
+	ct_auto_message Ct__ContainerGetResponse *found = NULL;
+	ct_auto_message Ct__TaskGetResponse *task = NULL;
+	const char *signal_name = NULL;
+	int r = record_get(ctx, id, &found, err);
+
+	if (r <= 0)
+		return r;
+	signal_name = label_get(found->container, LABEL_STOP_SIGNAL);
+	r = task_get(ctx, id, &task, err);
+	if (r <= 0)
+		return r;
+	if (task->process->status == CT__PROCESS__STATUS__STOPPED) {
+		rep->has_exit = true;
+		rep->exit_status = task->process->exit_status;
+		rep->exited_at = ct_time(task->process->exited_at);
+	} else {
+		rep->was_running = task->process->status != CT__PROCESS__STATUS__CREATED;
+		r = task_end(ctx, id, signal_parse(signal_name ? signal_name : "SIGTERM"),
+			rep->was_running ? grace_ms : 0, rep, err);
+		if (r < 0)
+			return r;
+	}
+	return task_delete(ctx, id, err);
+}
+
+int ct_container_stop(const struct ct_ctx *ctx, const char *id, int64_t grace_ms,
+	struct kk_rep_container_stop *rep, struct kk_err *err)
+{
+	int r;
+
+	ct_container_lock(ctx->namespace, id);
+	r = container_halt(ctx, id, grace_ms, rep, err);
+	ct_container_unlock(ctx->namespace, id);
+	return r;
+}
+
+static int record_remove(const struct ct_ctx *ctx, const char *id, bool *was_present,
+	struct kk_err *err)
+{
+	Ct__ContainerDeleteRequest req = CT__CONTAINER_DELETE_REQUEST__INIT;
+	struct kk_err cause = {0};
+	int r;
+
+	req.id = (char *)id;
+	r = ct_unary(ctx, "containers.v1.Containers/Delete", &req.base, &ct__empty__descriptor, NULL,
+		&cause);
+	if (r == 0)
+		*was_present = true;
+	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
+		*err = cause;
+		return kk_wrap(err, "remove container '%s'", id);
+	}
+	return 0;
+}
+
+int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_present,
+	struct kk_err *err)
+{
+	struct kk_rep_container_stop ignored = {0};
+	int r;
+
+	*ret_was_present = false;
+	ct_container_lock(ctx->namespace, id);
+	r = container_halt(ctx, id, 0, &ignored, err);
+	/* The record goes last: as long as it is there, a repetition finds the rest. */
+	if (r == 0)
+		r = snapshot_remove(ctx, id, ret_was_present, err);
+	if (r == 0)
+		r = record_remove(ctx, id, ret_was_present, err);
+	ct_container_unlock(ctx->namespace, id);
+	return r;
+}
+
+static enum kk_container_state task_state(Ct__Process__Status status, uint32_t exit_status)
+{
+	switch (status) {
+	case CT__PROCESS__STATUS__CREATED:
+		return KK_CONTAINER_PENDING;
+	case CT__PROCESS__STATUS__RUNNING:
+		return KK_CONTAINER_READY;
+	case CT__PROCESS__STATUS__STOPPED:
+		return exit_status ? KK_CONTAINER_ERROR : KK_CONTAINER_EXITED;
+	case CT__PROCESS__STATUS__PAUSED:
+		return KK_CONTAINER_PAUSED;
+	case CT__PROCESS__STATUS__PAUSING:
+		return KK_CONTAINER_PAUSING;
+	default:
+		return KK_CONTAINER_UNKNOWN;
+	}
+}
+
+static bool labels_match(const Ct__Container *container, const struct kk_map *labels)
+{
+	for (size_t i = 0; i < labels->n; i++) {
+		const char *value = label_get(container, labels->items[i].key);
+
+		if (!value || strcmp(value, labels->items[i].value) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void info_fill(struct kk_task_info *info, const Ct__Container *container,
+	const Ct__TaskListResponse *tasks)
+{
+	info->id = kk_xstrdup(container->id);
+	info->image = kk_xstrdup(container->image);
+	info->state = KK_CONTAINER_STOPPED;
+	for (size_t i = 0; i < container->n_labels; i++)
+		kk_map_set(&info->labels, container->labels[i]->key, container->labels[i]->value);
+	for (size_t i = 0; i < tasks->n_tasks; i++) {
+		const Ct__Process *process = tasks->tasks[i];
+
+		if (strcmp(process->id, container->id) != 0)
+			continue;
+		info->has_task = true;
+		info->state = (int)task_state(process->status, process->exit_status);
+		info->pid = process->pid;
+		info->exit_status = process->exit_status;
+		info->exited_at = ct_time(process->exited_at);
+	}
+}
+
+int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels,
+	struct kk_list *containers, struct kk_err *err)
+{
+	Ct__ContainerListRequest req = CT__CONTAINER_LIST_REQUEST__INIT;
+	Ct__TaskListRequest tasks_req = CT__TASK_LIST_REQUEST__INIT;
+	ct_auto_message Ct__ContainerListResponse *found = NULL;
+	ct_auto_message Ct__TaskListResponse *tasks = NULL;
+
+	if (ct_unary(ctx, "containers.v1.Containers/List", &req.base,
+		    &ct__container_list_response__descriptor, &found, err) < 0 ||
+		ct_unary(ctx, "tasks.v1.Tasks/List", &tasks_req.base,
+			&ct__task_list_response__descriptor, &tasks, err) < 0)
+		return err->code;
+	containers->is_set = true;
+	for (size_t i = 0; i < found->n_containers; i++) {
+		if (labels_match(found->containers[i], labels))
+			info_fill(kk_list_add(containers, kk_schema_of_task_info()),
+				found->containers[i], tasks);
+	}
+	return 0;
+}

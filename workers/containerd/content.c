@@ -1,0 +1,239 @@
+/* workers/containerd/content.c - blobs. */
+#include "ct.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/mem.h>
+
+enum { PIECE = 256 * 1024 };
+
+struct ct_writer {
+	const struct ct_ctx *ctx;
+	struct ct_stream *stream;
+	char *ref;
+	char *expected;
+	int64_t size;
+	int64_t offset;
+	bool is_committed;
+};
+
+static int writer_send(struct ct_writer *writer, Ct__WriteAction action, const void *data, size_t len,
+	Ct__ContentWriteResponse **ret_rep, struct kk_err *err)
+{
+	Ct__ContentWriteRequest req = CT__CONTENT_WRITE_REQUEST__INIT;
+	int r;
+
+	req.action = action;
+	req.ref = writer->ref;
+	req.total = writer->size;
+	req.expected = (char *)kk_str(writer->expected);
+	req.offset = writer->offset;
+	req.data = (ProtobufCBinaryData){.len = len, .data = (uint8_t *)data};
+	r = ct_stream_send(writer->stream, &req.base, false, err);
+	if (r == 0)
+		r = ct_stream_recv(writer->stream, &ct__content_write_response__descriptor, ret_rep,
+			err);
+	if (r == 0)
+		return kk_fail(err, KK_E_CONTAINERD, "containerd ended the writing of '%s'",
+			writer->ref);
+	return r < 0 ? r : 0;
+}
+
+int ct_writer_open(const struct ct_ctx *ctx, const char *ref, const char *expected, int64_t size,
+	struct ct_writer **ret_writer, struct kk_err *err)
+{
+	kk_auto(ct_writer_freep) struct ct_writer *writer = kk_xalloc(sizeof *writer);
+	ct_auto_message Ct__ContentWriteResponse *rep = NULL;
+	struct kk_err cause = {0};
+	int r;
+
+	*writer = (struct ct_writer){.ctx = ctx, .size = size};
+	writer->ref = kk_xstrdup(ref);
+	writer->expected = kk_xstrdup(expected);
+	r = ct_stream_open(ctx, "content.v1.Content/Write", &writer->stream, err);
+	if (r < 0)
+		return r;
+	r = writer_send(writer, CT__WRITE_ACTION__STAT, NULL, 0, &rep, &cause);
+	if (r == KK_E_CONTAINER_EXISTS) {
+		writer->is_committed = true;
+		return 1;
+	}
+	if (r < 0) {
+		*err = cause;
+		return kk_wrap(err, "write content");
+	}
+	*ret_writer = kk_steal(&writer);
+	return 0;
+}
+
+int ct_writer_write(struct ct_writer *writer, const void *data, size_t len, struct kk_err *err)
+{
+	const char *p = data;
+
+	while (len) {
+		ct_auto_message Ct__ContentWriteResponse *rep = NULL;
+		size_t n = len < PIECE ? len : PIECE;
+
+		if (writer_send(writer, CT__WRITE_ACTION__WRITE, p, n, &rep, err) < 0)
+			return kk_wrap(err, "write content");
+		writer->offset += (int64_t)n;
+		p += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int ct_writer_commit(struct ct_writer *writer, char **ret_digest, struct kk_err *err)
+{
+	ct_auto_message Ct__ContentWriteResponse *rep = NULL;
+	struct kk_err cause = {0};
+	int r;
+
+	writer->size = writer->offset;
+	r = writer_send(writer, CT__WRITE_ACTION__COMMIT, NULL, 0, &rep, &cause);
+	if (r < 0 && (r != KK_E_CONTAINER_EXISTS || !writer->expected)) {
+		*err = cause;
+		return kk_wrap(err, "commit content");
+	}
+	writer->is_committed = true;
+	if (ret_digest)
+		*ret_digest = kk_xstrdup(rep && rep->digest[0] ? rep->digest : writer->expected);
+	return 0;
+}
+
+void ct_writer_free(struct ct_writer *writer)
+{
+	Ct__ContentAbortRequest req = CT__CONTENT_ABORT_REQUEST__INIT;
+
+	if (!writer)
+		return;
+	ct_stream_free(writer->stream);
+	if (!writer->is_committed) {
+		req.ref = writer->ref;
+		(void)ct_unary(writer->ctx, "content.v1.Content/Abort", &req.base,
+			&ct__empty__descriptor, NULL, NULL);
+	}
+	free(writer->ref);
+	free(writer->expected);
+	free(writer);
+}
+
+int ct_blob_exists(const struct ct_ctx *ctx, const char *digest, bool *ret_exists,
+	struct kk_err *err)
+{
+	Ct__ContentInfoRequest req = CT__CONTENT_INFO_REQUEST__INIT;
+	struct kk_err cause = {0};
+	int r;
+
+	req.digest = (char *)digest;
+	r = ct_unary(ctx, "content.v1.Content/Info", &req.base, &ct__content_info_response__descriptor,
+		NULL, &cause);
+	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
+		*err = cause;
+		return r;
+	}
+	*ret_exists = r == 0;
+	return 0;
+}
+
+int ct_blob_read(const struct ct_ctx *ctx, const char *digest, struct kk_buf *buf,
+	struct kk_err *err)
+{
+	Ct__ContentReadRequest req = CT__CONTENT_READ_REQUEST__INIT;
+	kk_auto(ct_stream_freep) struct ct_stream *stream = NULL;
+	int r = ct_stream_open(ctx, "content.v1.Content/Read", &stream, err);
+
+	req.digest = (char *)digest;
+	if (r == 0)
+		r = ct_stream_send(stream, &req.base, true, err);
+	if (r < 0)
+		return r;
+	do {
+		ct_auto_message Ct__ContentReadResponse *piece = NULL;
+
+		r = ct_stream_recv(stream, &ct__content_read_response__descriptor, &piece, err);
+		if (r > 0 && kk_buf_append(buf, piece->data.data, piece->data.len) < 0)
+			return kk_fail(err, KK_E_TOO_BIG, "blob %s is larger than %zu bytes", digest,
+				buf->max);
+	} while (r > 0);
+	return r < 0 ? kk_wrap(err, "read blob %s", digest) : 0;
+}
+
+int ct_blob_json(const struct ct_ctx *ctx, const char *digest, json_t **ret_json,
+	struct kk_err *err)
+{
+	kk_auto_buf text = {.max = CT_BLOB_MAX};
+	int r = ct_blob_read(ctx, digest, &text, err);
+
+	if (r < 0)
+		return r;
+	*ret_json = text.len ? json_loadb((char *)text.data, text.len, 0, NULL) : NULL;
+	if (!*ret_json)
+		return kk_fail(err, KK_E_IMAGE_FORMAT, "blob %s is no JSON", digest);
+	return 0;
+}
+
+char *ct_digest_of(const void *data, size_t len)
+{
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	char *text = kk_xalloc(7 + 64 + 1);
+	unsigned n = 0;
+
+	if (EVP_Digest(data, len, hash, &n, EVP_sha256(), NULL) != 1)
+		abort(); /* SHA-256 of memory can't fail */
+	memcpy(text, "sha256:", 7);
+	for (unsigned i = 0; i < n; i++)
+		snprintf(text + 7 + 2 * i, 3, "%02x", hash[i]);
+	return text;
+}
+
+int ct_blob_write(const struct ct_ctx *ctx, const void *data, size_t len, char **ret_digest,
+	struct kk_err *err)
+{
+	kk_auto_free char *digest = ct_digest_of(data, len);
+	kk_auto_free char *ref = kk_xprintf("kukeon-blob-%s", digest);
+	kk_auto(ct_writer_freep) struct ct_writer *writer = NULL;
+	int r = ct_writer_open(ctx, ref, digest, (int64_t)len, &writer, err);
+
+	if (r == 0)
+		r = ct_writer_write(writer, data, len, err);
+	if (r == 0 && writer)
+		r = ct_writer_commit(writer, NULL, err);
+	if (r < 0)
+		return r;
+	*ret_digest = kk_steal(&digest);
+	return 0;
+}
+
+int ct_blob_label(const struct ct_ctx *ctx, const char *digest, const struct kk_map *labels,
+	struct kk_err *err)
+{
+	Ct__ContentUpdateRequest req = CT__CONTENT_UPDATE_REQUEST__INIT;
+	Ct__ContentInfo info = CT__CONTENT_INFO__INIT;
+	Ct__FieldMask mask = CT__FIELD_MASK__INIT;
+	kk_auto_free Ct__Label *items = kk_xalloc((labels->n + 1) * sizeof *items);
+	kk_auto_free Ct__Label **list = kk_xalloc((labels->n + 1) * sizeof(Ct__Label *));
+	kk_auto(kk_strs_release) struct kk_strs paths = {0};
+
+	for (size_t i = 0; i < labels->n; i++) {
+		items[i] = (Ct__Label)CT__LABEL__INIT;
+		items[i].key = labels->items[i].key;
+		items[i].value = labels->items[i].value;
+		list[i] = &items[i];
+		kk_strs_take(&paths, kk_xprintf("labels.%s", labels->items[i].key));
+	}
+	info.digest = (char *)digest;
+	info.n_labels = labels->n;
+	info.labels = list;
+	mask.n_paths = paths.n;
+	mask.paths = paths.items;
+	req.info = &info;
+	req.update_mask = &mask;
+	return ct_unary(ctx, "content.v1.Content/Update", &req.base,
+		&ct__content_update_response__descriptor, NULL, err);
+}

@@ -1,0 +1,170 @@
+/* workers/containerd/ct.h - everything that is said to containerd.
+ *
+ * Handlers run in the threads of pool.c and may block up to the deadline of their request; nothing is
+ * kept between two calls but the channel and what can't change (blobs by digest). */
+#ifndef KK_CONTAINERD_CT_H
+#define KK_CONTAINERD_CT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <protobuf-c/protobuf-c.h>
+
+#include <kukeon/auto.h>
+#include <kukeon/err.h>
+#include <kukeon/msg.h>
+#include <kukeon/schema.h>
+
+#include "containerd.pb-c.h"
+
+struct kk_buf;
+struct kk_dispatch;
+struct kk_loop;
+struct kk_worker;
+
+#define CT_SNAPSHOTTER "overlayfs"
+
+/* What goes with every call: never ambient state. */
+struct ct_ctx {
+	const char *namespace; /* NULL only for Version, Namespaces and Subscribe */
+	const char *lease;     /* or NULL */
+	int64_t deadline_ms;   /* on kk_clock_ms */
+};
+
+/* client.c: the channel.
+ * Failures: KK_E_CONTAINERD_DOWN, KK_E_TIMEOUT, KK_E_CONTAINERD; the status NOT_FOUND alone becomes
+ * KK_E_CONTAINER_NOT_FOUND and ALREADY_EXISTS KK_E_CONTAINER_EXISTS, for the caller to recode. */
+int ct_client_open(const char *socket_path, struct kk_err *err);
+
+/* One request, one reply. The reply is freed with ct_message_free. @ret_rep may be NULL. */
+int ct_unary(const struct ct_ctx *ctx, const char *method, const ProtobufCMessage *req,
+	const ProtobufCMessageDescriptor *rep_type, void *ret_rep, struct kk_err *err);
+
+/* Methods are named behind this, as in "tasks.v1.Tasks/Get". */
+#define CT_SERVICE "/containerd.services."
+
+/* Streams, of any of the two directions. */
+struct ct_stream;
+int ct_stream_open(const struct ct_ctx *ctx, const char *method, struct ct_stream **ret_stream,
+	struct kk_err *err);
+int ct_stream_send(struct ct_stream *stream, const ProtobufCMessage *message, bool is_last,
+	struct kk_err *err);
+/* 1 with a message, 0 at the end (status OK), negative with the status as error. */
+int ct_stream_recv(struct ct_stream *stream, const ProtobufCMessageDescriptor *type,
+	void *ret_message, struct kk_err *err);
+void ct_stream_free(struct ct_stream *stream);
+KK_DEFINE_FREEP(struct ct_stream, ct_stream_free)
+
+void ct_message_free(void *message); /* of any type; NULL is fine */
+static inline void ct_message_freep(void *p)
+{
+	ct_message_free(*(void **)p);
+}
+#define ct_auto_message kk_auto(ct_message_freep)
+
+/* namespace.c */
+int ct_namespace_ensure(const struct ct_ctx *ctx, bool *ret_created, struct kk_err *err);
+int ct_namespace_exists(const struct ct_ctx *ctx, bool *ret_exists, struct kk_err *err);
+int ct_namespace_remove(const struct ct_ctx *ctx, bool *ret_removed, struct kk_err *err);
+
+/* content.c */
+enum { CT_BLOB_MAX = 8 * 1024 * 1024 }; /* bytes of a manifest or configuration */
+
+struct ct_writer;
+/* @expected is the digest, or NULL where it is not known yet. Returns 1 when the blob is there
+ * already (no writer then), 0 with a writer. */
+int ct_writer_open(const struct ct_ctx *ctx, const char *ref, const char *expected, int64_t size,
+	struct ct_writer **ret_writer, struct kk_err *err);
+int ct_writer_write(struct ct_writer *writer, const void *data, size_t len, struct kk_err *err);
+int ct_writer_commit(struct ct_writer *writer, char **ret_digest, struct kk_err *err);
+void ct_writer_free(struct ct_writer *writer); /* what was not committed is thrown away */
+KK_DEFINE_FREEP(struct ct_writer, ct_writer_free)
+
+int ct_blob_read(const struct ct_ctx *ctx, const char *digest, struct kk_buf *buf,
+	struct kk_err *err);
+int ct_blob_json(const struct ct_ctx *ctx, const char *digest, json_t **ret_json,
+	struct kk_err *err);
+int ct_blob_exists(const struct ct_ctx *ctx, const char *digest, bool *ret_exists,
+	struct kk_err *err);
+int ct_blob_write(const struct ct_ctx *ctx, const void *data, size_t len, char **ret_digest,
+	struct kk_err *err);
+int ct_blob_label(const struct ct_ctx *ctx, const char *digest, const struct kk_map *labels,
+	struct kk_err *err);
+/* "sha256:…" of a piece of memory; the caller frees it. */
+char *ct_digest_of(const void *data, size_t len);
+
+/* image.c */
+
+/* `busybox` is docker.io/library/busybox:latest. The caller frees it; NULL with @err for no reference. */
+char *ct_ref_normalize(const char *ref, struct kk_err *err);
+
+/* An image as containers need it. */
+struct ct_image {
+	char *name;
+	char *digest;     /* of its manifest or index */
+	char *chain_id;   /* snapshot of all layers; "" for an image without layers */
+	json_t *config;   /* the "config" object of the image configuration */
+};
+void ct_image_release(struct ct_image *image);
+/* Fails with KK_E_IMAGE_NOT_FOUND. Unpacks layers that are not. */
+int ct_image_get(const struct ct_ctx *ctx, const char *ref, struct ct_image *ret_image,
+	struct kk_err *err);
+int ct_image_list(const struct ct_ctx *ctx, struct kk_list *images, struct kk_err *err);
+int ct_image_remove(const struct ct_ctx *ctx, const char *ref, char **ret_name, struct kk_err *err);
+/* Give a name to a manifest or index that is in the store with all it refers to, and unpack it. */
+int ct_image_register(const struct ct_ctx *ctx, const char *name, const char *media_type,
+	const char *digest, int64_t size, struct kk_err *err);
+
+/* archive.c: an OCI layout or `docker save` tar, streamed into the content store. */
+int ct_archive_load(const struct ct_ctx *ctx, const char *path, struct kk_strs *ret_names,
+	struct kk_err *err);
+
+/* spec.c */
+struct ct_mounts {
+	Ct__Mount **items;
+	size_t n;
+};
+/* The OCI runtime specification as JSON text; the caller frees it. */
+char *ct_spec_build(const struct kk_req_container_create *req, const struct ct_image *image,
+	const struct ct_mounts *rootfs, struct kk_err *err);
+
+/* seccomp.c: the default profile for a process with these capabilities; a new reference. */
+json_t *ct_seccomp_default(const struct kk_strs *capabilities);
+
+/* user.c: what the container's own /etc/passwd and /etc/group say. */
+struct ct_user {
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t groups[64];
+	size_t n_groups;
+	char home[256];
+};
+/* @text is `user[:group]`, by name or number; "" is root. Fails with KK_E_INVALID. */
+int ct_user_resolve(const char *text, const struct ct_mounts *rootfs, struct ct_user *ret_user,
+	struct kk_err *err);
+
+/* container.c: the handlers' work. */
+int ct_container_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
+	struct kk_rep_container_create *rep, struct kk_err *err);
+int ct_container_start(const struct ct_ctx *ctx, const char *id, uint64_t *ret_pid,
+	struct kk_err *err);
+int ct_container_stop(const struct ct_ctx *ctx, const char *id, int64_t grace_ms,
+	struct kk_rep_container_stop *rep, struct kk_err *err);
+int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_present,
+	struct kk_err *err);
+int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels,
+	struct kk_list *containers, struct kk_err *err);
+int64_t ct_time(const Ct__Timestamp *timestamp);
+
+/* event.c: follow exits in a thread of its own; reports to the reconciler from the loop. */
+int ct_events_start(struct kk_worker *worker, struct kk_err *err);
+
+/* pool.c: threads that run handlers. */
+int ct_pool_start(struct kk_worker *worker, struct kk_err *err);
+/* One operation at a time on one container: a repetition waits for the first try to end. */
+void ct_container_lock(const char *namespace, const char *id);
+void ct_container_unlock(const char *namespace, const char *id);
+
+#endif

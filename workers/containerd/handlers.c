@@ -1,0 +1,124 @@
+/* workers/containerd/handlers.c - messages to the containerd worker; run by the threads of the pool. */
+#include <kukeon/entry.h>
+#include <kukeon/mem.h>
+#include <kukeon/worker.h>
+
+#include "ct.h"
+
+static struct ct_ctx ctx_of(const struct kk_call *call, const char *namespace)
+{
+	return (struct ct_ctx){.namespace = kk_str(namespace), .deadline_ms = call->deadline_ms};
+}
+
+static KK_HANDLES(namespace_ensure)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_namespace_ensure(&ctx, &rep->is_created, err);
+}
+
+static KK_HANDLES(namespace_get)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_namespace_exists(&ctx, &rep->exists, err);
+}
+
+static KK_HANDLES(namespace_remove)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_namespace_remove(&ctx, &rep->is_removed, err);
+}
+
+static KK_HANDLES(image_load)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_archive_load(&ctx, kk_str(req->path), &rep->images, err);
+}
+
+static KK_HANDLES(image_list)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_image_list(&ctx, KK_LIST(&rep->images), err);
+}
+
+static KK_HANDLES(image_remove)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_image_remove(&ctx, kk_str(req->ref), &rep->name, err);
+}
+
+static KK_HANDLES(container_create)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_container_create(&ctx, req, rep, err);
+}
+
+static KK_HANDLES(container_start)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_container_start(&ctx, kk_str(req->id), &rep->pid, err);
+}
+
+static KK_HANDLES(container_stop)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_container_stop(&ctx, kk_str(req->id), req->grace_ms, rep, err);
+}
+
+static KK_HANDLES(container_remove)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_container_remove(&ctx, kk_str(req->id), &rep->was_present, err);
+}
+
+static KK_HANDLES(container_list)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_container_list(&ctx, &req->labels, KK_LIST(&rep->containers), err);
+}
+
+static const struct kk_handler handlers[] = {
+	KK_HANDLER(namespace_ensure),
+	KK_HANDLER(namespace_get),
+	KK_HANDLER(namespace_remove),
+	KK_HANDLER(image_load),
+	KK_HANDLER(image_list),
+	KK_HANDLER(image_remove),
+	KK_HANDLER(container_create),
+	KK_HANDLER(container_start),
+	KK_HANDLER(container_stop),
+	KK_HANDLER(container_remove),
+	KK_HANDLER(container_list),
+};
+
+static int containerd_start(struct kk_worker *worker, struct kk_err *err)
+{
+	if (ct_client_open(kk_str(worker->config.containerd_socket), err) < 0 ||
+		ct_pool_start(worker, err) < 0)
+		return err->code;
+	/* A command that runs in-process is over before an event could matter. */
+	return worker->config.is_embedded ? 0 : ct_events_start(worker, err);
+}
+
+int kk_containerd_main(void)
+{
+	static const struct kk_worker_def def = {
+		.role = KK_ROLE_containerd,
+		.handlers = handlers,
+		.n_handlers = KK_COUNT(handlers),
+		.max_calls = 4096,
+		.start = containerd_start,
+	};
+
+	return kk_worker_main(&def);
+}

@@ -1,0 +1,13 @@
+workers_containerd_SRC := \
+	workers/containerd/archive.c \
+	workers/containerd/client.c \
+	workers/containerd/container.c \
+	workers/containerd/content.c \
+	workers/containerd/event.c \
+	workers/containerd/handlers.c \
+	workers/containerd/image.c \
+	workers/containerd/namespace.c \
+	workers/containerd/pool.c \
+	workers/containerd/seccomp.c \
+	workers/containerd/spec.c \
+	workers/containerd/user.c

@@ -1,0 +1,198 @@
+/* workers/containerd/namespace.c */
+#include "ct.h"
+
+#include <string.h>
+
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+int ct_namespace_exists(const struct ct_ctx *ctx, bool *ret_exists, struct kk_err *err)
+{
+	Ct__NamespaceGetRequest req = CT__NAMESPACE_GET_REQUEST__INIT;
+	struct kk_err cause = {0};
+	int r;
+
+	req.name = (char *)ctx->namespace;
+	r = ct_unary(ctx, "namespaces.v1.Namespaces/Get", &req.base,
+		&ct__namespace_get_response__descriptor, NULL, &cause);
+	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
+		*err = cause;
+		return kk_wrap(err, "look up containerd namespace '%s'", ctx->namespace);
+	}
+	*ret_exists = r == 0;
+	return 0;
+}
+
+int ct_namespace_ensure(const struct ct_ctx *ctx, bool *ret_created, struct kk_err *err)
+{
+	Ct__Namespace namespace = CT__NAMESPACE__INIT;
+	Ct__NamespaceCreateRequest req = CT__NAMESPACE_CREATE_REQUEST__INIT;
+	struct kk_err cause = {0};
+	int r;
+
+	namespace.name = (char *)ctx->namespace;
+	req.namespace_ = &namespace;
+	r = ct_unary(ctx, "namespaces.v1.Namespaces/Create", &req.base,
+		&ct__namespace_create_response__descriptor, NULL, &cause);
+	if (r < 0 && r != KK_E_CONTAINER_EXISTS) {
+		*err = cause;
+		return kk_wrap(err, "create containerd namespace '%s'", ctx->namespace);
+	}
+	*ret_created = r == 0;
+	return 0;
+}
+
+static int containers_remove(const struct ct_ctx *ctx, struct kk_err *err)
+{
+	const struct kk_map all = {0};
+	KK_LIST_OF(kk_task_info) found = {0};
+	int r = ct_container_list(ctx, &all, KK_LIST(&found), err);
+
+	for (size_t i = 0; i < found.n; i++) {
+		bool was_present;
+
+		/* Whatever runs in here that is not ours keeps the namespace alive. */
+		if (r == 0 && kk_map_get(&found.items[i].labels, "kukeon.io/cell"))
+			r = ct_container_remove(ctx, found.items[i].id, &was_present, err);
+		kk_task_info_release(&found.items[i]);
+	}
+	free(found.items);
+	return r;
+}
+
+static int images_remove(const struct ct_ctx *ctx, struct kk_err *err)
+{
+	KK_LIST_OF(kk_image_info) found = {0};
+	int r = ct_image_list(ctx, KK_LIST(&found), err);
+
+	for (size_t i = 0; i < found.n; i++) {
+		kk_auto_free char *name = NULL;
+
+		if (r == 0)
+			r = ct_image_remove(ctx, found.items[i].name, &name, err);
+		kk_image_info_release(&found.items[i]);
+	}
+	free(found.items);
+	return r;
+}
+
+/* Leases keep content and snapshots alive for whoever made them; nobody is left. */
+static int leases_remove(const struct ct_ctx *ctx, struct kk_err *err)
+{
+	Ct__LeaseListRequest list = CT__LEASE_LIST_REQUEST__INIT;
+	ct_auto_message Ct__LeaseListResponse *leases = NULL;
+	int r = ct_unary(ctx, "leases.v1.Leases/List", &list.base,
+		&ct__lease_list_response__descriptor, &leases, err);
+
+	for (size_t i = 0; r == 0 && i < leases->n_leases; i++) {
+		Ct__LeaseDeleteRequest req = CT__LEASE_DELETE_REQUEST__INIT;
+
+		req.id = leases->leases[i]->id;
+		req.sync = true;
+		r = ct_unary(ctx, "leases.v1.Leases/Delete", &req.base, &ct__empty__descriptor, NULL,
+			err);
+	}
+	return r;
+}
+
+/* Snapshots are a tree: the leaves can go, so each pass removes a level. */
+static int snapshots_pass(const struct ct_ctx *ctx, size_t *ret_left, size_t *ret_removed,
+	struct kk_err *err)
+{
+	Ct__SnapshotListRequest list = CT__SNAPSHOT_LIST_REQUEST__INIT;
+	kk_auto(ct_stream_freep) struct ct_stream *stream = NULL;
+	kk_auto(kk_strs_release) struct kk_strs names = {0};
+	int r;
+
+	list.snapshotter = (char *)CT_SNAPSHOTTER;
+	r = ct_stream_open(ctx, "snapshots.v1.Snapshots/List", &stream, err);
+	if (r == 0)
+		r = ct_stream_send(stream, &list.base, true, err);
+	if (r < 0)
+		return r;
+	do {
+		ct_auto_message Ct__SnapshotListResponse *block = NULL;
+
+		r = ct_stream_recv(stream, &ct__snapshot_list_response__descriptor, &block, err);
+		for (size_t i = 0; r > 0 && i < block->n_info; i++)
+			kk_strs_add(&names, block->info[i]->name);
+	} while (r > 0);
+	*ret_left = names.n;
+	*ret_removed = 0;
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		Ct__SnapshotRemoveRequest req = CT__SNAPSHOT_REMOVE_REQUEST__INIT;
+
+		req.snapshotter = (char *)CT_SNAPSHOTTER;
+		req.key = names.items[i];
+		if (ct_unary(ctx, "snapshots.v1.Snapshots/Remove", &req.base,
+			    &ct__empty__descriptor, NULL, NULL) == 0)
+			(*ret_removed)++;
+	}
+	return r;
+}
+
+static int content_remove(const struct ct_ctx *ctx, struct kk_err *err)
+{
+	Ct__ContentListRequest list = CT__CONTENT_LIST_REQUEST__INIT;
+	kk_auto(ct_stream_freep) struct ct_stream *stream = NULL;
+	kk_auto(kk_strs_release) struct kk_strs digests = {0};
+	int r = ct_stream_open(ctx, "content.v1.Content/List", &stream, err);
+
+	if (r == 0)
+		r = ct_stream_send(stream, &list.base, true, err);
+	if (r < 0)
+		return r;
+	do {
+		ct_auto_message Ct__ContentListResponse *block = NULL;
+
+		r = ct_stream_recv(stream, &ct__content_list_response__descriptor, &block, err);
+		for (size_t i = 0; r > 0 && i < block->n_info; i++)
+			kk_strs_add(&digests, block->info[i]->digest);
+	} while (r > 0);
+	for (size_t i = 0; r == 0 && i < digests.n; i++) {
+		Ct__ContentDeleteRequest req = CT__CONTENT_DELETE_REQUEST__INIT;
+
+		req.digest = digests.items[i];
+		(void)ct_unary(ctx, "content.v1.Content/Delete", &req.base, &ct__empty__descriptor,
+			NULL, NULL);
+	}
+	return r;
+}
+
+static int snapshots_remove(const struct ct_ctx *ctx, struct kk_err *err)
+{
+	size_t left = 0, removed = 0;
+
+	do {
+		int r = snapshots_pass(ctx, &left, &removed, err);
+
+		if (r < 0)
+			return r;
+	} while (left && removed);
+	return 0;
+}
+
+int ct_namespace_remove(const struct ct_ctx *ctx, bool *ret_removed, struct kk_err *err)
+{
+	Ct__NamespaceDeleteRequest req = CT__NAMESPACE_DELETE_REQUEST__INIT;
+	struct kk_err cause = {0};
+	bool exists;
+	int r = ct_namespace_exists(ctx, &exists, err);
+
+	*ret_removed = false;
+	if (r < 0 || !exists)
+		return r;
+	if (containers_remove(ctx, err) < 0 || images_remove(ctx, err) < 0 ||
+		leases_remove(ctx, err) < 0 || snapshots_remove(ctx, err) < 0 ||
+		content_remove(ctx, err) < 0)
+		return kk_wrap(err, "empty containerd namespace '%s'", ctx->namespace);
+	req.name = (char *)ctx->namespace;
+	r = ct_unary(ctx, "namespaces.v1.Namespaces/Delete", &req.base, &ct__empty__descriptor, NULL,
+		&cause);
+	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
+		*err = cause;
+		return kk_wrap(err, "delete containerd namespace '%s'", ctx->namespace);
+	}
+	*ret_removed = true;
+	return 0;
+}

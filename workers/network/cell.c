@@ -1,0 +1,210 @@
+/* workers/network/cell.c */
+#include "net.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+/* The names that a cell's objects have in the kernel and on disk. */
+struct names {
+	struct net_ns_paths ns;
+	char veth[NET_NAME_MAX];
+	char alias[NET_ALIAS_MAX];
+	char *owner; /* of the lease: the id that the reference release uses */
+	char *files_dir;
+};
+
+static void names_release(struct names *names)
+{
+	net_ns_paths_release(&names->ns);
+	free(names->owner);
+	free(names->files_dir);
+}
+
+static void names_make(const struct net_cell_key *key, struct names *ret_names)
+{
+	kk_auto_free char *path =
+		kk_xprintf("%s/%s/%s/%s", key->realm, key->space, key->stack, key->cell);
+	kk_auto_free char *unique = kk_xprintf("%s:%s", net_instance.id, path);
+	char ns_name[32];
+	uint64_t hash = net_hash64(unique);
+
+	snprintf(ns_name, sizeof ns_name, "k%016llx", (unsigned long long)hash);
+	snprintf(ret_names->veth, sizeof ret_names->veth, "kv%011llx",
+		(unsigned long long)(hash & 0xfffffffffffULL));
+	snprintf(ret_names->alias, sizeof ret_names->alias, "kukeon:%.240s", unique);
+	net_ns_paths_make(ns_name, &ret_names->ns);
+	ret_names->owner = kk_xprintf("%s_%s_%s_root", key->space, key->stack, key->cell);
+	ret_names->files_dir = kk_xprintf("%s/data/%s", net_instance.run_path, path);
+}
+
+void net_cell_release(struct net_cell *cell)
+{
+	free(cell->netns_path);
+	free(cell->utsns_path);
+	free(cell->ipcns_path);
+	free(cell->files_dir);
+	*cell = (struct net_cell){0};
+}
+
+/* What is inside the namespace: loopback, address, route. */
+static int inside_ensure(const struct net_space *space, const char *netns_path, uint32_t address,
+	struct kk_err *err)
+{
+	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
+	struct net_link eth0;
+	int r;
+
+	if (net_ns_socket(netns_path, &socket, err) < 0 || net_link_up(socket, 1, err) < 0)
+		return err->code;
+	r = net_link_get(socket, "eth0", &eth0, err);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return kk_fail(err, KK_E_NETWORK, "the namespace has no eth0");
+	if (net_link_up(socket, eth0.index, err) < 0 ||
+		net_address_add(socket, eth0.index, address, space->subnet.bits, err) < 0)
+		return err->code;
+	return net_default_route_add(socket, eth0.index, space->subnet.address + 1, err);
+}
+
+static bool has_eth0(const char *netns_path)
+{
+	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
+	struct net_link link;
+	struct kk_err err = {0};
+
+	return net_ns_socket(netns_path, &socket, &err) == 0 &&
+	       net_link_get(socket, "eth0", &link, &err) == 1;
+}
+
+static int veth_ensure(const struct net_space *space, const struct names *names, struct kk_err *err)
+{
+	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
+	kk_auto_fd int netns_fd = -1;
+	struct net_link bridge, veth;
+	int r;
+
+	if (net_socket_open(&socket, err) < 0)
+		return err->code;
+	r = net_link_get(socket, space->bridge, &bridge, err);
+	if (r <= 0)
+		return r < 0 ? r : kk_fail(err, KK_E_NETWORK, "bridge '%s' is gone", space->bridge);
+	r = net_link_get(socket, names->veth, &veth, err);
+	if (r < 0)
+		return r;
+	if (r == 1 && veth.master == bridge.index && has_eth0(names->ns.net))
+		return 0;
+	/* Left over from a namespace that is going away, or off its bridge. */
+	if (r == 1 && net_link_remove(socket, names->veth, err) < 0)
+		return err->code;
+	netns_fd = open(names->ns.net, O_RDONLY | O_CLOEXEC);
+	if (netns_fd < 0)
+		return kk_fail_errno(err, KK_E_NETWORK, "open %s", names->ns.net);
+	return net_veth_create(socket, names->veth, names->alias, bridge.index, netns_fd, err);
+}
+
+static void cell_fill(const struct names *names, const struct net_space *space, uint32_t address,
+	struct net_cell *cell)
+{
+	net_ip_format(address, cell->ip, sizeof cell->ip);
+	net_ip_format(space->subnet.address + 1, cell->gateway, sizeof cell->gateway);
+	memcpy(cell->bridge, space->bridge, sizeof cell->bridge);
+	cell->netns_path = kk_xstrdup(names->ns.net);
+	cell->utsns_path = kk_xstrdup(names->ns.uts);
+	cell->ipcns_path = kk_xstrdup(names->ns.ipc);
+	cell->files_dir = kk_xstrdup(names->files_dir);
+}
+
+/* A cell on the host's network has its files, and no namespace of its own. */
+static int host_ensure(const struct names *names, struct net_cell *ret_cell, struct kk_err *err)
+{
+	char hostname[256] = "";
+
+	gethostname(hostname, sizeof hostname - 1);
+	if (net_files_write(names->files_dir, hostname, "", err) < 0)
+		return err->code;
+	*ret_cell = (struct net_cell){.files_dir = kk_xstrdup(names->files_dir)};
+	return 0;
+}
+
+int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cell *ret_cell,
+	struct kk_err *err)
+{
+	kk_auto(net_space_release) struct net_space space = {0};
+	kk_auto(names_release) struct names names = {0};
+	struct net_cell cell = {0};
+	struct kk_err ignored = {0};
+	bool ignored_bool, had_ns;
+	uint32_t address;
+
+	names_make(key, &names);
+	if (is_host)
+		return host_ensure(&names, ret_cell, err);
+	if (net_space_ensure(key->realm, key->space, &space, &ignored_bool, err) < 0)
+		return err->code;
+	had_ns = net_ns_exists(&names.ns);
+	if (!had_ns && net_ns_create(&names.ns, key->cell, err) < 0)
+		goto undo_ns;
+	if (net_lease_take(&space, names.owner, &address, err) < 0)
+		goto undo_ns;
+	if (veth_ensure(&space, &names, err) < 0 ||
+		inside_ensure(&space, names.ns.net, address, err) < 0)
+		goto undo_lease;
+	cell_fill(&names, &space, address, &cell);
+	cell.is_created = !had_ns;
+	if (net_files_write(names.files_dir, key->cell, cell.ip, err) < 0) {
+		net_cell_release(&cell);
+		goto undo_lease;
+	}
+	*ret_cell = cell;
+	return 0;
+undo_lease:
+	if (!had_ns)
+		net_lease_drop(&space, names.owner, &ignored);
+undo_ns:
+	if (!had_ns) {
+		kk_err_clear(&ignored);
+		net_ns_remove(&names.ns, &ignored_bool, &ignored);
+	}
+	return kk_wrap(err, "connect cell '%s'", key->cell);
+}
+
+int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool *ret_exists,
+	struct kk_err *err)
+{
+	kk_auto(net_space_release) struct net_space space = {0};
+	kk_auto(names_release) struct names names = {0};
+	uint32_t address;
+	int r = net_space_load(key->realm, key->space, &space, err);
+
+	if (r < 0)
+		return r;
+	names_make(key, &names);
+	*ret_exists = r == 1 && net_ns_exists(&names.ns) &&
+		      net_lease_find(&space, names.owner, &address);
+	if (*ret_exists)
+		cell_fill(&names, &space, address, ret_cell);
+	return 0;
+}
+
+int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struct kk_err *err)
+{
+	kk_auto(net_space_release) struct net_space space = {0};
+	kk_auto(names_release) struct names names = {0};
+	int r = net_space_load(key->realm, key->space, &space, err);
+
+	if (r < 0)
+		return r;
+	names_make(key, &names);
+	/* The namespace takes its link with it, in the kernel's own time: deleting the link by hand
+	 * would wait 30 ms for the same. */
+	if (net_ns_remove(&names.ns, ret_was_present, err) < 0)
+		return err->code;
+	return net_lease_drop(&space, names.owner, err);
+}

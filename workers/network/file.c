@@ -1,0 +1,55 @@
+/* workers/network/file.c */
+#include "net.h"
+
+#include <string.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/fd.h>
+#include <kukeon/mem.h>
+
+/* Loopback resolvers of the host can't be reached from a cell. */
+static bool has_reachable_server(const char *text)
+{
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, "nameserver", 10) == 0 && !strstr(line, "127.") &&
+			!strstr(line, "::1"))
+			return true;
+	}
+	return false;
+}
+
+static int resolv_write(const char *dir, struct kk_err *err)
+{
+	static const char *const sources[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
+	kk_auto_free char *path = kk_xprintf("%s/etc-resolv.conf", dir);
+	kk_auto_buf text = {.max = 65536};
+
+	for (size_t i = 0; i < KK_COUNT(sources); i++) {
+		kk_buf_clear(&text);
+		if (kk_file_read(sources[i], &text, NULL) == 0 && text.data &&
+			has_reachable_server((char *)text.data))
+			break;
+	}
+	return kk_file_write(path, text.data ? (char *)text.data : "", text.len, 0644, err);
+}
+
+int net_files_write(const char *dir, const char *hostname, const char *ip, struct kk_err *err)
+{
+	kk_auto_free char *hostname_path = kk_xprintf("%s/etc-hostname", dir);
+	kk_auto_free char *hosts_path = kk_xprintf("%s/etc-hosts", dir);
+	kk_auto_buf text = {0};
+
+	if (kk_dir_make(dir, 02750, err) < 0)
+		return err->code;
+	kk_buf_printf(&text, "%s\n", hostname);
+	if (kk_file_write(hostname_path, text.data, text.len, 0644, err) < 0)
+		return err->code;
+	kk_buf_clear(&text);
+	kk_buf_str(&text, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+	if (*ip)
+		kk_buf_printf(&text, "%s\t%s\n", ip, hostname);
+	if (kk_file_write(hosts_path, text.data, text.len, 0644, err) < 0)
+		return err->code;
+	return resolv_write(dir, err);
+}

@@ -1,0 +1,10 @@
+workers_network_SRC := \
+	workers/network/cell.c \
+	workers/network/cidr.c \
+	workers/network/file.c \
+	workers/network/handlers.c \
+	workers/network/ipam.c \
+	workers/network/link.c \
+	workers/network/netns.c \
+	workers/network/rule.c \
+	workers/network/space.c

@@ -1,0 +1,149 @@
+/* workers/network/net.h - one network per space, one address per cell; the kernel does the rest. */
+#ifndef KK_NETWORK_NET_H
+#define KK_NETWORK_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <kukeon/auto.h>
+#include <kukeon/err.h>
+
+struct kk_worker;
+struct nl_sock;
+
+enum { NET_NAME_MAX = 16, NET_ALIAS_MAX = 256, NET_IP_MAX = 16 };
+
+/* What this instance works with; set once at start. */
+struct net_instance {
+	const char *id;
+	const char *run_path;
+	const char *runtime_dir;
+	const char *pool_cidr;
+	const char *nft_table;
+};
+extern struct net_instance net_instance;
+
+/* An IPv4 network, host byte order. */
+struct net_cidr {
+	uint32_t address;
+	unsigned bits;
+};
+
+int net_cidr_parse(const char *text, struct net_cidr *ret_cidr); /* 0 or -1 */
+void net_cidr_format(const struct net_cidr *cidr, char *buf, size_t size);
+void net_ip_format(uint32_t address, char *buf, size_t size);
+bool net_cidr_overlaps(const struct net_cidr *a, const struct net_cidr *b);
+
+/* The network of a space, as recorded beside its document. */
+struct net_space {
+	char *dir;      /* of the space in the store */
+	char *network;  /* CNI network name */
+	char bridge[NET_NAME_MAX];
+	char alias[NET_ALIAS_MAX]; /* marks the bridge as ours */
+	struct net_cidr subnet;
+};
+void net_space_release(struct net_space *space);
+
+/* space.c */
+
+/* Read the record. Returns 1 when there is one, 0 when not. Fails with KK_E_IO, KK_E_NETWORK. */
+int net_space_load(const char *realm, const char *name, struct net_space *ret_space,
+	struct kk_err *err);
+
+/* Record, bridge, address, rules, conflist: whatever is missing is made. Safe to repeat. Fails with
+ * KK_E_SUBNET_EXHAUSTED, KK_E_NETWORK, KK_E_IO. */
+int net_space_ensure(const char *realm, const char *name, struct net_space *ret_space,
+	bool *ret_created, struct kk_err *err);
+int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
+	struct kk_err *err);
+
+/* cell.c */
+struct net_cell {
+	char ip[NET_IP_MAX];
+	char gateway[NET_IP_MAX];
+	char bridge[NET_NAME_MAX];
+	char *netns_path;
+	char *utsns_path;
+	char *ipcns_path;
+	char *files_dir;
+	bool is_created;
+};
+void net_cell_release(struct net_cell *cell);
+
+struct net_cell_key {
+	const char *realm;
+	const char *space;
+	const char *stack;
+	const char *cell;
+};
+
+/* Namespaces, link, address, route, files. Safe to repeat. Fails with KK_E_NETWORK, KK_E_IO,
+ * KK_E_SUBNET_EXHAUSTED; then what was made here is taken back. */
+int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cell *ret_cell,
+	struct kk_err *err);
+int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool *ret_exists,
+	struct kk_err *err);
+int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struct kk_err *err);
+
+/* netns.c: namespaces pinned by bind mounts, so that no process has to live for them. */
+struct net_ns_paths {
+	char *net;
+	char *uts;
+	char *ipc;
+};
+void net_ns_paths_release(struct net_ns_paths *paths);
+void net_ns_paths_make(const char *name, struct net_ns_paths *ret_paths);
+bool net_ns_exists(const struct net_ns_paths *paths);
+int net_ns_create(const struct net_ns_paths *paths, const char *hostname, struct kk_err *err);
+int net_ns_remove(const struct net_ns_paths *paths, bool *ret_was_present, struct kk_err *err);
+/* A route socket that lives in the namespace. */
+int net_ns_socket(const char *netns_path, struct nl_sock **ret_socket, struct kk_err *err);
+
+/* link.c: links, addresses and routes through libnl. */
+int net_socket_open(struct nl_sock **ret_socket, struct kk_err *err);
+void net_socket_close(struct nl_sock *socket);
+KK_DEFINE_FREEP(struct nl_sock, net_socket_close)
+
+struct net_link {
+	int index;
+	int master;
+	bool is_up;
+	char alias[NET_ALIAS_MAX];
+};
+/* Returns 1 when the link is there, 0 when not, or a negative code. */
+int net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_link,
+	struct kk_err *err);
+int net_bridge_create(struct nl_sock *socket, const char *name, const char *alias,
+	struct kk_err *err);
+int net_link_up(struct nl_sock *socket, int index, struct kk_err *err);
+int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err);
+/* A pair: @name on @bridge here and up, eth0 in the namespace of @netns_fd. */
+int net_veth_create(struct nl_sock *socket, const char *name, const char *alias, int bridge_index,
+	int netns_fd, struct kk_err *err);
+int net_address_add(struct nl_sock *socket, int index, uint32_t address, unsigned bits,
+	struct kk_err *err);
+bool net_address_has(struct nl_sock *socket, int index, uint32_t address);
+int net_default_route_add(struct nl_sock *socket, int index, uint32_t gateway, struct kk_err *err);
+/* Does any route or address of the host overlap? Links named @but do not count. */
+int net_route_overlaps(struct nl_sock *socket, const struct net_cidr *cidr, bool *ret_overlaps,
+	struct kk_err *err);
+
+/* rule.c: masquerading and isolation through libnftables, in one table of our own. */
+int net_rule_ensure(const struct net_space *space, struct kk_err *err);
+int net_rule_remove(const struct net_space *space, struct kk_err *err);
+
+/* ipam.c: leases as host-local keeps them, so that its users never hand out the same address. */
+int net_lease_take(const struct net_space *space, const char *owner, uint32_t *ret_address,
+	struct kk_err *err);
+int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address);
+int net_lease_drop(const struct net_space *space, const char *owner, struct kk_err *err);
+int net_lease_remove_all(const struct net_space *space, struct kk_err *err);
+
+/* file.c: /etc/hostname, /etc/hosts and /etc/resolv.conf of a cell. */
+int net_files_write(const char *dir, const char *hostname, const char *ip, struct kk_err *err);
+
+/* FNV-1a, as names derive from it. */
+uint32_t net_hash32(const char *text);
+uint64_t net_hash64(const char *text);
+
+#endif

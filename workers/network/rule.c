@@ -1,0 +1,143 @@
+/* workers/network/rule.c - libnftables is loaded here and nowhere else: it is large, and no other process
+ * needs it. One table holds all; a space is an element of its sets, so two spaces never touch the same
+ * rule, and every change is one transaction. */
+#include "net.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+struct nft_ctx;
+
+/* The functions of libnftables.so.1 that we use. */
+static struct {
+	struct nft_ctx *(*ctx_new)(uint32_t flags);
+	int (*buffer_output)(struct nft_ctx *ctx);
+	int (*buffer_error)(struct nft_ctx *ctx);
+	const char *(*get_output)(struct nft_ctx *ctx);
+	const char *(*get_error)(struct nft_ctx *ctx);
+	int (*run)(struct nft_ctx *ctx, const char *text);
+	struct nft_ctx *ctx;
+} nft;
+
+static int symbol_load(void *library, const char *name, void *fn, struct kk_err *err)
+{
+	*(void **)fn = dlsym(library, name);
+	return *(void **)fn ? 0 : kk_fail(err, KK_E_NETWORK, "libnftables has no '%s'", name);
+}
+
+static int nft_open(struct kk_err *err)
+{
+	void *library;
+
+	if (nft.ctx)
+		return 0;
+	library = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		return kk_fail(err, KK_E_NETWORK, "load libnftables.so.1 (package libnftables1): %s",
+			dlerror());
+	if (symbol_load(library, "nft_ctx_new", &nft.ctx_new, err) < 0 ||
+		symbol_load(library, "nft_ctx_buffer_output", &nft.buffer_output, err) < 0 ||
+		symbol_load(library, "nft_ctx_buffer_error", &nft.buffer_error, err) < 0 ||
+		symbol_load(library, "nft_ctx_get_output_buffer", &nft.get_output, err) < 0 ||
+		symbol_load(library, "nft_ctx_get_error_buffer", &nft.get_error, err) < 0 ||
+		symbol_load(library, "nft_run_cmd_from_buffer", &nft.run, err) < 0)
+		return err->code;
+	nft.ctx = nft.ctx_new(0);
+	if (!nft.ctx || nft.buffer_output(nft.ctx) || nft.buffer_error(nft.ctx))
+		return kk_fail(err, KK_E_NOMEM, "no memory for libnftables");
+	return 0;
+}
+
+/* One transaction. The output stays valid until the next one. */
+static int nft_run(const char *text, const char **ret_output, struct kk_err *err)
+{
+	int r = nft_open(err);
+
+	if (r < 0)
+		return r;
+	r = nft.run(nft.ctx, text);
+	/* Fetching empties the buffers. */
+	if (ret_output)
+		*ret_output = nft.get_output(nft.ctx);
+	if (r != 0)
+		return kk_fail(err, KK_E_NETWORK, "change the rules: %s",
+			kk_str(nft.get_error(nft.ctx)));
+	(void)nft.get_error(nft.ctx);
+	return 0;
+}
+
+/* Is the space's bridge in our set already? Asking is cheaper than a transaction. */
+static bool is_present(const struct net_space *space)
+{
+	kk_auto_free char *text =
+		kk_xprintf("list set inet %s bridges\n", net_instance.nft_table);
+	kk_auto_free char *element = kk_xprintf("\"%s\"", space->bridge);
+	struct kk_err err = {0};
+	const char *output = NULL;
+
+	return nft_run(text, &output, &err) == 0 && output && strstr(output, element);
+}
+
+/* Names are ours and hold nothing that nft could take for syntax. */
+int net_rule_ensure(const struct net_space *space, struct kk_err *err)
+{
+	const char *t = net_instance.nft_table;
+	kk_auto_buf text = {0};
+	char subnet[32];
+
+	if (is_present(space))
+		return 0;
+	net_cidr_format(&space->subnet, subnet, sizeof subnet);
+	kk_buf_printf(&text,
+		"add table inet %1$s\n"
+		"add set inet %1$s subnets { type ipv4_addr; flags interval; }\n"
+		"add set inet %1$s bridges { type ifname; }\n"
+		"add set inet %1$s within { typeof iifname . oifname; }\n"
+		"add chain inet %1$s outgoing { type nat hook postrouting priority 100; }\n"
+		"add chain inet %1$s between { type filter hook forward priority 0; policy accept; }\n"
+		"flush chain inet %1$s outgoing\n"
+		"flush chain inet %1$s between\n"
+		"add rule inet %1$s outgoing ip saddr @subnets oifname != @bridges masquerade\n"
+		"add rule inet %1$s between ct state established,related accept\n"
+		"add rule inet %1$s between iifname . oifname @within accept\n"
+		"add rule inet %1$s between iifname @bridges oifname @bridges drop\n"
+		"add element inet %1$s subnets { %2$s }\n"
+		"add element inet %1$s bridges { \"%3$s\" }\n"
+		"add element inet %1$s within { \"%3$s\" . \"%3$s\" }\n",
+		t, subnet, space->bridge);
+	return nft_run((char *)text.data, NULL, err);
+}
+
+int net_rule_remove(const struct net_space *space, struct kk_err *err)
+{
+	const char *t = net_instance.nft_table;
+	kk_auto_free char *list = kk_xprintf("list set inet %s bridges\n", t);
+	kk_auto_free char *drop = kk_xprintf("delete table inet %s\n", t);
+	kk_auto_buf text = {0};
+	const char *output = NULL;
+	struct kk_err ignored = {0};
+	char subnet[32];
+	int r;
+
+	if (!is_present(space))
+		return 0;
+	net_cidr_format(&space->subnet, subnet, sizeof subnet);
+	kk_buf_printf(&text,
+		"delete element inet %1$s subnets { %2$s }\n"
+		"delete element inet %1$s bridges { \"%3$s\" }\n"
+		"delete element inet %1$s within { \"%3$s\" . \"%3$s\" }\n",
+		t, subnet, space->bridge);
+	r = nft_run((char *)text.data, NULL, err);
+	if (r < 0)
+		return r;
+	/* The last one takes the table with it. */
+	if (nft_run(list, &output, &ignored) == 0 && output && !strstr(output, "elements"))
+		return nft_run(drop, NULL, err);
+	return 0;
+}

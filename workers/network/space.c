@@ -1,0 +1,330 @@
+/* workers/network/space.c */
+#include "net.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/fd.h>
+#include <kukeon/json.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+enum { NAME_TRIES = 64 };
+
+void net_space_release(struct net_space *space)
+{
+	free(space->dir);
+	free(space->network);
+	*space = (struct net_space){0};
+}
+
+static void space_names(const char *realm, const char *name, struct net_space *space)
+{
+	space->dir = kk_xprintf("%s/data/%s/%s", net_instance.run_path, realm, name);
+	snprintf(space->alias, sizeof space->alias, "kukeon:%s:%s/%s", net_instance.id, realm, name);
+}
+
+static int record_parse(const char *path, const struct kk_buf *text, struct net_space *space,
+	struct kk_err *err)
+{
+	kk_auto_json *json = json_loadb((char *)text->data, text->len, 0, NULL);
+	const char *subnet = json_string_value(json_object_get(json, "subnetCIDR"));
+	const char *network = json_string_value(json_object_get(json, "network"));
+	const char *bridge = json_string_value(json_object_get(json, "bridge"));
+
+	/* Guessing would hand one subnet to two spaces. */
+	if (!subnet || net_cidr_parse(subnet, &space->subnet) < 0 ||
+		(bridge && strlen(bridge) >= NET_NAME_MAX))
+		return kk_fail(err, KK_E_NETWORK, "%s is damaged; restore it, or remove it once no "
+			"cell of the space runs", path);
+	if (network)
+		kk_str_set(&space->network, network);
+	if (bridge)
+		snprintf(space->bridge, sizeof space->bridge, "%s", bridge);
+	return 0;
+}
+
+int net_space_load(const char *realm, const char *name, struct net_space *ret_space,
+	struct kk_err *err)
+{
+	kk_auto_free char *path = NULL;
+	kk_auto_buf text = {.max = 65536};
+	struct net_space space = {0};
+	struct kk_err cause = {0};
+
+	space_names(realm, name, &space);
+	path = kk_xprintf("%s/network.json", space.dir);
+	/* What the record of an older release leaves out derives from the names. */
+	space.network = kk_xprintf("%s-%s", realm, name);
+	snprintf(space.bridge, sizeof space.bridge, "k-%08x", net_hash32(space.network));
+	if (kk_file_read(path, &text, &cause) < 0) {
+		int r = cause.sys_errno == ENOENT || cause.sys_errno == ENOTDIR ?
+				0 :
+				kk_fail(err, KK_E_IO, "read %s: %s", path,
+					strerror(cause.sys_errno));
+
+		if (r == 0)
+			*ret_space = space;
+		else
+			net_space_release(&space);
+		return r;
+	}
+	if (record_parse(path, &text, &space, err) < 0) {
+		net_space_release(&space);
+		return err->code;
+	}
+	*ret_space = space;
+	return 1;
+}
+
+static int record_write(const struct net_space *space, struct kk_err *err)
+{
+	kk_auto_free char *path = kk_xprintf("%s/network.json", space->dir);
+	kk_auto_free char *text = NULL;
+	char subnet[32];
+
+	net_cidr_format(&space->subnet, subnet, sizeof subnet);
+	text = kk_xprintf("{\"version\":\"v1\",\"subnetCIDR\":\"%s\",\"network\":\"%s\",\"bridge\":\"%s\"}\n",
+		subnet, space->network, space->bridge);
+	if (kk_dir_make(space->dir, 02750, err) < 0)
+		return err->code;
+	return kk_file_replace(path, text, strlen(text), 0600, err);
+}
+
+/* Is the subnet, the network name or the bridge in the record of another space of this instance? */
+struct claim {
+	const struct net_cidr *subnet;
+	const char *network;
+	bool subnet_taken;
+	bool network_taken;
+};
+
+static int claims_check_realm(const char *realm, struct claim *claim, struct kk_err *err)
+{
+	kk_auto_free char *dir = kk_xprintf("%s/data/%s", net_instance.run_path, realm);
+	const struct dirent *entry;
+	DIR *handle = opendir(dir);
+	int r = 0;
+
+	while (handle && r >= 0 && (entry = readdir(handle))) {
+		kk_auto(net_space_release) struct net_space other = {0};
+
+		if (entry->d_name[0] == '.' || entry->d_type == DT_REG)
+			continue;
+		r = net_space_load(realm, entry->d_name, &other, err);
+		if (r <= 0)
+			continue;
+		if (claim->subnet && net_cidr_overlaps(claim->subnet, &other.subnet))
+			claim->subnet_taken = true;
+		if (claim->network && strcmp(claim->network, other.network) == 0)
+			claim->network_taken = true;
+	}
+	if (handle)
+		closedir(handle);
+	return r < 0 ? r : 0;
+}
+
+static int claims_check(struct claim *claim, struct kk_err *err)
+{
+	kk_auto_free char *data = kk_xprintf("%s/data", net_instance.run_path);
+	const struct dirent *entry;
+	DIR *handle = opendir(data);
+	int r = 0;
+
+	while (handle && r == 0 && (entry = readdir(handle))) {
+		if (entry->d_name[0] != '.' && entry->d_type != DT_REG)
+			r = claims_check_realm(entry->d_name, claim, err);
+	}
+	if (handle)
+		closedir(handle);
+	return r;
+}
+
+static int subnet_choose(struct nl_sock *socket, struct net_cidr *ret_subnet, struct kk_err *err)
+{
+	struct net_cidr pool;
+
+	if (net_cidr_parse(net_instance.pool_cidr, &pool) < 0 || pool.bits > 24)
+		return kk_fail(err, KK_E_CONFIG, "podSubnetCIDR '%s' is no network of /24 or larger",
+			net_instance.pool_cidr);
+	for (uint64_t i = 0; i < 1ULL << (24 - pool.bits); i++) {
+		struct net_cidr subnet = {pool.address + (uint32_t)(i << 8), 24};
+		struct claim claim = {.subnet = &subnet};
+		bool overlaps;
+
+		if (claims_check(&claim, err) < 0 ||
+			net_route_overlaps(socket, &subnet, &overlaps, err) < 0)
+			return err->code;
+		if (!claim.subnet_taken && !overlaps) {
+			*ret_subnet = subnet;
+			return 0;
+		}
+	}
+	return kk_fail(err, KK_E_SUBNET_EXHAUSTED, "every /24 of podSubnetCIDR %s is taken by a space "
+		"or a route of the host", net_instance.pool_cidr);
+}
+
+/* `a-b`+`c` and `a`+`b-c` would share a network, and two names may share a hash: later ones get another
+ * name, which the record keeps. */
+static int names_choose(struct nl_sock *socket, struct net_space *space, struct kk_err *err)
+{
+	kk_auto_free char *base = kk_xstrdup(space->network);
+
+	for (int i = 0; i < NAME_TRIES; i++) {
+		struct claim claim = {.network = space->network};
+		struct net_link link;
+		int there;
+
+		snprintf(space->bridge, sizeof space->bridge, "k-%08x", net_hash32(space->network));
+		there = net_link_get(socket, space->bridge, &link, err);
+		if (there < 0 || claims_check(&claim, err) < 0)
+			return err->code;
+		if (!claim.network_taken && (!there || strcmp(link.alias, space->alias) == 0))
+			return 0;
+		free(space->network);
+		space->network = kk_xprintf("%s-%04x", base,
+			(unsigned)(net_hash64(space->alias) + (unsigned)i) & 0xffff);
+	}
+	return kk_fail(err, KK_E_NETWORK, "no free bridge name was found for network '%s'", base);
+}
+
+static int space_allocate(struct nl_sock *socket, struct net_space *space, struct kk_err *err)
+{
+	/* All instances of the host choose one after the other, until the kernel shows the choice.
+	 * A directory that is always there can be locked without leaving a lock file behind. */
+	kk_auto_fd int lock = open("/run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct net_link link;
+	int there;
+
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return kk_fail_errno(err, KK_E_IO, "lock /run");
+	if (names_choose(socket, space, err) < 0 || subnet_choose(socket, &space->subnet, err) < 0 ||
+		record_write(space, err) < 0)
+		return err->code;
+	there = net_link_get(socket, space->bridge, &link, err);
+	if (there != 0)
+		return there < 0 ? there : 0;
+	return net_bridge_create(socket, space->bridge, space->alias, err);
+}
+
+static int bridge_ensure(struct nl_sock *socket, const struct net_space *space, struct kk_err *err)
+{
+	struct net_link link;
+	int r = net_link_get(socket, space->bridge, &link, err);
+
+	if (r < 0)
+		return r;
+	if (r == 0 && net_bridge_create(socket, space->bridge, space->alias, err) < 0)
+		return err->code;
+	if (r == 1 && link.alias[0] && strcmp(link.alias, space->alias) != 0)
+		return kk_fail(err, KK_E_NETWORK, "bridge '%s' belongs to '%s'", space->bridge,
+			link.alias);
+	if (r == 0 && net_link_get(socket, space->bridge, &link, err) <= 0)
+		return kk_fail(err, KK_E_NETWORK, "bridge '%s' vanished", space->bridge);
+	if (!link.is_up && net_link_up(socket, link.index, err) < 0)
+		return err->code;
+	return net_address_add(socket, link.index, space->subnet.address + 1, space->subnet.bits,
+		err);
+}
+
+static int forwarding_enable(struct kk_err *err)
+{
+	static const char path[] = "/proc/sys/net/ipv4/ip_forward";
+	kk_auto_buf text = {.max = 64};
+
+	if (kk_file_read(path, &text, NULL) == 0 && text.len && text.data[0] == '1')
+		return 0;
+	return kk_file_write(path, "1\n", 2, 0644, err);
+}
+
+static int conflist_write(const struct net_space *space, struct kk_err *err)
+{
+	kk_auto_free char *path = kk_xprintf("%s/network.conflist", space->dir);
+	kk_auto_free char *text = NULL;
+	kk_auto_buf old = {.max = 65536};
+	char subnet[32];
+
+	net_cidr_format(&space->subnet, subnet, sizeof subnet);
+	text = kk_xprintf("{\n"
+			  "  \"cniVersion\": \"0.4.0\",\n"
+			  "  \"name\": \"%s\",\n"
+			  "  \"plugins\": [\n"
+			  "    {\n"
+			  "      \"type\": \"bridge\",\n"
+			  "      \"bridge\": \"%s\",\n"
+			  "      \"isGateway\": true,\n"
+			  "      \"ipMasq\": true,\n"
+			  "      \"ipam\": {\n"
+			  "        \"type\": \"host-local\",\n"
+			  "        \"ranges\": [[{\"subnet\": \"%s\"}]],\n"
+			  "        \"routes\": [{\"dst\": \"0.0.0.0/0\"}]\n"
+			  "      }\n"
+			  "    },\n"
+			  "    {\"type\": \"loopback\"}\n"
+			  "  ]\n"
+			  "}\n", space->network, space->bridge, subnet);
+	if (kk_file_read(path, &old, NULL) == 0 && old.data &&
+		strcmp((char *)old.data, text) == 0)
+		return 0;
+	return kk_file_replace(path, text, strlen(text), 0600, err);
+}
+
+int net_space_ensure(const char *realm, const char *name, struct net_space *ret_space,
+	bool *ret_created, struct kk_err *err)
+{
+	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
+	kk_auto(net_space_release) struct net_space space = {0};
+	int r = net_space_load(realm, name, &space, err);
+
+	if (r < 0 || net_socket_open(&socket, err) < 0)
+		return err->code;
+	if (r == 0 && space_allocate(socket, &space, err) < 0)
+		return kk_wrap(err, "give space '%s' a network", name);
+	if (bridge_ensure(socket, &space, err) < 0 || net_rule_ensure(&space, err) < 0 ||
+		forwarding_enable(err) < 0 || conflist_write(&space, err) < 0)
+		return kk_wrap(err, "set up network '%s'", space.network);
+	*ret_created = r == 0;
+	*ret_space = space;
+	space = (struct net_space){0};
+	return 0;
+}
+
+int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
+	struct kk_err *err)
+{
+	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
+	kk_auto(net_space_release) struct net_space space = {0};
+	kk_auto_free char *conflist = NULL, *record = NULL;
+	struct net_link link;
+	int r = net_space_load(realm, name, &space, err);
+
+	if (r < 0 || net_socket_open(&socket, err) < 0)
+		return err->code;
+	*ret_was_present = r == 1;
+	if (r == 0)
+		return 0;
+	if (net_rule_remove(&space, err) < 0)
+		return err->code;
+	r = net_link_get(socket, space.bridge, &link, err);
+	if (r < 0)
+		return r;
+	if (r == 1 && strcmp(link.alias, space.alias) == 0 &&
+		net_link_remove(socket, space.bridge, err) < 0)
+		return err->code;
+	if (net_lease_remove_all(&space, err) < 0)
+		return err->code;
+	conflist = kk_xprintf("%s/network.conflist", space.dir);
+	record = kk_xprintf("%s/network.json", space.dir);
+	/* The record goes last: until then a repetition finds what is left to do. */
+	if ((unlink(conflist) < 0 && errno != ENOENT) || (unlink(record) < 0 && errno != ENOENT))
+		return kk_fail_errno(err, KK_E_IO, "remove the records of network '%s'",
+			space.network);
+	return 0;
+}

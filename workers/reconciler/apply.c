@@ -1,0 +1,231 @@
+/* workers/reconciler/apply.c - manifests of many documents: level by level, the cells of one in parallel. */
+#include "rc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+struct batch {
+	struct kk_manifests manifests;
+	json_t **results; /* one per manifest */
+	bool is_delete;
+	bool is_cascade;
+	bool is_force;
+	uint64_t op;
+	int level; /* kind whose turn it is */
+	size_t n_open;
+	rc_documents_f fn;
+	void *arg;
+};
+
+/* One document on its way. */
+struct item {
+	struct batch *batch;
+	size_t i;
+};
+
+static void batch_next(struct batch *batch);
+
+static void batch_end(struct batch *batch)
+{
+	json_t *resources = json_array();
+
+	/* In the order of execution: by kind, then as they came. */
+	for (int step = 0; step < KK_KINDS; step++) {
+		int kind = batch->is_delete ? KK_KINDS - 1 - step : step;
+
+		for (size_t i = 0; i < batch->manifests.n; i++) {
+			if ((int)batch->manifests.items[i].kind == kind && batch->results[i])
+				json_array_append(resources, batch->results[i]);
+		}
+	}
+	batch->fn(resources, &batch->manifests.warnings, NULL, batch->arg);
+	json_decref(resources);
+	for (size_t i = 0; i < batch->manifests.n; i++)
+		json_decref(batch->results[i]);
+	free(batch->results);
+	kk_manifests_release(&batch->manifests);
+	free(batch);
+}
+
+static json_t *result_make(const struct batch *batch, size_t i, const struct rc_outcome *outcome)
+{
+	const struct kk_manifest *manifest = &batch->manifests.items[i];
+	json_t *result = json_pack("{s:i, s:s, s:s, s:s}", "index", manifest->index, "kind",
+		kk_kind_name(manifest->kind), "name", kk_doc_name(manifest->kind, &manifest->doc),
+		"action", rc_action_name(outcome->action));
+	char text[KK_ERR_TEXT * 2];
+	json_t *changes;
+
+	if (outcome->action == RC_FAILED) {
+		kk_err_format(&outcome->err, text, sizeof text);
+		json_object_set_new(result, "error", json_string(text));
+	}
+	if (outcome->action == RC_UPDATED && outcome->changes.n) {
+		changes = json_array();
+		for (size_t k = 0; k < outcome->changes.n; k++)
+			json_array_append_new(changes, json_string(outcome->changes.items[k]));
+		json_object_set_new(result, "changes", changes);
+	}
+	if (outcome->action == RC_DELETED && outcome->n_cascaded)
+		json_object_set_new(result, "cascaded",
+			json_pack("[o]", json_sprintf("%zu %s(s) deleted", outcome->n_cascaded,
+				manifest->kind == KK_KIND_REALM ? "space" :
+				manifest->kind == KK_KIND_SPACE ? "stack" : "cell")));
+	if (outcome->action == RC_DELETED && manifest->kind == KK_KIND_CELL)
+		json_object_set_new(result, "details",
+			json_pack("{s:o}", "containers",
+				json_sprintf("%zu deleted", outcome->n_containers)));
+	return result;
+}
+
+static void item_done(struct rc_outcome *outcome, void *arg)
+{
+	struct item *item = arg;
+	struct batch *batch = item->batch;
+
+	batch->results[item->i] = result_make(batch, item->i, outcome);
+	free(item);
+	if (--batch->n_open == 0)
+		batch_next(batch);
+}
+
+static void item_fail(struct item *item, const struct kk_err *err)
+{
+	struct rc_outcome outcome = {.action = RC_FAILED, .err = *err};
+
+	item_done(&outcome, item);
+}
+
+static void item_apply(const struct kk_err *err, void *arg)
+{
+	struct item *item = arg;
+	const struct kk_manifest *manifest = &item->batch->manifests.items[item->i];
+
+	if (err)
+		item_fail(item, err);
+	else if (manifest->kind == KK_KIND_CELL)
+		rc_cell_do(RC_CELL_APPLY, &manifest->doc.cell, item->batch->op, item_done, item);
+	else if (manifest->kind == KK_KIND_CONTAINER)
+		rc_container_apply(&manifest->doc.container, item->batch->op, item_done, item);
+	else
+		rc_scope_apply(manifest->kind, &manifest->doc, false, item->batch->op, item_done,
+			item);
+}
+
+static void item_delete(struct item *item)
+{
+	const struct batch *batch = item->batch;
+	const struct kk_manifest *manifest = &batch->manifests.items[item->i];
+	const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
+	struct kk_err err = {0};
+
+	if (manifest->kind == KK_KIND_CONTAINER) {
+		kk_fail(&err, KK_E_INVALID, "unknown kind: Container");
+		item_fail(item, &err);
+	} else if (manifest->kind == KK_KIND_CELL) {
+		rc_cell_do(RC_CELL_DELETE, &manifest->doc.cell, batch->op, item_done, item);
+	} else {
+		rc_scope_delete(&scope, batch->is_cascade, batch->is_force, batch->op, item_done,
+			item);
+	}
+}
+
+/* Names are checked before parents are made for them. */
+static int item_check(const struct kk_manifest *manifest, struct kk_err *err)
+{
+	const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
+	const char *const parts[] = {scope.realm, scope.space, scope.stack, scope.cell};
+	struct kk_scope self = scope;
+
+	if (manifest->kind == KK_KIND_CONTAINER)
+		return 0;
+	/* What is there already may have a name that would not be taken today. */
+	if (rc_store_exists(&self))
+		return 0;
+	for (int i = 0; i <= (int)manifest->kind; i++) {
+		int r = kk_name_check((enum kk_kind)i, parts[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void item_start(struct batch *batch, size_t i)
+{
+	const struct kk_manifest *manifest = &batch->manifests.items[i];
+	const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
+	struct item *item = kk_xalloc(sizeof *item);
+	struct kk_err err = {0};
+
+	*item = (struct item){batch, i};
+	if (batch->is_delete)
+		item_delete(item);
+	else if (item_check(manifest, &err) < 0)
+		item_fail(item, &err);
+	else if (manifest->kind == KK_KIND_CONTAINER)
+		item_apply(NULL, item);
+	else
+		rc_parents_ensure(&scope, batch->op, item_apply, item);
+}
+
+static void batch_next(struct batch *batch)
+{
+	while (batch->n_open == 0) {
+		int kind = batch->is_delete ? KK_KINDS - 1 - batch->level : batch->level;
+
+		if (batch->level++ == KK_KINDS) {
+			batch_end(batch);
+			return;
+		}
+		/* Held open while it fills: an item may be done at once. */
+		batch->n_open = 1;
+		for (size_t i = 0; i < batch->manifests.n; i++) {
+			if ((int)batch->manifests.items[i].kind != kind)
+				continue;
+			batch->n_open++;
+			item_start(batch, i);
+		}
+		batch->n_open--;
+	}
+}
+
+static void batch_start(const char *yaml, size_t len, struct batch *batch)
+{
+	struct kk_err err = {0};
+
+	if (kk_yaml_parse(yaml, len, &batch->manifests, &err) < 0) {
+		batch->fn(NULL, NULL, &err, batch->arg);
+		free(batch);
+		return;
+	}
+	batch->results = kk_xalloc((batch->manifests.n + 1) * sizeof(json_t *));
+	batch_next(batch);
+}
+
+void rc_documents_apply(const char *yaml, size_t len, uint64_t op, rc_documents_f fn, void *arg)
+{
+	struct batch *batch = kk_xalloc(sizeof *batch);
+
+	*batch = (struct batch){.op = op, .fn = fn, .arg = arg};
+	batch_start(yaml, len, batch);
+}
+
+void rc_documents_delete(const char *yaml, size_t len, bool is_cascade, bool is_force, uint64_t op,
+	rc_documents_f fn, void *arg)
+{
+	struct batch *batch = kk_xalloc(sizeof *batch);
+
+	*batch = (struct batch){
+		.is_delete = true,
+		.is_cascade = is_cascade,
+		.is_force = is_force,
+		.op = op,
+		.fn = fn,
+		.arg = arg,
+	};
+	batch_start(yaml, len, batch);
+}

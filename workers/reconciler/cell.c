@@ -1,0 +1,825 @@
+/* workers/reconciler/cell.c - what is done with one cell, each verb from its turn to its outcome. */
+#include "rc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+enum { EXIT_KILLED = 137 };
+
+struct op {
+	enum rc_cell_verb verb;
+	struct kk_cell cell; /* wanted, then as stored */
+	char *names[4];
+	struct kk_scope scope;
+	char *namespace;
+	uint64_t id;
+	struct rc_turn *turn;
+	struct rc_plan plan;
+	struct rc_plan sandbox;  /* its replies are needed while the containers are made */
+	struct kk_strs removed;  /* ids of containers that go, or are made anew */
+	struct rc_outcome outcome;
+	struct kk_container_spec *one; /* RC_CELL_APPLY for a single container: its wanted spec */
+	bool is_dirty;
+	rc_outcome_f fn;
+	void *arg;
+};
+
+static void op_end(struct op *op)
+{
+	if (op->turn)
+		rc_turn_end(op->turn);
+	op->fn(&op->outcome, op->arg);
+	rc_plan_release(&op->plan);
+	rc_plan_release(&op->sandbox);
+	rc_outcome_release(&op->outcome);
+	kk_strs_release(&op->removed);
+	kk_cell_release(&op->cell);
+	if (op->one)
+		kk_container_spec_release(op->one);
+	free(op->one);
+	free(op->namespace);
+	for (size_t i = 0; i < KK_COUNT(op->names); i++)
+		free(op->names[i]);
+	free(op);
+}
+
+static void op_fail(struct op *op, const struct kk_err *err)
+{
+	op->outcome.action = RC_FAILED;
+	op->outcome.err = *err;
+	op_end(op);
+}
+
+static bool save(struct op *op)
+{
+	struct kk_err err = {0};
+
+	if (rc_store_save(&op->scope, &op->cell, &err) == 0)
+		return true;
+	op_fail(op, &err);
+	return false;
+}
+
+static void intent_record(struct op *op, const char *want, const struct kk_strs *changes)
+{
+	struct kk_intent *intent = &op->cell.intent;
+	char text[17];
+
+	rc_journal_text(op->id, text);
+	kk_str_set(&intent->want, want);
+	kk_str_set(&intent->op, text);
+	kk_str_set(&intent->action, rc_action_name(op->outcome.action));
+	kk_str_set(&intent->boot_id, rc.boot_id);
+	kk_strs_release(&intent->changes);
+	for (size_t i = 0; changes && i < changes->n; i++)
+		kk_strs_add(&intent->changes, changes->items[i]);
+}
+
+static bool is_own_write(const struct op *op)
+{
+	char text[17];
+
+	rc_journal_text(op->id, text);
+	return kk_str_equal(op->cell.intent.op, text);
+}
+
+static void outcome_recall(struct op *op)
+{
+	const struct kk_intent *intent = &op->cell.intent;
+
+	op->outcome.action = kk_str_equal(intent->action, "created") ? RC_CREATED : RC_UPDATED;
+	op->outcome.was_existing = op->outcome.action != RC_CREATED;
+	for (size_t i = 0; i < intent->changes.n; i++)
+		kk_strs_add(&op->outcome.changes, intent->changes.items[i]);
+}
+
+/* --- looking --- */
+
+static void plan_again(struct op *op)
+{
+	rc_plan_release(&op->plan);
+}
+
+static void observe(struct op *op, rc_done_f fn)
+{
+	plan_again(op);
+	rc_plan_cell_list(&op->plan, &op->scope, op->namespace);
+	rc_plan_run(&op->plan, op->id, fn, op);
+}
+
+static bool observed_update(struct op *op)
+{
+	const struct kk_rep_container_list *list =
+		rc_plan_reply(&op->plan, KK_MSG_container_list, 0);
+
+	return rc_status_update(&op->cell, list->containers.items, list->containers.n);
+}
+
+/* --- out of memory? --- */
+
+static void oom_done(const struct kk_err *err, void *arg);
+
+/* Ask for the cgroups of containers that were killed and whose reason is not known. They exist as long
+ * as the task does, so this comes before anything deletes it. Returns whether there is any. */
+static bool oom_ask(struct op *op)
+{
+	kk_auto_free char *cgroup = rc_cgroup_path(&op->scope);
+	bool is_any = false;
+
+	plan_again(op);
+	for (size_t i = 0; i < op->cell.status.containers.n; i++) {
+		struct kk_container_status *status = &op->cell.status.containers.items[i];
+		struct kk_req_cgroup_get *req;
+		kk_auto_free char *id = NULL;
+
+		if (status->state != KK_CONTAINER_ERROR || status->exit_code != EXIT_KILLED ||
+			!kk_str_empty(status->reason))
+			continue;
+		id = rc_container_id(&op->scope, status->id);
+		req = rc_plan_add(&op->plan, 0, KK_MSG_cgroup_get);
+		req->path = kk_xprintf("%s/%s", cgroup, id);
+		op->plan.steps[op->plan.n - 1].is_optional = true;
+		is_any = true;
+	}
+	if (is_any)
+		rc_plan_run(&op->plan, op->id, oom_done, op);
+	return is_any;
+}
+
+static void oom_apply(struct op *op)
+{
+	size_t nth = 0;
+
+	for (size_t i = 0; i < op->cell.status.containers.n; i++) {
+		struct kk_container_status *status = &op->cell.status.containers.items[i];
+		const struct kk_container_spec *spec = kk_cell_container(&op->cell, status->id);
+		const struct kk_rep_cgroup_get *cgroup;
+
+		if (status->state != KK_CONTAINER_ERROR || status->exit_code != EXIT_KILLED ||
+			!kk_str_empty(status->reason))
+			continue;
+		cgroup = rc_plan_reply(&op->plan, KK_MSG_cgroup_get, nth++);
+		if (!cgroup || cgroup->oom_kills == 0) {
+			kk_str_set(&status->reason, "Killed");
+			continue;
+		}
+		kk_str_set(&status->reason, "OOMKilled");
+		free(status->message);
+		status->message = kk_xprintf("out of memory: the limit is %lld bytes",
+			(long long)(spec ? spec->resources.memory_limit_bytes.value : 0));
+		free(op->cell.status.message);
+		op->cell.status.message = kk_xprintf("container \"%s\" was killed: out of memory "
+			"(OOMKilled)", status->id);
+	}
+}
+
+/* --- the end of each verb that looked --- */
+
+static void finish(struct op *op)
+{
+	if (op->is_dirty && !save(op))
+		return;
+	op_end(op);
+}
+
+static void oom_done(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	(void)err;
+	oom_apply(op);
+	finish(op);
+}
+
+static void refresh_done(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (err) {
+		/* Don't know is not "stopped": the record stays. */
+		op_fail(op, err);
+		return;
+	}
+	op->is_dirty |= observed_update(op);
+	if (!op->is_dirty || !oom_ask(op))
+		finish(op);
+}
+
+/* --- bringing up --- */
+
+static void failed_mark(struct op *op, const struct kk_err *failure, const char *reason)
+{
+	struct kk_err err = *failure, ignored = {0};
+	char text[KK_ERR_TEXT * 2];
+
+	kk_err_format(&err, text, sizeof text);
+	text[strcspn(text, "\n")] = '\0';
+	op->cell.status.state = KK_CELL_FAILED;
+	kk_str_set(&op->cell.status.reason, reason);
+	kk_str_set(&op->cell.status.message, text);
+	if (rc_store_save(&op->scope, &op->cell, &ignored) < 0)
+		kk_warning("the failure of cell '%s' could not be recorded", op->scope.cell);
+	op_fail(op, failure);
+}
+
+static void undone(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+	struct kk_err failure = op->outcome.err, ignored = {0};
+
+	(void)err;
+	/* The cell did not exist before, so it does not exist now. */
+	if (rc_store_remove(&op->scope, &ignored) < 0)
+		kk_warning("what is left of cell '%s' could not be removed", op->scope.cell);
+	op_fail(op, &failure);
+}
+
+/* A failed create leaves nothing behind; a failed start leaves a cell that says why. */
+static void up_failed(struct op *op, const struct kk_err *failure)
+{
+	kk_auto(kk_strs_release) struct kk_strs ids = {0};
+	struct kk_err err = *failure;
+
+	if (op->outcome.action != RC_CREATED) {
+		kk_wrap(&err, "failed to start cell containers");
+		failed_mark(op, &err, "StartCellFailed");
+		return;
+	}
+	kk_wrap(&err, "failed to create cell \"%s\"", op->scope.cell);
+	kk_recode(&err, err.code == KK_E_IMAGE_NOT_FOUND ? err.code : KK_E_CREATE_CELL);
+	op->outcome.err = err;
+	for (size_t i = 0; i < op->cell.spec.containers.n; i++)
+		kk_strs_take(&ids,
+			rc_container_id(&op->scope, op->cell.spec.containers.items[i].id));
+	plan_again(op);
+	rc_plan_cell_remove(&op->plan, &op->scope, op->namespace, &ids);
+	for (size_t i = 0; i < op->plan.n; i++)
+		op->plan.steps[i].is_optional = true;
+	rc_plan_run(&op->plan, op->id, undone, op);
+}
+
+static void up_seen(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (err) {
+		up_failed(op, err);
+		return;
+	}
+	observed_update(op);
+	op->is_dirty = true;
+	if (!oom_ask(op))
+		finish(op);
+}
+
+static void started(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (err)
+		up_failed(op, err);
+	else
+		observe(op, up_seen);
+}
+
+static void made(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (err) {
+		up_failed(op, err);
+		return;
+	}
+	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
+		const struct kk_rep_container_create *created =
+			rc_plan_reply(&op->plan, KK_MSG_container_create, i);
+
+		op->outcome.n_containers += created && created->is_created;
+	}
+	plan_again(op);
+	rc_plan_containers_start(&op->plan, &op->cell, op->namespace);
+	/* Those that run already were adopted: starting them is no error, and does nothing. */
+	rc_plan_run(&op->plan, op->id, started, op);
+}
+
+static void sandboxed(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+	const struct kk_rep_cell_network_ensure *network;
+	const struct kk_rep_cgroup_ensure *cgroup;
+
+	if (err) {
+		up_failed(op, err);
+		return;
+	}
+	network = rc_plan_reply(&op->sandbox, KK_MSG_cell_network_ensure, 0);
+	cgroup = rc_plan_reply(&op->sandbox, KK_MSG_cgroup_ensure, 0);
+	kk_str_set(&op->cell.status.network.bridge_name, network->bridge);
+	kk_str_set(&op->cell.status.network.ip, network->ip);
+	kk_strs_release(&op->cell.status.subtree_controllers);
+	for (size_t i = 0; i < cgroup->controllers.n; i++)
+		kk_strs_add(&op->cell.status.subtree_controllers, cgroup->controllers.items[i]);
+	op->cell.status.cgroup_ready = true;
+	op->cell.status.observed_generation = op->cell.metadata.generation;
+	plan_again(op);
+	rc_plan_containers_make(&op->plan, &op->cell, op->namespace, network);
+	rc_plan_run(&op->plan, op->id, made, op);
+}
+
+static void bring_up(struct op *op)
+{
+	rc_plan_sandbox_make(&op->sandbox, &op->cell);
+	rc_plan_run(&op->sandbox, op->id, sandboxed, op);
+}
+
+static void old_removed(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (err)
+		up_failed(op, err);
+	else
+		bring_up(op);
+}
+
+/* --- apply, create --- */
+
+static void doc_prepare(struct op *op)
+{
+	struct kk_cell *cell = &op->cell;
+
+	kk_doc_default(KK_KIND_CELL, cell);
+	free(cell->status.cgroup_path);
+	cell->status.cgroup_path = rc_cgroup_path(&op->scope);
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		struct kk_container_spec *spec = &cell->spec.containers.items[i];
+
+		free(spec->containerd_id);
+		spec->containerd_id = rc_container_id(&op->scope, spec->id);
+		kk_str_set(&spec->realm_id, op->scope.realm);
+		kk_str_set(&spec->space_id, op->scope.space);
+		kk_str_set(&spec->stack_id, op->scope.stack);
+		kk_str_set(&spec->cell_id, op->scope.cell);
+		if (kk_str_equal(cell->spec.root_container_id, spec->id))
+			spec->root = true;
+		if (spec->root)
+			kk_str_set(&cell->spec.root_container_id, spec->id);
+	}
+}
+
+static void create(struct op *op)
+{
+	struct kk_err err = {0};
+	struct kk_cell *cell = &op->cell;
+	struct kk_cell_status fresh;
+
+	if (kk_name_check(KK_KIND_CELL, op->scope.cell, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
+	/* What a manifest says of a status is not believed. */
+	kk_cell_status_release(&cell->status);
+	kk_schema_init(kk_schema_of_cell_status(), &fresh);
+	cell->status = fresh;
+	doc_prepare(op);
+	if (op->verb != RC_CELL_APPLY) {
+		kk_map_set(&cell->metadata.labels, "realm.kukeon.io", op->scope.realm);
+		kk_map_set(&cell->metadata.labels, "space.kukeon.io", op->scope.space);
+		kk_map_set(&cell->metadata.labels, "stack.kukeon.io", op->scope.stack);
+		kk_map_set(&cell->metadata.labels, "cell.kukeon.io", op->scope.cell);
+	}
+	op->outcome.action = RC_CREATED;
+	rc_status_update(cell, NULL, 0);
+	cell->status.state = op->verb == RC_CELL_MATERIALIZE ? KK_CELL_STOPPED : KK_CELL_PENDING;
+	intent_record(op, op->verb == RC_CELL_MATERIALIZE ? "stopped" : "running", NULL);
+	if (!save(op))
+		return;
+	if (op->verb == RC_CELL_MATERIALIZE)
+		op_end(op);
+	else
+		bring_up(op);
+}
+
+static bool is_running(const struct kk_cell *cell)
+{
+	return cell->status.state == KK_CELL_READY;
+}
+
+/* Nothing differs: is it also running? */
+static void unchanged_seen(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (err) {
+		op_fail(op, err);
+		return;
+	}
+	op->is_dirty = observed_update(op);
+	if (is_running(&op->cell) && kk_str_equal(op->cell.intent.boot_id, rc.boot_id)) {
+		op->outcome.action = RC_UNCHANGED;
+		finish(op);
+		return;
+	}
+	op->outcome.action = RC_UPDATED;
+	kk_strs_add(&op->outcome.changes, "runtime stopped: containers re-materialized");
+	for (size_t i = 0; i < op->cell.spec.containers.n; i++)
+		kk_strs_take(&op->outcome.changes, kk_xprintf("container \"%s\" re-materialized",
+			op->cell.spec.containers.items[i].id));
+	intent_record(op, "running", &op->outcome.changes);
+	if (save(op))
+		bring_up(op);
+}
+
+static void spec_take_over(struct kk_cell *stored, const struct kk_cell *wanted)
+{
+	for (size_t i = stored->metadata.labels.n; i-- > 0;) {
+		if (!kk_str_ends(stored->metadata.labels.items[i].key, ".kukeon.io"))
+			kk_map_drop(&stored->metadata.labels, i);
+	}
+	for (size_t i = 0; i < wanted->metadata.labels.n; i++)
+		kk_map_set(&stored->metadata.labels, wanted->metadata.labels.items[i].key,
+			wanted->metadata.labels.items[i].value);
+	kk_map_release(&stored->metadata.annotations);
+	for (size_t i = 0; i < wanted->metadata.annotations.n; i++)
+		kk_map_set(&stored->metadata.annotations, wanted->metadata.annotations.items[i].key,
+			wanted->metadata.annotations.items[i].value);
+	kk_cell_spec_release(&stored->spec);
+	kk_schema_copy(kk_schema_of_cell_spec(), &wanted->spec, &stored->spec);
+}
+
+static void changes_apply(struct op *op, struct kk_cell *stored, const struct kk_diff *diff)
+{
+	for (size_t i = 0; i < diff->changes.n; i++)
+		kk_strs_add(&op->outcome.changes, diff->changes.items[i]);
+	for (size_t i = 0; i < diff->made_anew.n; i++)
+		kk_strs_add(&op->removed, diff->made_anew.items[i]);
+	for (size_t i = 0; i < diff->removed.n; i++)
+		kk_strs_add(&op->removed, diff->removed.items[i]);
+	spec_take_over(stored, &op->cell);
+	kk_cell_release(&op->cell);
+	op->cell = *stored;
+	doc_prepare(op);
+	op->outcome.action = RC_UPDATED;
+	intent_record(op, "running", &op->outcome.changes);
+	/* Remembered with the intent: a repetition must still take the old ones away. */
+	for (size_t i = 0; i < op->removed.n; i++)
+		rc_journal_note(op->id, &op->scope, op->removed.items[i]);
+}
+
+static void update_up(struct op *op)
+{
+	if (op->removed.n == 0) {
+		bring_up(op);
+		return;
+	}
+	plan_again(op);
+	rc_plan_containers_remove(&op->plan, &op->cell, op->namespace, &op->removed);
+	rc_plan_run(&op->plan, op->id, old_removed, op);
+}
+
+static void update(struct op *op, struct kk_cell *stored)
+{
+	kk_auto(kk_diff_release) struct kk_diff diff = {0};
+	struct kk_err err = {0};
+
+	op->outcome.was_existing = true;
+	kk_doc_diff(KK_KIND_CELL, stored, &op->cell, &diff);
+	if (diff.breaking.n) {
+		kk_fail(&err, KK_E_BREAKING, "cell \"%s\" has breaking changes: [%s]. Delete the cell and "
+			"recreate it with the new spec", op->scope.cell, diff.breaking.items[0]);
+		kk_cell_release(stored);
+		op_fail(op, &err);
+		return;
+	}
+	if (diff.changes.n == 0) {
+		kk_cell_release(&op->cell);
+		op->cell = *stored;
+		observe(op, unchanged_seen);
+		return;
+	}
+	changes_apply(op, stored, &diff);
+	if (save(op))
+		update_up(op);
+}
+
+/* The same operation again, after a crash: go on where it was. */
+static void resume(struct op *op, struct kk_cell *stored)
+{
+	kk_cell_release(&op->cell);
+	op->cell = *stored;
+	outcome_recall(op);
+	if (op->verb == RC_CELL_MATERIALIZE) {
+		op_end(op);
+		return;
+	}
+	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
+		const char *id = op->cell.spec.containers.items[i].id;
+
+		if (rc_journal_has(op->id, &op->scope, id))
+			kk_strs_add(&op->removed, id);
+	}
+	/* Made anew already, but maybe only some: once more is the same in the end. */
+	if (op->outcome.action == RC_CREATED)
+		bring_up(op);
+	else
+		update_up(op);
+}
+
+/* For kind Container: the wanted cell is the stored one with this container put in. */
+static void one_merge(struct op *op, const struct kk_cell *stored)
+{
+	struct kk_container_spec *there;
+
+	kk_cell_release(&op->cell);
+	kk_schema_copy(kk_schema_of_cell(), stored, &op->cell);
+	there = kk_cell_container(&op->cell, op->one->id);
+	if (!there)
+		there = kk_list_add(KK_LIST(&op->cell.spec.containers),
+			kk_schema_of_container_spec());
+	kk_container_spec_release(there);
+	kk_schema_copy(kk_schema_of_container_spec(), op->one, there);
+}
+
+static void apply_turn(struct op *op)
+{
+	struct kk_cell stored;
+	struct kk_err err = {0};
+	int r = rc_store_load(&op->scope, &stored, &err);
+	char text[17];
+
+	if (r < 0) {
+		op_fail(op, &err);
+		return;
+	}
+	if (r == 0 && op->one) {
+		kk_fail(&err, KK_E_CELL_NOT_FOUND, "parent cell \"%s\" not found: cell not found",
+			op->scope.cell);
+		op_fail(op, &err);
+		return;
+	}
+	if (r == 0) {
+		create(op);
+		return;
+	}
+	rc_journal_text(op->id, text);
+	if (kk_str_equal(stored.intent.op, text)) {
+		resume(op, &stored);
+		return;
+	}
+	if (op->one)
+		one_merge(op, &stored);
+	if (op->verb == RC_CELL_APPLY) {
+		update(op, &stored);
+		return;
+	}
+	/* The create calls leave an existing document alone. */
+	kk_cell_release(&op->cell);
+	op->cell = stored;
+	op->outcome.was_existing = true;
+	if (op->verb == RC_CELL_MATERIALIZE) {
+		op->outcome.action = RC_UNCHANGED;
+		op_end(op);
+		return;
+	}
+	observe(op, unchanged_seen);
+}
+
+/* --- start, stop, kill --- */
+
+static void start_seen(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+	struct kk_err refusal = {0};
+
+	if (err) {
+		op_fail(op, err);
+		return;
+	}
+	op->is_dirty = observed_update(op);
+	if (is_running(&op->cell)) {
+		kk_fail(&refusal, KK_E_STATE, "cell \"%s\" has running containers and must first be "
+			"stopped", op->scope.cell);
+		op_fail(op, &refusal);
+		return;
+	}
+	op->outcome.action = RC_UPDATED;
+	intent_record(op, "running", NULL);
+	if (save(op))
+		bring_up(op);
+}
+
+static void halted(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+	struct kk_err failure;
+
+	if (err) {
+		failure = *err;
+		kk_wrap(&failure, "failed to %s cell containers",
+			op->verb == RC_CELL_KILL ? "kill" : "stop");
+		op_fail(op, &failure);
+		return;
+	}
+	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
+		const struct kk_rep_container_stop *stop =
+			rc_plan_reply(&op->plan, KK_MSG_container_stop, i);
+		struct kk_container_status *status = kk_cell_container_status(&op->cell,
+			op->cell.spec.containers.items[i].id);
+
+		if (!status)
+			continue;
+		status->state = KK_CONTAINER_STOPPED;
+		if (stop && stop->has_exit) {
+			status->exit_code = (int64_t)stop->exit_status;
+			status->finish_time = stop->exited_at;
+		}
+	}
+	op->cell.status.state = KK_CELL_STOPPED;
+	kk_str_set(&op->cell.status.reason, NULL);
+	kk_str_set(&op->cell.status.message, NULL);
+	kk_str_set(&op->cell.status.network.ip, NULL);
+	op->outcome.action = RC_UPDATED;
+	if (save(op))
+		op_end(op);
+}
+
+/* --- delete --- */
+
+static void deleted(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+	struct kk_err failure = {0};
+
+	if (err) {
+		op_fail(op, err);
+		return;
+	}
+	if (rc_store_remove(&op->scope, &failure) < 0) {
+		op_fail(op, &failure);
+		return;
+	}
+	op->outcome.action = RC_DELETED;
+	op_end(op);
+}
+
+static void delete_seen(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+	const struct kk_rep_container_list *list;
+	kk_auto(kk_strs_release) struct kk_strs ids = {0};
+
+	if (err) {
+		op_fail(op, err);
+		return;
+	}
+	/* By label as well as by document: what a crash made and never recorded goes too. */
+	list = rc_plan_reply(&op->plan, KK_MSG_container_list, 0);
+	for (size_t i = 0; i < list->containers.n; i++)
+		kk_strs_add(&ids, list->containers.items[i].id);
+	op->outcome.n_containers = ids.n;
+	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
+		kk_auto_free char *id =
+			rc_container_id(&op->scope, op->cell.spec.containers.items[i].id);
+
+		if (!kk_strs_has(&ids, id))
+			kk_strs_take(&ids, kk_steal(&id));
+	}
+	plan_again(op);
+	rc_plan_cell_remove(&op->plan, &op->scope, op->namespace, &ids);
+	rc_plan_run(&op->plan, op->id, deleted, op);
+}
+
+static void missing(struct op *op)
+{
+	struct kk_err err = {0};
+
+	if (op->verb == RC_CELL_DELETE) {
+		op->outcome.action =
+			rc_journal_has(op->id, &op->scope, "delete") ? RC_DELETED : RC_NOT_FOUND;
+		op_end(op);
+		return;
+	}
+	kk_fail(&err, KK_E_CELL_NOT_FOUND,
+		"cell \"%s\" not found in realm \"%s\", space \"%s\", stack \"%s\"", op->scope.cell,
+		op->scope.realm, op->scope.space, op->scope.stack);
+	op_fail(op, &err);
+}
+
+/* The verbs that need the cell to be there. */
+static void existing_turn(struct op *op)
+{
+	struct kk_cell stored;
+	struct kk_err err = {0};
+	int r = rc_store_load(&op->scope, &stored, &err);
+
+	/* A document that can't be read can still be deleted: what it made is found by its labels. */
+	if (r < 0 && op->verb != RC_CELL_DELETE) {
+		op_fail(op, &err);
+		return;
+	}
+	if (r == 0) {
+		missing(op);
+		return;
+	}
+	if (r == 1) {
+		kk_cell_release(&op->cell);
+		op->cell = stored;
+	}
+	switch (op->verb) {
+	case RC_CELL_START:
+		if (is_own_write(op)) {
+			op->outcome.action = RC_UPDATED;
+			bring_up(op);
+		} else {
+			observe(op, start_seen);
+		}
+		break;
+	case RC_CELL_STOP:
+	case RC_CELL_KILL:
+		op->outcome.action = RC_UPDATED;
+		intent_record(op, "stopped", NULL);
+		if (!save(op))
+			break;
+		rc_plan_cell_stop(&op->plan, &op->cell, op->namespace,
+			op->verb == RC_CELL_STOP ? RC_STOP_GRACE_MS : 0);
+		rc_plan_run(&op->plan, op->id, halted, op);
+		break;
+	case RC_CELL_DELETE:
+		rc_journal_note(op->id, &op->scope, "delete");
+		observe(op, delete_seen);
+		break;
+	default:
+		op->outcome.action = RC_UNCHANGED;
+		observe(op, refresh_done);
+		break;
+	}
+}
+
+static void turn_begin(struct rc_turn *turn, void *arg)
+{
+	struct op *op = arg;
+
+	op->turn = turn;
+	op->namespace = rc_store_namespace(op->scope.realm);
+	switch (op->verb) {
+	case RC_CELL_APPLY:
+	case RC_CELL_CREATE:
+	case RC_CELL_MATERIALIZE:
+		apply_turn(op);
+		break;
+	case RC_CELL_START:
+	case RC_CELL_STOP:
+	case RC_CELL_KILL:
+	case RC_CELL_DELETE:
+	case RC_CELL_REFRESH:
+		existing_turn(op);
+		break;
+	}
+}
+
+static struct op *op_new(enum rc_cell_verb verb, const struct kk_cell *cell, uint64_t id,
+	rc_outcome_f fn, void *arg)
+{
+	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
+	const char *const parts[] = {scope.realm, scope.space, scope.stack, scope.cell};
+	struct op *op = kk_xalloc(sizeof *op);
+
+	op->verb = verb;
+	op->id = id;
+	op->fn = fn;
+	op->arg = arg;
+	kk_schema_copy(kk_schema_of_cell(), cell, &op->cell);
+	for (size_t i = 0; i < KK_COUNT(parts); i++)
+		op->names[i] = kk_xstrdup(kk_str(parts[i]));
+	op->scope = (struct kk_scope){op->names[0], op->names[1], op->names[2], op->names[3]};
+	return op;
+}
+
+void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, uint64_t op_id, rc_outcome_f fn,
+	void *arg)
+{
+	struct op *op = op_new(verb, cell, op_id, fn, arg);
+
+	rc_turn_take(&op->scope, true, turn_begin, op);
+}
+
+void rc_container_apply(const struct kk_container *container, uint64_t op_id, rc_outcome_f fn,
+	void *arg)
+{
+	struct kk_cell cell;
+	struct op *op;
+
+	kk_schema_init(kk_schema_of_cell(), &cell);
+	cell.metadata.name = container->spec.cell_id;
+	cell.spec.realm_id = container->spec.realm_id;
+	cell.spec.space_id = container->spec.space_id;
+	cell.spec.stack_id = container->spec.stack_id;
+	op = op_new(RC_CELL_APPLY, &cell, op_id, fn, arg);
+	op->one = kk_xalloc(sizeof *op->one);
+	kk_schema_copy(kk_schema_of_container_spec(), &container->spec, op->one);
+	rc_turn_take(&op->scope, true, turn_begin, op);
+}

@@ -1,0 +1,66 @@
+/* workers/reconciler/journal.c - notes in files of their own, <run path>/journal/<op>/<what>-<object>. They
+ * must outlive this process, not the machine: the client of an operation does not either. */
+#include "rc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <kukeon/fd.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+void rc_journal_text(uint64_t op, char *buf)
+{
+	snprintf(buf, 17, "%016llx", (unsigned long long)op);
+}
+
+static char *dir_of(uint64_t op)
+{
+	char text[17];
+
+	rc_journal_text(op, text);
+	return kk_xprintf("%s/journal/%s", rc.run_path, text);
+}
+
+static char *note_of(uint64_t op, const struct kk_scope *scope, const char *what)
+{
+	kk_auto_free char *dir = dir_of(op), *path = rc_scope_path(scope);
+
+	for (char *p = path; *p; p++) {
+		if (*p == '/')
+			*p = '_';
+	}
+	return kk_xprintf("%s/%s-%s", dir, what, path);
+}
+
+void rc_journal_note(uint64_t op, const struct kk_scope *scope, const char *what)
+{
+	kk_auto_free char *dir = dir_of(op), *note = note_of(op, scope, what);
+	struct kk_err err = {0};
+	kk_auto_fd int fd = -1;
+
+	if (kk_dir_make(dir, 0700, &err) == 0)
+		fd = open(note, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		kk_warning("no note in the journal, a crash now would be reported wrongly: %m");
+}
+
+bool rc_journal_has(uint64_t op, const struct kk_scope *scope, const char *what)
+{
+	kk_auto_free char *note = note_of(op, scope, what);
+
+	return access(note, F_OK) == 0;
+}
+
+void rc_journal_forget(uint64_t op)
+{
+	kk_auto_free char *dir = dir_of(op), *all = kk_xprintf("%s/journal", rc.run_path);
+	struct kk_err err = {0};
+
+	if (kk_tree_remove(dir, &err) < 0)
+		kk_debug("journal entry %s stays", dir);
+	/* Gone with the last entry. */
+	(void)rmdir(all);
+}

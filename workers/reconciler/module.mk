@@ -1,0 +1,14 @@
+workers_reconciler_SRC := \
+	workers/reconciler/actor.c \
+	workers/reconciler/api.c \
+	workers/reconciler/apply.c \
+	workers/reconciler/cell.c \
+	workers/reconciler/handlers.c \
+	workers/reconciler/journal.c \
+	workers/reconciler/name.c \
+	workers/reconciler/plan.c \
+	workers/reconciler/run.c \
+	workers/reconciler/scope.c \
+	workers/reconciler/status.c \
+	workers/reconciler/store.c \
+	workers/reconciler/tick.c

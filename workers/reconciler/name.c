@@ -1,0 +1,59 @@
+/* workers/reconciler/name.c */
+#include "rc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/mem.h>
+
+enum { CONTAINERD_ID_MAX = 76 };
+
+char *rc_scope_path(const struct kk_scope *scope)
+{
+	const char *const parts[] = {scope->realm, scope->space, scope->stack, scope->cell};
+	struct kk_buf path = {0};
+
+	for (size_t i = 0; i < KK_COUNT(parts) && parts[i]; i++)
+		kk_buf_printf(&path, "%s%s", i ? "/" : "", parts[i]);
+	return kk_buf_take(&path);
+}
+
+char *rc_scope_dir(const struct kk_scope *scope)
+{
+	kk_auto_free char *path = rc_scope_path(scope);
+
+	return kk_xprintf("%s/data%s%s", rc.run_path, *path ? "/" : "", path);
+}
+
+char *rc_cgroup_path(const struct kk_scope *scope)
+{
+	kk_auto_free char *path = rc_scope_path(scope);
+
+	return kk_xprintf("%s/%s", rc.cgroup_root, path);
+}
+
+char *rc_namespace_default(const char *realm)
+{
+	return kk_xprintf("%s.%s", realm, rc.suffix);
+}
+
+char *rc_container_id(const struct kk_scope *scope, const char *container)
+{
+	char *id = kk_xprintf("%s_%s_%s_%s", scope->space, scope->stack, scope->cell, container);
+	uint64_t hash = 0xcbf29ce484222325ULL;
+
+	if (strlen(id) <= CONTAINERD_ID_MAX)
+		return id;
+	/* containerd takes 76 characters: keep the readable front and make the rest unique. */
+	for (const char *p = id; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 0x100000001b3ULL;
+	snprintf(id + CONTAINERD_ID_MAX - 17, 18, "x%016llx", (unsigned long long)hash);
+	return id;
+}
+
+enum kk_kind rc_scope_kind(const struct kk_scope *scope)
+{
+	return scope->cell ? KK_KIND_CELL : scope->stack ? KK_KIND_STACK :
+	       scope->space ? KK_KIND_SPACE : KK_KIND_REALM;
+}

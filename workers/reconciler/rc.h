@@ -1,0 +1,177 @@
+/* workers/reconciler/rc.h - documents and what is done for them; effects only by messages. */
+#ifndef KK_RECONCILER_RC_H
+#define KK_RECONCILER_RC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <kukeon/json.h>
+#include <kukeon/model.h>
+#include <kukeon/msg.h>
+#include <kukeon/worker.h>
+
+/* The worker, and what it was told at its start. */
+struct rc {
+	struct kk_worker *worker;
+	const char *run_path;
+	const char *suffix;
+	const char *cgroup_root;
+	char boot_id[64];
+	unsigned n_cpus;
+};
+extern struct rc rc;
+
+enum { RC_PATH_MAX = 4096, RC_STOP_GRACE_MS = 5000 };
+
+/* NULL @err: it went well. */
+typedef void (*rc_done_f)(const struct kk_err *err, void *arg);
+
+/* --- names (name.c): all that derives from a scope; the caller frees --- */
+char *rc_scope_path(const struct kk_scope *scope); /* "realm/space/stack/cell" */
+char *rc_scope_dir(const struct kk_scope *scope);
+char *rc_cgroup_path(const struct kk_scope *scope);
+char *rc_namespace_default(const char *realm);
+char *rc_container_id(const struct kk_scope *scope, const char *container);
+enum kk_kind rc_scope_kind(const struct kk_scope *scope);
+
+/* --- store.c: one metadata.json per object, read through a cache that trusts only stat(2) --- */
+
+/* 1 with a copy in @ret_doc (released by the caller), 0 where there is none. A document that can't be
+ * read is an error, KK_E_CONVERSION. */
+int rc_store_load(const struct kk_scope *scope, void *ret_doc, struct kk_err *err);
+bool rc_store_exists(const struct kk_scope *scope);
+/* Durable; raises generation when the spec changed and stamps the times. Fails with KK_E_IO. */
+int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err);
+/* Remove the object's directory with all that is in it. */
+int rc_store_remove(const struct kk_scope *scope, struct kk_err *err);
+/* Names of the children of @scope (NULL parts end it), sorted. */
+void rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names);
+/* The document as API text, from the cache; unreadable ones as Failed with the reason. Borrowed until
+ * the next call into the store. NULL: gone. */
+const char *rc_store_text(const struct kk_scope *scope);
+/* The realm's containerd namespace, from its document or derived. */
+char *rc_store_namespace(const char *realm);
+
+/* --- journal.c: what an operation did, so that its repetition reports the same --- */
+void rc_journal_note(uint64_t op, const struct kk_scope *scope, const char *what);
+bool rc_journal_has(uint64_t op, const struct kk_scope *scope, const char *what);
+void rc_journal_forget(uint64_t op);
+void rc_journal_text(uint64_t op, char *buf); /* of 17 bytes */
+
+/* --- actor.c: one operation at a time on an object and its subtree, in this process and others --- */
+struct rc_turn;
+typedef void (*rc_turn_f)(struct rc_turn *turn, void *arg);
+/* Call @fn when it is the turn of the object at @scope; rc_turn_end lets the next one go.
+ * @is_heavy: counts against the number of cells that are brought up at once. */
+void rc_turn_take(const struct kk_scope *scope, bool is_heavy, rc_turn_f fn, void *arg);
+void rc_turn_end(struct rc_turn *turn);
+bool rc_turn_is_busy(const struct kk_scope *scope);
+
+/* --- plan.c: steps, and their execution --- */
+struct rc_step {
+	unsigned phase; /* steps of one phase go out together; the next waits for all of them */
+	unsigned msg;
+	void *req; /* struct kk_req_…, owned */
+	void *rep; /* struct kk_rep_… once it was answered */
+	bool is_optional; /* its failure is logged, not fatal */
+};
+struct rc_plan {
+	struct rc_step *steps;
+	size_t n;
+};
+/* Append a step and return its request, to be filled; strings in it are owned. */
+void *rc_plan_add(struct rc_plan *plan, unsigned phase, unsigned msg);
+void rc_plan_drop_first(struct rc_plan *plan);
+void rc_plan_release(struct rc_plan *plan);
+const void *rc_plan_reply(const struct rc_plan *plan, unsigned msg, size_t nth); /* or NULL */
+/* Run it for operation @op; the plan belongs to the run until @fn is called, once. */
+void rc_plan_run(struct rc_plan *plan, uint64_t op, rc_done_f fn, void *arg);
+
+/* Pure: what has to be done. */
+void rc_plan_realm_make(struct rc_plan *plan, const struct kk_realm *realm);
+void rc_plan_space_make(struct rc_plan *plan, const struct kk_space *space);
+void rc_plan_stack_make(struct rc_plan *plan, const struct kk_stack *stack);
+void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell);
+void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace,
+	const struct kk_rep_cell_network_ensure *network);
+void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace);
+void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace,
+	int64_t grace_ms);
+void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace, const struct kk_strs *ids);
+void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace);
+void rc_plan_cell_remove(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
+	const struct kk_strs *containerd_ids);
+void rc_plan_scope_remove(struct rc_plan *plan, const struct kk_scope *scope,
+	const char *namespace);
+
+/* --- status.c: pure: state from what was seen --- */
+
+/* Bring the container statuses and the state of @cell up to what containerd shows. Returns whether
+ * anything changed. */
+bool rc_status_update(struct kk_cell *cell, const struct kk_task_info *tasks, size_t n);
+
+/* --- scope.c, cell.c: the operations. @fn is called once, from the loop. --- */
+
+enum rc_action { RC_CREATED, RC_UPDATED, RC_UNCHANGED, RC_FAILED, RC_DELETED, RC_NOT_FOUND };
+const char *rc_action_name(enum rc_action action);
+
+struct rc_outcome {
+	enum rc_action action;
+	struct kk_strs changes;
+	struct kk_err err; /* of RC_FAILED */
+	struct kk_strs done; /* of deletions: "metadata", "cgroup", … and cascaded children */
+	size_t n_cascaded;
+	size_t n_containers;
+	bool was_existing;
+};
+void rc_outcome_release(struct rc_outcome *outcome);
+typedef void (*rc_outcome_f)(struct rc_outcome *outcome, void *arg); /* @outcome is borrowed */
+
+/* @doc is copied. @is_create: an existing object is left as it is and only its host objects are made
+ * anew where they miss. */
+void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, uint64_t op, rc_outcome_f fn,
+	void *arg);
+void rc_scope_delete(const struct kk_scope *scope, bool is_cascade, bool is_force, uint64_t op,
+	rc_outcome_f fn, void *arg);
+/* Create the bare parents of @scope that do not exist. */
+void rc_parents_ensure(const struct kk_scope *scope, uint64_t op, rc_done_f fn, void *arg);
+
+enum rc_cell_verb {
+	RC_CELL_APPLY,
+	RC_CELL_CREATE,      /* leave an existing spec alone; start it */
+	RC_CELL_MATERIALIZE, /* the same, stored as stopped */
+	RC_CELL_START,
+	RC_CELL_STOP,
+	RC_CELL_KILL,
+	RC_CELL_DELETE,
+	RC_CELL_REFRESH, /* look at it, and record what was seen */
+};
+/* @cell gives the identity, and for APPLY, CREATE and MATERIALIZE the wanted spec. */
+void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, uint64_t op, rc_outcome_f fn,
+	void *arg);
+/* APPLY for one container of a cell. */
+void rc_container_apply(const struct kk_container *container, uint64_t op, rc_outcome_f fn,
+	void *arg);
+
+/* --- tick.c: events and passes --- */
+KK_HANDLES_EVENT(task_exited);
+KK_HANDLES_EVENT(containerd_connected);
+KK_HANDLES_EVENT(cgroup_oom);
+void rc_tick_start(void);
+/* Look at all cells of all realms, then call @fn. */
+void rc_observe_all(uint64_t op, rc_done_f fn, void *arg);
+
+/* --- apply.c: whole manifests --- */
+typedef void (*rc_documents_f)(json_t *resources, const struct kk_strs *warnings,
+	const struct kk_err *err, void *arg);
+void rc_documents_apply(const char *yaml, size_t len, uint64_t op, rc_documents_f fn, void *arg);
+void rc_documents_delete(const char *yaml, size_t len, bool is_cascade, bool is_force, uint64_t op,
+	rc_documents_f fn, void *arg);
+
+/* --- api.c --- */
+int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
+	struct kk_rep_api_request *rep, struct kk_err *err);
+
+#endif

@@ -1,0 +1,174 @@
+/* workers/reconciler/status.c */
+#include "rc.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/mem.h>
+
+static const struct kk_task_info *task_find(const struct kk_task_info *tasks, size_t n,
+	const char *id)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (kk_str_equal(tasks[i].id, id))
+			return &tasks[i];
+	}
+	return NULL;
+}
+
+static char *signal_text(int64_t exit_code)
+{
+	const char *name = exit_code > 128 && exit_code < 193 ? sigabbrev_np((int)exit_code - 128) :
+								NULL;
+
+	return name ? kk_xprintf("SIG%s", name) : NULL;
+}
+
+static void exit_record(struct kk_container_status *status, const struct kk_task_info *task)
+{
+	status->exit_code = task->exit_status;
+	status->finish_time = task->exited_at;
+	kk_str_set(&status->exit_signal, NULL);
+	status->exit_signal = signal_text(task->exit_status);
+}
+
+static void container_update(struct kk_container_status *status, const struct kk_task_info *task,
+	bool is_wanted)
+{
+	int64_t now = kk_time_now();
+
+	if (!task) {
+		/* Stopped by us and made no more: what is recorded stays true. */
+		if (is_wanted || status->state == KK_CONTAINER_READY)
+			status->state = KK_CONTAINER_NOT_CREATED;
+		return;
+	}
+	if (status->created_at == KK_TIME_ZERO)
+		status->created_at = now;
+	if (!task->has_task) {
+		if (status->state != KK_CONTAINER_EXITED && status->state != KK_CONTAINER_ERROR)
+			status->state = KK_CONTAINER_STOPPED;
+		return;
+	}
+	if (task->state == KK_CONTAINER_READY && status->state != KK_CONTAINER_READY) {
+		status->start_time = now;
+		status->finish_time = KK_TIME_ZERO;
+		status->exit_code = 0;
+		kk_str_set(&status->exit_signal, NULL);
+		kk_str_set(&status->reason, NULL);
+		kk_str_set(&status->message, NULL);
+	}
+	if (task->state == KK_CONTAINER_EXITED || task->state == KK_CONTAINER_ERROR)
+		exit_record(status, task);
+	status->state = task->state;
+}
+
+/* One status per container of the specification, in its order. */
+static void statuses_align(struct kk_cell *cell)
+{
+	const struct kk_schema *schema = kk_schema_of_container_status();
+
+	for (size_t i = cell->status.containers.n; i-- > 0;) {
+		if (!kk_cell_container(cell, cell->status.containers.items[i].id))
+			kk_list_drop(KK_LIST(&cell->status.containers), schema, i);
+	}
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		const char *id = cell->spec.containers.items[i].id;
+		struct kk_container_status *status;
+
+		if (kk_cell_container_status(cell, id))
+			continue;
+		status = kk_list_add(KK_LIST(&cell->status.containers), schema);
+		status->name = kk_xstrdup(id);
+		status->id = kk_xstrdup(id);
+		status->state = KK_CONTAINER_NOT_CREATED;
+	}
+	cell->status.containers.is_set = true;
+}
+
+static int state_derive(const struct kk_cell *cell)
+{
+	size_t n_up = 0, n_bad = 0, n_unknown = 0, n = cell->status.containers.n;
+	bool is_wanted = kk_str_equal(cell->intent.want, "running");
+
+	for (size_t i = 0; i < n; i++) {
+		switch ((enum kk_container_state)cell->status.containers.items[i].state) {
+		case KK_CONTAINER_READY:
+		case KK_CONTAINER_PAUSED:
+		case KK_CONTAINER_PAUSING:
+			n_up++;
+			break;
+		case KK_CONTAINER_ERROR:
+		case KK_CONTAINER_FAILED:
+		case KK_CONTAINER_NOT_CREATED:
+			n_bad++;
+			break;
+		case KK_CONTAINER_UNKNOWN:
+			n_unknown++;
+			break;
+		case KK_CONTAINER_PENDING:
+		case KK_CONTAINER_STOPPED:
+		case KK_CONTAINER_EXITED:
+			break;
+		}
+	}
+	if (n_up)
+		return n_bad ? KK_CELL_DEGRADED : KK_CELL_READY;
+	if (n_unknown)
+		return KK_CELL_UNKNOWN;
+	if (!is_wanted)
+		return KK_CELL_STOPPED;
+	if (n_bad)
+		return KK_CELL_ERROR;
+	return n ? KK_CELL_EXITED : KK_CELL_STOPPED;
+}
+
+static void reason_set(struct kk_cell *cell)
+{
+	kk_str_set(&cell->status.reason, NULL);
+	kk_str_set(&cell->status.message, NULL);
+	if (cell->status.state != KK_CELL_ERROR && cell->status.state != KK_CELL_DEGRADED)
+		return;
+	for (size_t i = 0; i < cell->status.containers.n; i++) {
+		const struct kk_container_status *status = &cell->status.containers.items[i];
+
+		if (status->state != KK_CONTAINER_ERROR)
+			continue;
+		cell->status.reason = kk_xstrdup("WorkloadFailed");
+		cell->status.message = kk_xprintf("container \"%s\" ended with status %lld%s%s%s%s",
+			status->id, (long long)status->exit_code,
+			kk_str_empty(status->exit_signal) ? "" : " (",
+			kk_str(status->exit_signal), kk_str_empty(status->exit_signal) ? "" : ")",
+			kk_str_equal(status->reason, "OOMKilled") ? ": out of memory" : "");
+		return;
+	}
+}
+
+bool rc_status_update(struct kk_cell *cell, const struct kk_task_info *tasks, size_t n)
+{
+	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
+	bool is_wanted = kk_str_equal(cell->intent.want, "running");
+	struct kk_cell_status before;
+	bool is_changed;
+
+	kk_schema_copy(kk_schema_of_cell_status(), &cell->status, &before);
+	statuses_align(cell);
+	for (size_t i = 0; i < cell->status.containers.n; i++) {
+		struct kk_container_status *status = &cell->status.containers.items[i];
+		kk_auto_free char *id = rc_container_id(&scope, status->id);
+
+		container_update(status, task_find(tasks, n, id), is_wanted);
+	}
+	/* What failed to come up stays Failed until someone does something about it. */
+	if (cell->status.state != KK_CELL_FAILED || state_derive(cell) == KK_CELL_READY) {
+		cell->status.state = state_derive(cell);
+		reason_set(cell);
+	}
+	if (cell->status.state == KK_CELL_READY)
+		cell->status.ready_observed = true;
+	is_changed = !kk_schema_equal(kk_schema_of_cell_status(), &before, &cell->status, 0);
+	kk_cell_status_release(&before);
+	return is_changed;
+}

@@ -1,0 +1,328 @@
+/* workers/reconciler/store.c */
+#include "rc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/clock.h>
+#include <kukeon/fd.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+enum { BUCKETS = 4096, DOCUMENT_MAX = 8 * 1024 * 1024 };
+
+/* A document as it was read last. Every write replaces the file, so inode and times tell. */
+struct entry {
+	struct entry *next;
+	char *path;
+	enum kk_kind kind;
+	ino_t ino;
+	struct timespec mtime;
+	off_t size;
+	void *doc;
+	char *text; /* API form, made when first asked for */
+	struct kk_err *damage; /* why it can't be read; doc is NULL then */
+};
+
+static struct entry *buckets[BUCKETS];
+
+static unsigned bucket_of(const char *path)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *path; path++)
+		hash = (hash ^ (uint8_t)*path) * 16777619u;
+	return hash % BUCKETS;
+}
+
+static void entry_clear(struct entry *entry)
+{
+	if (entry->doc)
+		kk_schema_release(kk_kind_schema(entry->kind), entry->doc);
+	free(entry->doc);
+	free(entry->text);
+	free(entry->damage);
+	entry->doc = NULL;
+	entry->text = NULL;
+	entry->damage = NULL;
+}
+
+static void entry_forget(const char *path)
+{
+	struct entry **link = &buckets[bucket_of(path)], *entry;
+
+	while (*link && strcmp((*link)->path, path) != 0)
+		link = &(*link)->next;
+	entry = *link;
+	if (!entry)
+		return;
+	*link = entry->next;
+	entry_clear(entry);
+	free(entry->path);
+	free(entry);
+}
+
+static void entry_read(struct entry *entry)
+{
+	const struct kk_schema *schema = kk_kind_schema(entry->kind);
+	kk_auto_buf text = {.max = DOCUMENT_MAX};
+	kk_auto_json *json = NULL;
+	json_error_t where;
+	struct kk_err err = {0};
+	int r = kk_file_read(entry->path, &text, &err);
+
+	if (r == 0) {
+		json = json_loadb(text.data ? (char *)text.data : "", text.len, 0, &where);
+		r = json ? 0 : kk_fail(&err, KK_E_CONVERSION, "line %d: %s", where.line, where.text);
+	}
+	entry->doc = kk_xalloc(schema->size);
+	if (r == 0)
+		r = kk_json_decode(schema, json, entry->doc, &err);
+	if (r == 0)
+		return;
+	free(entry->doc);
+	entry->doc = NULL;
+	entry->damage = kk_xalloc(sizeof err);
+	*entry->damage = err;
+}
+
+/* The cached entry of an object, read anew when its file changed. NULL: there is none. */
+static struct entry *entry_get(const struct kk_scope *scope)
+{
+	kk_auto_free char *dir = rc_scope_dir(scope), *path = kk_xprintf("%s/metadata.json", dir);
+	struct entry *entry = buckets[bucket_of(path)];
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		entry_forget(path);
+		return NULL;
+	}
+	while (entry && strcmp(entry->path, path) != 0)
+		entry = entry->next;
+	if (!entry) {
+		entry = kk_xalloc(sizeof *entry);
+		entry->next = buckets[bucket_of(path)];
+		entry->path = kk_steal(&path);
+		entry->kind = rc_scope_kind(scope);
+		buckets[bucket_of(entry->path)] = entry;
+	} else if (entry->ino == st.st_ino && entry->size == st.st_size &&
+		   memcmp(&entry->mtime, &st.st_mtim, sizeof entry->mtime) == 0) {
+		return entry;
+	}
+	entry_clear(entry);
+	entry->ino = st.st_ino;
+	entry->size = st.st_size;
+	entry->mtime = st.st_mtim;
+	entry_read(entry);
+	return entry;
+}
+
+bool rc_store_exists(const struct kk_scope *scope)
+{
+	return entry_get(scope) != NULL;
+}
+
+int rc_store_load(const struct kk_scope *scope, void *ret_doc, struct kk_err *err)
+{
+	const struct entry *entry = entry_get(scope);
+	char why[KK_ERR_TEXT];
+
+	if (!entry)
+		return 0;
+	if (!entry->doc) {
+		kk_err_format(entry->damage, why, sizeof why);
+		return kk_fail(err, KK_E_CONVERSION, "conversion failed: document %s can't be read (%s); "
+			"repair it or move it away", entry->path, why);
+	}
+	kk_schema_copy(kk_kind_schema(entry->kind), entry->doc, ret_doc);
+	return 1;
+}
+
+/* A document nobody can read still has to be seen. */
+static char *damaged_text(const struct kk_scope *scope, const struct entry *entry)
+{
+	const char *name = scope->cell ? scope->cell : scope->stack ? scope->stack :
+			   scope->space ? scope->space : scope->realm;
+	kk_auto_json *json = NULL;
+	kk_auto_free void *doc = kk_xalloc(kk_kind_schema(entry->kind)->size);
+	char why[KK_ERR_TEXT];
+	json_t *status, *spec;
+	char *text;
+
+	kk_schema_init(kk_kind_schema(entry->kind), doc);
+	kk_doc_default(entry->kind, doc);
+	json = kk_json_encode(kk_kind_schema(entry->kind), doc, KK_JSON_API);
+	kk_schema_release(kk_kind_schema(entry->kind), doc);
+	kk_err_format(entry->damage, why, sizeof why);
+	json_object_set_new(json_object_get(json, "metadata"), "name", json_string(name));
+	spec = json_object_get(json, "spec");
+	if (scope->space)
+		json_object_set_new(spec, "realmId", json_string(scope->realm));
+	if (scope->stack)
+		json_object_set_new(spec, "spaceId", json_string(scope->space));
+	if (scope->cell)
+		json_object_set_new(spec, "stackId", json_string(scope->stack));
+	status = json_object_get(json, "status");
+	json_object_set_new(status, "state", json_string("Failed"));
+	json_object_set_new(status, "reason", json_string("DocumentUnreadable"));
+	json_object_set_new(status, "message", json_string(why));
+	text = json_dumps(json, JSON_COMPACT);
+	return text;
+}
+
+const char *rc_store_text(const struct kk_scope *scope)
+{
+	struct entry *entry = entry_get(scope);
+	kk_auto_json *json = NULL;
+
+	if (!entry)
+		return NULL;
+	if (!entry->text && entry->doc) {
+		json = kk_json_encode(kk_kind_schema(entry->kind), entry->doc, KK_JSON_API);
+		entry->text = json_dumps(json, JSON_COMPACT);
+	} else if (!entry->text) {
+		entry->text = damaged_text(scope, entry);
+	}
+	return entry->text;
+}
+
+static bool specs_equal(enum kk_kind kind, const void *a, const void *b)
+{
+	const struct kk_schema *schema = kk_kind_schema(kind);
+
+	for (unsigned i = 0; i < schema->n_fields; i++) {
+		if (strcmp(schema->fields[i].name, "spec") == 0)
+			return kk_field_equal(&schema->fields[i], a, b, 0);
+	}
+	return false;
+}
+
+/* Metadata and times lie at different places in the four kinds; these find them. */
+static int64_t *generation_of(enum kk_kind kind, void *doc)
+{
+	return kind == KK_KIND_CELL ? &((struct kk_cell *)doc)->metadata.generation :
+				      &((struct kk_realm *)doc)->metadata.generation;
+}
+
+struct times {
+	int64_t *created;
+	int64_t *updated;
+	int64_t *ready;
+	bool is_ready;
+};
+
+static struct times times_of(enum kk_kind kind, void *doc)
+{
+	struct kk_realm *realm = doc;
+	struct kk_space *space = doc;
+	struct kk_stack *stack = doc;
+	struct kk_cell *cell = doc;
+
+	switch (kind) {
+	case KK_KIND_REALM:
+		return (struct times){&realm->status.created_at, &realm->status.updated_at,
+			&realm->status.ready_at, realm->status.state == KK_REALM_READY};
+	case KK_KIND_SPACE:
+		return (struct times){&space->status.created_at, &space->status.updated_at,
+			&space->status.ready_at, space->status.state == KK_SCOPE_READY};
+	case KK_KIND_STACK:
+		return (struct times){&stack->status.created_at, &stack->status.updated_at,
+			&stack->status.ready_at, stack->status.state == KK_SCOPE_READY};
+	default:
+		return (struct times){&cell->status.created_at, &cell->status.updated_at,
+			&cell->status.ready_at, cell->status.state == KK_CELL_READY};
+	}
+}
+
+int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
+{
+	enum kk_kind kind = rc_scope_kind(scope);
+	const struct entry *old = entry_get(scope);
+	struct times times = times_of(kind, doc);
+	int64_t *generation = generation_of(kind, doc), now = kk_time_now();
+	kk_auto_free char *dir = rc_scope_dir(scope), *path = kk_xprintf("%s/metadata.json", dir);
+	kk_auto_free char *text = NULL;
+	kk_auto_json *json = NULL;
+
+	if (!old || !old->doc)
+		*generation = 1;
+	else
+		*generation = *generation_of(kind, old->doc) +
+			      !specs_equal(kind, old->doc, doc);
+	if (*times.created == KK_TIME_ZERO)
+		*times.created = now;
+	if (*times.ready == KK_TIME_ZERO && times.is_ready)
+		*times.ready = now;
+	*times.updated = now;
+	json = kk_json_encode(kk_kind_schema(kind), doc, KK_JSON_DISK);
+	text = json_dumps(json, JSON_INDENT(2));
+	if (!text)
+		return kk_fail(err, KK_E_NOMEM, "no memory for %s", path);
+	if (kk_dir_make(dir, 02750, err) < 0 ||
+		kk_file_replace(path, text, strlen(text), 0644, err) < 0)
+		return kk_wrap(err, "store %s '%s'", kk_kind_word(kind), kk_doc_name(kind, doc));
+	return 0;
+}
+
+int rc_store_remove(const struct kk_scope *scope, struct kk_err *err)
+{
+	kk_auto_free char *dir = rc_scope_dir(scope), *path = kk_xprintf("%s/metadata.json", dir);
+
+	if (kk_tree_remove(dir, err) < 0)
+		return err->code;
+	entry_forget(path);
+	return 0;
+}
+
+static int is_child(const struct dirent *entry)
+{
+	static const char *const reserved[] = {"secrets", "blueprints", "configs", "volumes",
+		"volume-meta"};
+
+	if (entry->d_name[0] == '.' || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
+		return 0;
+	for (size_t i = 0; i < KK_COUNT(reserved); i++) {
+		if (strcmp(entry->d_name, reserved[i]) == 0)
+			return 0;
+	}
+	return 1;
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+void rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names)
+{
+	kk_auto_free char *dir = rc_scope_dir(scope);
+	struct dirent **entries = NULL;
+	int n = scandir(dir, &entries, is_child, by_bytes);
+
+	for (int i = 0; i < n; i++) {
+		struct kk_scope child = *scope;
+		const char **part = !child.realm ? &child.realm : !child.space ? &child.space :
+				    !child.stack ? &child.stack : &child.cell;
+
+		*part = entries[i]->d_name;
+		if (rc_store_exists(&child))
+			kk_strs_add(ret_names, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+char *rc_store_namespace(const char *realm)
+{
+	const struct entry *entry = entry_get(&(struct kk_scope){.realm = realm});
+	const struct kk_realm *doc = entry ? entry->doc : NULL;
+
+	if (doc && !kk_str_empty(doc->spec.namespace))
+		return kk_xstrdup(doc->spec.namespace);
+	return rc_namespace_default(realm);
+}

@@ -1,0 +1,238 @@
+/* workers/reconciler/tick.c - what happens by itself: exits, reconnects, and a pass now and then. */
+#include "rc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <kukeon/dispatch.h>
+#include <kukeon/log.h>
+#include <kukeon/loop.h>
+#include <kukeon/mem.h>
+
+static struct kk_timer *pass_timer;
+
+/* A look at all cells: counts what is open, then calls back. */
+struct pass {
+	size_t n_open;
+	uint64_t op;
+	rc_done_f fn;
+	void *arg;
+};
+
+static void pass_step(struct pass *pass)
+{
+	if (--pass->n_open)
+		return;
+	pass->fn(NULL, pass->arg);
+	free(pass);
+}
+
+/* One realm of a pass: what containerd has in its namespace, once for all its cells. */
+struct realm_look {
+	struct pass *pass;
+	char *realm;
+	struct rc_plan plan;
+};
+
+static void cell_looked(struct rc_outcome *outcome, void *arg)
+{
+	(void)outcome;
+	pass_step(arg);
+}
+
+/* Does the record of this cell differ from what was seen? Only then it needs a turn. */
+static bool cell_differs(const struct kk_scope *scope, const struct kk_rep_container_list *seen)
+{
+	struct kk_cell cell;
+	struct kk_err err = {0};
+	bool differs;
+
+	if (rc_turn_is_busy(scope) || rc_store_load(scope, &cell, &err) != 1)
+		return false;
+	differs = rc_status_update(&cell, seen->containers.items, seen->containers.n);
+	kk_cell_release(&cell);
+	return differs;
+}
+
+static void cell_refresh(const struct kk_scope *scope, uint64_t op, rc_outcome_f fn, void *arg)
+{
+	struct kk_cell cell;
+
+	kk_schema_init(kk_schema_of_cell(), &cell);
+	cell.metadata.name = (char *)scope->cell;
+	cell.spec.realm_id = (char *)scope->realm;
+	cell.spec.space_id = (char *)scope->space;
+	cell.spec.stack_id = (char *)scope->stack;
+	rc_cell_do(RC_CELL_REFRESH, &cell, op, fn, arg);
+}
+
+typedef void (*each_cell_f)(const struct kk_scope *scope, void *arg);
+
+static void each_cell(const char *realm, each_cell_f fn, void *arg)
+{
+	kk_auto(kk_strs_release) struct kk_strs spaces = {0};
+
+	rc_store_children(&(struct kk_scope){.realm = realm}, &spaces);
+	for (size_t s = 0; s < spaces.n; s++) {
+		const struct kk_scope space = {realm, spaces.items[s], NULL, NULL};
+		kk_auto(kk_strs_release) struct kk_strs stacks = {0};
+
+		rc_store_children(&space, &stacks);
+		for (size_t t = 0; t < stacks.n; t++) {
+			const struct kk_scope stack = {realm, spaces.items[s], stacks.items[t], NULL};
+			kk_auto(kk_strs_release) struct kk_strs cells = {0};
+
+			rc_store_children(&stack, &cells);
+			for (size_t c = 0; c < cells.n; c++) {
+				const struct kk_scope cell = {realm, spaces.items[s],
+					stacks.items[t], cells.items[c]};
+
+				fn(&cell, arg);
+			}
+		}
+	}
+}
+
+static void look_at_cell(const struct kk_scope *scope, void *arg)
+{
+	struct realm_look *look = arg;
+	const struct kk_rep_container_list *seen =
+		rc_plan_reply(&look->plan, KK_MSG_container_list, 0);
+
+	if (!cell_differs(scope, seen))
+		return;
+	look->pass->n_open++;
+	cell_refresh(scope, look->pass->op, cell_looked, look->pass);
+}
+
+static void realm_looked(const struct kk_err *err, void *arg)
+{
+	struct realm_look *look = arg;
+	struct pass *pass = look->pass;
+
+	if (!err)
+		each_cell(look->realm, look_at_cell, look);
+	rc_plan_release(&look->plan);
+	free(look->realm);
+	free(look);
+	pass_step(pass);
+}
+
+void rc_observe_all(uint64_t op, rc_done_f fn, void *arg)
+{
+	kk_auto(kk_strs_release) struct kk_strs realms = {0};
+	struct pass *pass = kk_xalloc(sizeof *pass);
+
+	*pass = (struct pass){.n_open = 1, .op = op, .fn = fn, .arg = arg};
+	rc_store_children(&(struct kk_scope){0}, &realms);
+	for (size_t i = 0; i < realms.n; i++) {
+		struct realm_look *look = kk_xalloc(sizeof *look);
+		struct kk_req_container_list *req;
+
+		*look = (struct realm_look){.pass = pass, .realm = kk_xstrdup(realms.items[i])};
+		req = rc_plan_add(&look->plan, 0, KK_MSG_container_list);
+		req->namespace = rc_store_namespace(realms.items[i]);
+		pass->n_open++;
+		rc_plan_run(&look->plan, op, realm_looked, look);
+	}
+	pass_step(pass);
+}
+
+static void pass_done(const struct kk_err *err, void *arg)
+{
+	(void)err;
+	(void)arg;
+	if (rc.worker->config.reconcile_interval_ms > 0)
+		kk_timer_start(pass_timer, rc.worker->config.reconcile_interval_ms);
+}
+
+static void pass_on_timer(void *arg)
+{
+	(void)arg;
+	rc_observe_all(0, pass_done, NULL);
+}
+
+void rc_tick_start(void)
+{
+	pass_timer = kk_timer_new(rc.worker->loop, "pass", pass_on_timer, NULL);
+	if (pass_timer && rc.worker->config.reconcile_interval_ms > 0)
+		kk_timer_start(pass_timer, rc.worker->config.reconcile_interval_ms);
+}
+
+static void event_done(struct rc_outcome *outcome, void *arg)
+{
+	char text[KK_ERR_TEXT];
+
+	(void)arg;
+	if (outcome->action != RC_FAILED || outcome->err.code == KK_E_CELL_NOT_FOUND)
+		return;
+	kk_err_format(&outcome->err, text, sizeof text);
+	kk_warning("an exit could not be recorded, the next pass tries again: %s", text);
+}
+
+struct exit_search {
+	const struct kk_req_task_exited *event;
+};
+
+static void exit_match(const struct kk_scope *scope, void *arg)
+{
+	const struct exit_search *search = arg;
+	struct kk_cell cell;
+	struct kk_err err = {0};
+	bool is_it = false;
+
+	if (rc_store_load(scope, &cell, &err) != 1)
+		return;
+	for (size_t i = 0; i < cell.spec.containers.n && !is_it; i++) {
+		kk_auto_free char *id = rc_container_id(scope, cell.spec.containers.items[i].id);
+
+		is_it = kk_str_equal(id, search->event->id);
+	}
+	if (is_it)
+		cell_refresh(scope, 0, event_done, NULL);
+	kk_cell_release(&cell);
+}
+
+int on_task_exited(struct kk_call *call, const struct kk_req_task_exited *req, void *rep,
+	struct kk_err *err)
+{
+	kk_auto(kk_strs_release) struct kk_strs realms = {0};
+	struct exit_search search = {req};
+
+	(void)call;
+	(void)rep;
+	(void)err;
+	kk_info("container '%s' ended status=%llu namespace=%s", kk_str(req->id),
+		(unsigned long long)req->exit_status, kk_str(req->namespace));
+	rc_store_children(&(struct kk_scope){0}, &realms);
+	for (size_t i = 0; i < realms.n; i++) {
+		kk_auto_free char *namespace = rc_store_namespace(realms.items[i]);
+
+		if (kk_str_equal(namespace, req->namespace))
+			each_cell(realms.items[i], exit_match, &search);
+	}
+	return 0;
+}
+
+int on_containerd_connected(struct kk_call *call, const struct kk_req_containerd_connected *req,
+	void *rep, struct kk_err *err)
+{
+	(void)call;
+	(void)req;
+	(void)rep;
+	(void)err;
+	rc_observe_all(0, pass_done, NULL);
+	return 0;
+}
+
+int on_cgroup_oom(struct kk_call *call, const struct kk_req_cgroup_oom *req, void *rep,
+	struct kk_err *err)
+{
+	(void)call;
+	(void)rep;
+	(void)err;
+	/* The exit that may follow is what changes a state; this is for whoever reads the log. */
+	kk_warning("out of memory in cgroup '%s' oom_kills=%llu", kk_str(req->path),
+		(unsigned long long)req->oom_kills);
+	return 0;
+}
