@@ -1,0 +1,169 @@
+/* client/cli.h - commands as tables, and what they share. */
+#ifndef KK_CLIENT_CLI_H
+#define KK_CLIENT_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/config.h>
+#include <kukeon/err.h>
+#include <kukeon/json.h>
+#include <kukeon/model.h>
+
+struct cli;
+
+enum cli_flag_type { CLI_BOOL, CLI_STRING };
+
+struct cli_flag {
+	const char *name;
+	char letter; /* 0: none */
+	enum cli_flag_type type;
+	const char *fallback; /* value when nobody gave one; NULL is "" */
+	const char *env;      /* variable that may give it, or NULL */
+	const char *help;
+	const char *value_name; /* in help, of strings */
+};
+
+/* Where a verb is carried out: cli.md 1.6. */
+enum cli_route {
+	CLI_ROUTE_NONE,
+	CLI_ROUTE_BOTH,  /* by the daemon, or in-process when promoted */
+	CLI_ROUTE_LOCAL, /* always in-process */
+};
+
+struct cli_command {
+	const char *name;
+	const char *aliases; /* separated by spaces, or NULL */
+	const char *usage;   /* arguments, as in "<name> [flags]" */
+	const char *summary;
+	const struct cli_flag *flags; /* ends with a NULL name */
+	const struct cli_flag *persistent_flags; /* its own and those of its subcommands */
+	const struct cli_command *const *children; /* NULL-terminated; a group has them */
+	int min_args;
+	int max_args; /* -1: extra ones are ignored */
+	enum cli_route route;
+	bool ignores_files; /* help: neither flags files nor the configuration are read */
+	int (*run)(struct cli *cli, struct kk_err *err);
+};
+
+enum { CLI_FLAGS_MAX = 48, CLI_ARGS_MAX = 64, CLI_DEPTH_MAX = 8 };
+
+/* A flag that this command knows, and what was given. */
+struct cli_value {
+	const struct cli_flag *flag;
+	const char *value; /* as given on the command line, or NULL */
+};
+
+struct cli {
+	const struct cli_command *path[CLI_DEPTH_MAX]; /* root … leaf */
+	size_t depth;
+	struct cli_value values[CLI_FLAGS_MAX];
+	size_t n_values;
+	const char *args[CLI_ARGS_MAX];
+	size_t n_args;
+	struct kk_client_configuration file;
+	struct kk_loop *loop;
+	struct kk_supervisor *sv; /* in-process */
+	struct kk_config config;  /* in-process */
+	int fd;                   /* to the daemon; -1: none */
+	struct kk_buf in;
+	unsigned last_id;
+	bool is_silent; /* the failure is told already */
+};
+
+extern const struct cli_command cli_root;
+
+/* --- flag.c --- */
+
+/* Find the command and its flags in @argv. Fails with KK_E_USAGE; *@ret_help: help was asked for. */
+int cli_parse(struct cli *cli, int argc, char **argv, bool *ret_help, struct kk_err *err);
+const struct cli_command *cli_leaf(const struct cli *cli);
+/* Flag, else environment, else default. Never NULL. */
+const char *cli_string(const struct cli *cli, const char *name);
+bool cli_bool(const struct cli *cli, const char *name);
+bool cli_is_given(const struct cli *cli, const char *name); /* on the command line */
+bool cli_has(const struct cli *cli, const char *name);      /* the command knows the flag */
+const char *cli_arg(const struct cli *cli, size_t i);       /* or NULL */
+char *cli_command_path(const struct cli *cli, size_t depth); /* "kuke get realm" */
+
+/* --- help.c --- */
+void cli_help_print(const struct cli *cli);
+
+/* --- route.c --- */
+
+/* The decision of cli.md 1.6, pure. */
+struct cli_routing {
+	enum cli_route route;
+	const char *no_daemon_flag; /* value, NULL: not given */
+	const char *no_daemon_env;  /* value, NULL: not set */
+	bool is_run_path_given;     /* by flag or environment */
+};
+bool cli_route_is_local(const struct cli_routing *routing);
+
+/* --- call.c --- */
+
+/* Call KukeonV1.@method. @args is taken over. *@ret_result is the whole reply object, without "Err". Errors
+ * of the API come with their message and, where it is known, their kind's code. */
+int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
+	struct kk_err *err);
+/* The same with the daemon, whatever the routing. */
+int cli_call_daemon(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
+	struct kk_err *err);
+void cli_close(struct cli *cli);
+int cli_setting_load(struct cli *cli, struct kk_err *err); /* kuke.yaml */
+const char *cli_host(const struct cli *cli);
+
+/* {"Doc": …} for an object of @kind with this identity. */
+json_t *cli_doc_args(enum kk_kind kind, const struct kk_scope *scope, const char *container);
+
+/* --- out/ --- */
+struct cli_table {
+	struct kk_strs cells; /* row by row, the header first */
+	size_t n_columns;
+};
+void cli_table_init(struct cli_table *table, const char *const *columns, size_t n);
+void cli_table_cell(struct cli_table *table, const char *text);
+void cli_table_print(const struct cli_table *table);
+void cli_table_release(struct cli_table *table);
+char *cli_age(const char *created_at); /* of an RFC 3339 time */
+char *cli_size(int64_t bytes);
+
+enum cli_format { CLI_TABLE, CLI_WIDE, CLI_YAML, CLI_JSON };
+int cli_format_parse(const char *name, enum cli_format *ret_format, struct kk_err *err);
+void cli_json_print(const json_t *json);
+/* Documents of one struct as YAML: an array or one object. */
+int cli_yaml_print(const struct kk_schema *schema, const json_t *json, struct kk_err *err);
+/* Any JSON as YAML, in its own order. */
+void cli_yaml_print_any(const json_t *json);
+
+/* --- selector.c --- */
+struct cli_selector;
+int cli_selector_parse(const char *text, struct cli_selector **ret_selector, struct kk_err *err);
+bool cli_selector_match(const struct cli_selector *selector, const json_t *labels);
+void cli_selector_free(struct cli_selector *selector);
+static inline void cli_selector_freep(struct cli_selector **selector)
+{
+	cli_selector_free(*selector);
+}
+
+/* --- shared by verbs --- */
+
+/* Scope flags as a scope; unset ones are "default". */
+struct kk_scope cli_scope(const struct cli *cli, enum kk_kind kind, const char *name);
+int cli_scope_check(const struct cli *cli, enum kk_kind kind, struct kk_err *err);
+int cli_input_read(const char *path, struct kk_buf *buf, struct kk_err *err);
+char *cli_base64(const void *data, size_t len);
+const char *cli_json_string(const json_t *object, const char *key);
+int cli_root_check(const struct cli *cli, struct kk_err *err);
+
+/* Tables of the verbs, one per file of cmd/. */
+extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_get, cli_cmd_delete,
+	cli_cmd_start, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+
+#define CLI_FLAGS_END {0}
+#define CLI_FLAG_REALM {"realm", 0, CLI_STRING, "default", NULL, "realm of the object", "name"}
+#define CLI_FLAG_SPACE {"space", 0, CLI_STRING, "default", NULL, "space of the object", "name"}
+#define CLI_FLAG_STACK {"stack", 0, CLI_STRING, "default", NULL, "stack of the object", "name"}
+
+#endif

@@ -1,0 +1,309 @@
+/* client/cmd/create.c - kuke create realm|space|stack|cell. */
+#include "../cli.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <kukeon/mem.h>
+
+enum { NAME_TRIES = 64 };
+
+static const char *outcome(const json_t *result, const char *created, const char *exists)
+{
+	if (json_is_true(json_object_get(result, created)))
+		return "created";
+	return json_is_true(json_object_get(result, exists)) ? "already existed" : "missing";
+}
+
+static const char *metadata_outcome(const json_t *result)
+{
+	return json_is_true(json_object_get(result, "MetadataExistsPre")) ? "already existed" :
+									    "created";
+}
+
+static int name_get(const struct cli *cli, enum kk_kind kind, const char **ret_name,
+	struct kk_err *err)
+{
+	static const int codes[] = {KK_E_REALM_NAME_REQUIRED, KK_E_SPACE_NAME_REQUIRED,
+		KK_E_STACK_NAME_REQUIRED, KK_E_CELL_NAME_REQUIRED};
+	const char *name = kk_str(cli_arg(cli, 0));
+
+	while (isspace((unsigned char)*name))
+		name++;
+	if (!*name)
+		return kk_fail(err, codes[kind], "%s name is required (usage: kuke create %s [name] [flags])",
+			kk_kind_word(kind), kk_kind_word(kind));
+	*ret_name = name;
+	return 0;
+}
+
+static int create(struct cli *cli, enum kk_kind kind, json_t *args, json_t **ret_result,
+	struct kk_err *err)
+{
+	static const char *const methods[] = {"CreateRealm", "CreateSpace", "CreateStack"};
+	kk_auto_json *reply = NULL;
+
+	if (cli_call(cli, methods[kind], args, &reply, err) < 0)
+		return err->code;
+	*ret_result = json_incref(json_object_get(reply, "Result"));
+	return 0;
+}
+
+static int realm_run(struct cli *cli, struct kk_err *err)
+{
+	kk_auto_json *result = NULL;
+	const char *name, *namespace = cli_string(cli, "namespace");
+	json_t *args;
+
+	if (name_get(cli, KK_KIND_REALM, &name, err) < 0)
+		return err->code;
+	args = cli_doc_args(KK_KIND_REALM, &(struct kk_scope){.realm = name}, NULL);
+	json_object_set_new(json_object_get(json_object_get(args, "Doc"), "spec"), "namespace",
+		json_string(namespace));
+	if (create(cli, KK_KIND_REALM, args, &result, err) < 0)
+		return err->code;
+	printf("Realm \"%s\" (namespace \"%s\")\n", name,
+		cli_json_string(json_object_get(json_object_get(result, "Realm"), "spec"), "namespace"));
+	printf("  - metadata: %s\n", metadata_outcome(result));
+	printf("  - containerd namespace: %s\n", outcome(result, "ContainerdNamespaceCreated",
+		"ContainerdNamespaceExistsPost"));
+	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
+	return 0;
+}
+
+static int space_run(struct cli *cli, struct kk_err *err)
+{
+	kk_auto_json *result = NULL;
+	const char *name, *realm = cli_string(cli, "realm");
+	struct kk_scope scope;
+
+	if (name_get(cli, KK_KIND_SPACE, &name, err) < 0 ||
+		cli_scope_check(cli, KK_KIND_SPACE, err) < 0)
+		return err->code;
+	scope = cli_scope(cli, KK_KIND_SPACE, name);
+	if (create(cli, KK_KIND_SPACE, cli_doc_args(KK_KIND_SPACE, &scope, NULL), &result, err) < 0)
+		return err->code;
+	printf("Space \"%s\" (realm \"%s\", network \"%s-%s\")\n", name, realm, realm, name);
+	printf("  - metadata: %s\n", metadata_outcome(result));
+	printf("  - network: %s\n", outcome(result, "CNINetworkCreated", "CNINetworkExistsPost"));
+	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
+	return 0;
+}
+
+static int stack_run(struct cli *cli, struct kk_err *err)
+{
+	kk_auto_json *result = NULL;
+	const char *name;
+	struct kk_scope scope;
+
+	if (name_get(cli, KK_KIND_STACK, &name, err) < 0 ||
+		cli_scope_check(cli, KK_KIND_STACK, err) < 0)
+		return err->code;
+	scope = cli_scope(cli, KK_KIND_STACK, name);
+	if (create(cli, KK_KIND_STACK, cli_doc_args(KK_KIND_STACK, &scope, NULL), &result, err) < 0)
+		return err->code;
+	printf("Stack \"%s\" (realm \"%s\", space \"%s\")\n", name, scope.realm, scope.space);
+	printf("  - metadata: %s\n", metadata_outcome(result));
+	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
+	return 0;
+}
+
+/* --- cell --- */
+
+static bool cell_exists(struct cli *cli, const struct kk_scope *scope, bool *ret_exists,
+	struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+
+	if (cli_call(cli, "GetCell", cli_doc_args(KK_KIND_CELL, scope, NULL), &reply, err) < 0)
+		return false;
+	*ret_exists = json_is_true(
+		json_object_get(json_object_get(reply, "Result"), "MetadataExists"));
+	return true;
+}
+
+/* `docker.io/library/My_App:3` gives my-app-1a2b3c. */
+static char *name_make(const char *image)
+{
+	const char *slash = strrchr(image, '/'), *base = slash ? slash + 1 : image;
+	kk_auto_free char *prefix = kk_xstrndup(base, strcspn(base, ":@"));
+	unsigned char random[3] = {0};
+	char *start = prefix;
+	size_t len;
+
+	for (char *p = prefix; *p; p++)
+		*p = isalnum((unsigned char)*p) ? (char)tolower((unsigned char)*p) : '-';
+	while (*start == '-')
+		start++;
+	len = strlen(start);
+	while (len && start[len - 1] == '-')
+		start[--len] = '\0';
+	if (getrandom(random, sizeof random, 0) < 0)
+		memset(random, 0, sizeof random);
+	return kk_xprintf("%.50s-%02x%02x%02x", *start ? start : "cell", random[0], random[1], random[2]);
+}
+
+static int name_choose(struct cli *cli, const char *image, char **ret_name, struct kk_err *err)
+{
+	for (int i = 0; i < NAME_TRIES; i++) {
+		kk_auto_free char *name = name_make(image);
+		struct kk_scope scope = cli_scope(cli, KK_KIND_CELL, name);
+		bool exists;
+
+		if (!cell_exists(cli, &scope, &exists, err))
+			return err->code;
+		if (!exists) {
+			*ret_name = kk_steal(&name);
+			return 0;
+		}
+	}
+	return kk_fail(err, KK_E_STATE, "no free cell name was found for image \"%s\"", image);
+}
+
+static int cell_flags_check(const struct cli *cli, struct kk_err *err)
+{
+	static const char *const sources[] = {"image", "from-blueprint", "from-config", "clone"};
+	static const char *const not_with_image[] = {"param", "param-file", "env"};
+	kk_auto_buf given = {0};
+	size_t n = 0;
+
+	for (size_t i = 0; i < KK_COUNT(sources); i++) {
+		static const char *const sorted[] = {"clone", "from-blueprint", "from-config", "image"};
+
+		if (!cli_is_given(cli, sorted[i]))
+			continue;
+		kk_buf_printf(&given, "%s%s", n++ ? " " : "", sorted[i]);
+	}
+	if (n > 1)
+		return kk_fail(err, KK_E_USAGE, "if any flags in the group [image from-blueprint from-config "
+			"clone] are set none of the others can be; [%s] were all set",
+			(char *)given.data);
+	if (cli_is_given(cli, "command") && !cli_is_given(cli, "image"))
+		return kk_fail(err, KK_E_USAGE, "--command is only valid with --image");
+	if (n == 0)
+		return kk_fail(err, KK_E_USAGE, "kuke create cell requires --image, --from-blueprint, "
+			"--from-config, or --clone; to create a cell from a manifest use `kuke apply -f`");
+	if (!cli_is_given(cli, "image"))
+		return kk_fail(err, KK_E_USAGE, "--%s is not supported yet; use --image or `kuke apply -f`",
+			(char *)given.data);
+	for (size_t i = 0; i < KK_COUNT(not_with_image); i++) {
+		if (cli_is_given(cli, not_with_image[i]))
+			return kk_fail(err, KK_E_USAGE, "--%s is not valid with --image; put it into a "
+				"manifest and use `kuke apply -f`", not_with_image[i]);
+	}
+	return 0;
+}
+
+static json_t *cell_args(const struct cli *cli, const struct kk_scope *scope)
+{
+	json_t *args = cli_doc_args(KK_KIND_CELL, scope, NULL);
+	json_t *spec = json_object_get(json_object_get(args, "Doc"), "spec");
+	struct kk_container_spec container;
+
+	kk_schema_init(kk_schema_of_container_spec(), &container);
+	container.id = kk_xstrdup("main");
+	container.image = kk_xstrdup(cli_string(cli, "image"));
+	container.command = kk_xstrdup(cli_string(cli, "command"));
+	container.attachable = true;
+	json_object_set_new(spec, "containers", json_pack("[o]",
+		kk_json_encode(kk_schema_of_container_spec(), &container, KK_JSON_REQUEST)));
+	kk_container_spec_release(&container);
+	return args;
+}
+
+static void cell_print(const json_t *result, const struct kk_scope *scope)
+{
+	size_t i;
+	json_t *container;
+
+	printf("Cell \"%s\" (realm \"%s\", space \"%s\", stack \"%s\")\n", scope->cell, scope->realm,
+		scope->space, scope->stack);
+	printf("  - metadata: %s\n", metadata_outcome(result));
+	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
+	printf("  - root container: %s\n", outcome(result, "RootContainerCreated",
+		"RootContainerExistsPost"));
+	if (json_array_size(json_object_get(result, "Containers")) == 0)
+		printf("  - containers: none defined\n");
+	json_array_foreach (json_object_get(result, "Containers"), i, container)
+		printf("  - container \"%s\": %s\n", cli_json_string(container, "Name"),
+			outcome(container, "Created", "ExistsPost"));
+	printf("  - containers: %s\n",
+		json_is_true(json_object_get(result, "Started")) ? "started" : "not started");
+}
+
+static int cell_run(struct cli *cli, struct kk_err *err)
+{
+	kk_auto_free char *name = kk_xstrdup(cli_arg(cli, 0));
+	kk_auto_json *reply = NULL;
+	struct kk_scope scope;
+	bool exists;
+
+	if (cell_flags_check(cli, err) < 0 || cli_scope_check(cli, KK_KIND_CELL, err) < 0)
+		return err->code;
+	if (kk_str_empty(name) && name_choose(cli, cli_string(cli, "image"), &name, err) < 0)
+		return err->code;
+	scope = cli_scope(cli, KK_KIND_CELL, name);
+	if (!cell_exists(cli, &scope, &exists, err))
+		return err->code;
+	if (exists)
+		return kk_fail(err, KK_E_STATE, "cell \"%s\" already exists in realm=\"%s\" space=\"%s\" "
+			"stack=\"%s\"; start it with `kuke start %s`, or remove it with `kuke delete cell "
+			"%s`", name, scope.realm, scope.space, scope.stack, name, name);
+	if (cli_call(cli, "MaterializeCell", cell_args(cli, &scope), &reply, err) < 0)
+		return err->code;
+	cell_print(json_object_get(reply, "Result"), &scope);
+	return 0;
+}
+
+static const struct cli_flag realm_flags[] = {
+	{"namespace", 0, CLI_STRING, NULL, NULL, "containerd namespace (default <realm>.<suffix>)", "name"},
+	CLI_FLAGS_END,
+};
+static const struct cli_flag space_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
+static const struct cli_flag stack_flags[] = {CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAGS_END};
+static const struct cli_flag cell_flags[] = {
+	CLI_FLAG_REALM,
+	CLI_FLAG_SPACE,
+	CLI_FLAG_STACK,
+	{"image", 0, CLI_STRING, NULL, NULL, "image of the one container", "ref"},
+	{"command", 0, CLI_STRING, "/bin/sh", NULL, "what the container runs", "path"},
+	{"from-blueprint", 0, CLI_STRING, NULL, NULL, "not supported yet", "name"},
+	{"from-config", 0, CLI_STRING, NULL, NULL, "not supported yet", "name"},
+	{"clone", 0, CLI_STRING, NULL, NULL, "not supported yet", "cell"},
+	{"param", 0, CLI_STRING, NULL, NULL, "not valid with --image", "K=V"},
+	{"param-file", 0, CLI_STRING, NULL, NULL, "not valid with --image", "path"},
+	{"env", 0, CLI_STRING, NULL, NULL, "not valid with --image", "K=V"},
+	{"ignore-disk-pressure", 0, CLI_BOOL, NULL, NULL, "create although the disk is nearly full", NULL},
+	CLI_FLAGS_END,
+};
+
+static const struct cli_command realm = {
+	.name = "realm", .aliases = "r", .usage = "[name] [flags]", .summary = "Create a realm",
+	.flags = realm_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = realm_run,
+};
+static const struct cli_command space = {
+	.name = "space", .aliases = "sp", .usage = "[name] [flags]", .summary = "Create a space",
+	.flags = space_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = space_run,
+};
+static const struct cli_command stack = {
+	.name = "stack", .aliases = "st", .usage = "[name] [flags]", .summary = "Create a stack",
+	.flags = stack_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = stack_run,
+};
+static const struct cli_command cell = {
+	.name = "cell", .aliases = "ce", .usage = "[name] --image <ref> [flags]",
+	.summary = "Create a cell, not started", .flags = cell_flags, .max_args = 1,
+	.route = CLI_ROUTE_BOTH, .run = cell_run,
+};
+
+static const struct cli_command *const children[] = {&realm, &space, &stack, &cell, NULL};
+
+const struct cli_command cli_cmd_create = {
+	.name = "create",
+	.aliases = "c",
+	.usage = "<kind> [name] [flags]",
+	.summary = "Create a realm, space, stack or cell",
+	.children = children,
+};

@@ -1,0 +1,156 @@
+/* client/cmd/delete.c - kuke delete <kind> <name>, kuke delete -f. */
+#include "../cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <kukeon/mem.h>
+
+static int delete_one(struct cli *cli, enum kk_kind kind, struct kk_err *err)
+{
+	static const char *const methods[] = {"DeleteRealm", "DeleteSpace", "DeleteStack", "DeleteCell"};
+	struct kk_scope scope = cli_scope(cli, kind, cli_arg(cli, 0));
+	kk_auto_json *reply = NULL;
+	json_t *args;
+
+	if (cli_scope_check(cli, kind, err) < 0)
+		return err->code;
+	args = cli_doc_args(kind, &scope, NULL);
+	if (kind != KK_KIND_CELL) {
+		json_object_set_new(args, "Force", json_boolean(cli_bool(cli, "force")));
+		json_object_set_new(args, "Cascade", json_boolean(cli_bool(cli, "cascade")));
+	}
+	if (cli_call(cli, methods[kind], args, &reply, err) < 0)
+		return err->code;
+	switch (kind) {
+	case KK_KIND_REALM:
+		printf("Deleted realm \"%s\"\n", scope.realm);
+		break;
+	case KK_KIND_SPACE:
+		printf("Deleted space \"%s\" from realm \"%s\"\n", scope.space, scope.realm);
+		break;
+	case KK_KIND_STACK:
+		printf("Deleted stack \"%s\" from space \"%s\"\n", scope.stack, scope.space);
+		break;
+	default:
+		printf("Deleted cell \"%s\" from stack \"%s\"\n", scope.cell, scope.stack);
+		break;
+	}
+	return 0;
+}
+
+static int realm_run(struct cli *cli, struct kk_err *err)
+{
+	return delete_one(cli, KK_KIND_REALM, err);
+}
+
+static int space_run(struct cli *cli, struct kk_err *err)
+{
+	return delete_one(cli, KK_KIND_SPACE, err);
+}
+
+static int stack_run(struct cli *cli, struct kk_err *err)
+{
+	return delete_one(cli, KK_KIND_STACK, err);
+}
+
+static int cell_run(struct cli *cli, struct kk_err *err)
+{
+	return delete_one(cli, KK_KIND_CELL, err);
+}
+
+static void resource_print(const json_t *resource)
+{
+	const json_t *details = json_object_get(resource, "details");
+	size_t i;
+	json_t *line;
+
+	printf("%s \"%s\": %s\n", cli_json_string(resource, "kind"), cli_json_string(resource, "name"),
+		cli_json_string(resource, "action"));
+	json_array_foreach (json_object_get(resource, "cascaded"), i, line)
+		printf("  - %s (cascade)\n", kk_str(json_string_value(line)));
+	if (json_object_get(details, "containers"))
+		printf("  - containers: %s\n", cli_json_string(details, "containers"));
+	if (json_object_get(resource, "error"))
+		printf("  Error: %s\n", cli_json_string(resource, "error"));
+}
+
+static int file_run(struct cli *cli, struct kk_err *err)
+{
+	const char *file = cli_string(cli, "file"), *output = cli_string(cli, "output");
+	kk_auto_buf yaml = {0};
+	kk_auto_free char *encoded = NULL;
+	kk_auto_json *reply = NULL, *shown = NULL;
+	bool is_failed = false;
+	size_t i;
+	json_t *item;
+
+	if (!*file) {
+		cli_help_print(cli);
+		return 0;
+	}
+	if (cli_input_read(file, &yaml, err) < 0)
+		return err->code;
+	encoded = cli_base64(yaml.data ? (char *)yaml.data : "", yaml.len);
+	if (cli_call(cli, "DeleteDocuments", json_pack("{s:s, s:b, s:b}", "RawYAML", encoded, "Cascade",
+		    cli_bool(cli, "cascade"), "Force", cli_bool(cli, "force")), &reply, err) < 0)
+		return err->code;
+	shown = json_pack("{s:O}", "resources",
+		json_object_get(json_object_get(reply, "Result"), "Resources"));
+	json_array_foreach (json_object_get(shown, "resources"), i, item) {
+		is_failed |= strcmp(cli_json_string(item, "action"), "failed") == 0;
+		if (strcmp(output, "json") != 0 && strcmp(output, "yaml") != 0)
+			resource_print(item);
+	}
+	if (strcmp(output, "json") == 0)
+		cli_json_print(shown);
+	else if (strcmp(output, "yaml") == 0)
+		cli_yaml_print_any(shown);
+	return is_failed ? kk_fail(err, KK_E_API, "config error: some resources failed to delete") : 0;
+}
+
+static const struct cli_flag space_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
+static const struct cli_flag stack_flags[] = {CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAGS_END};
+static const struct cli_flag cell_flags[] = {CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, CLI_FLAGS_END};
+static const struct cli_flag file_flags[] = {
+	{"file", 'f', CLI_STRING, NULL, NULL, "manifest whose objects are deleted, - for standard input", "path"},
+	{"output", 'o', CLI_STRING, NULL, NULL, "json or yaml", "format"},
+	CLI_FLAGS_END,
+};
+static const struct cli_flag group_flags[] = {
+	{"cascade", 0, CLI_BOOL, NULL, NULL, "delete the children as well", NULL},
+	{"force", 0, CLI_BOOL, NULL, NULL, "do not refuse because of children", NULL},
+	CLI_FLAGS_END,
+};
+
+static const struct cli_command realm = {
+	.name = "realm", .aliases = "r", .usage = "<name> [flags]", .summary = "Delete a realm",
+	.min_args = 1, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = realm_run,
+};
+static const struct cli_command space = {
+	.name = "space", .aliases = "sp", .usage = "<name> [flags]", .summary = "Delete a space",
+	.flags = space_flags, .min_args = 1, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = space_run,
+};
+static const struct cli_command stack = {
+	.name = "stack", .aliases = "st", .usage = "<name> [flags]", .summary = "Delete a stack",
+	.flags = stack_flags, .min_args = 1, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = stack_run,
+};
+static const struct cli_command cell = {
+	.name = "cell", .aliases = "ce", .usage = "<name> [flags]",
+	.summary = "Stop a cell and delete it", .flags = cell_flags, .min_args = 1, .max_args = 1,
+	.route = CLI_ROUTE_BOTH, .run = cell_run,
+};
+
+static const struct cli_command *const children[] = {&realm, &space, &stack, &cell, NULL};
+
+const struct cli_command cli_cmd_delete = {
+	.name = "delete",
+	.aliases = "d",
+	.usage = "<kind> <name> | -f <file>",
+	.summary = "Delete objects by name or manifest",
+	.flags = file_flags,
+	.persistent_flags = group_flags,
+	.children = children,
+	.route = CLI_ROUTE_BOTH,
+	.run = file_run,
+};

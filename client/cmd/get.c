@@ -1,0 +1,623 @@
+/* client/cmd/get.c - kuke get <kind> [name]. */
+#include "../cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/mem.h>
+
+struct kind_view {
+	enum kk_kind kind;
+	const char *plural;
+	const char *list_method;
+	const char *list_key;
+	const char *get_method;
+	const char *columns[12];
+	size_t n_columns;
+	size_t n_wide; /* columns behind the first that only wide shows */
+	void (*row)(struct cli_table *table, const json_t *doc, bool is_wide);
+};
+
+static const json_t *part(const json_t *doc, const char *key)
+{
+	return json_object_get(doc, key);
+}
+
+static void cell_or_dash(struct cli_table *table, const char *text)
+{
+	cli_table_cell(table, *text ? text : "-");
+}
+
+static void age_cell(struct cli_table *table, const json_t *doc)
+{
+	kk_auto_free char *age = cli_age(cli_json_string(part(doc, "status"), "createdAt"));
+
+	cli_table_cell(table, age);
+}
+
+static void realm_row(struct cli_table *table, const json_t *doc, bool is_wide)
+{
+	cli_table_cell(table, cli_json_string(part(doc, "metadata"), "name"));
+	cli_table_cell(table, cli_json_string(part(doc, "status"), "state"));
+	age_cell(table, doc);
+	if (is_wide)
+		cell_or_dash(table, cli_json_string(part(doc, "spec"), "namespace"));
+}
+
+static void space_row(struct cli_table *table, const json_t *doc, bool is_wide)
+{
+	const json_t *spec = part(doc, "spec");
+
+	cli_table_cell(table, cli_json_string(part(doc, "metadata"), "name"));
+	cli_table_cell(table, cli_json_string(spec, "realmId"));
+	cli_table_cell(table, cli_json_string(part(doc, "status"), "state"));
+	age_cell(table, doc);
+	if (!is_wide)
+		return;
+	cell_or_dash(table, cli_json_string(part(part(spec, "network"), "egress"), "default"));
+	cli_table_cell(table, part(spec, "defaults") ? "yes" : "-");
+}
+
+static void stack_row(struct cli_table *table, const json_t *doc, bool is_wide)
+{
+	(void)is_wide;
+	cli_table_cell(table, cli_json_string(part(doc, "metadata"), "name"));
+	cli_table_cell(table, cli_json_string(part(doc, "spec"), "realmId"));
+	cli_table_cell(table, cli_json_string(part(doc, "spec"), "spaceId"));
+	cli_table_cell(table, cli_json_string(part(doc, "status"), "state"));
+	age_cell(table, doc);
+}
+
+static void cell_row(struct cli_table *table, const json_t *doc, bool is_wide)
+{
+	const json_t *metadata = part(doc, "metadata"), *spec = part(doc, "spec");
+	const json_t *status = part(doc, "status"), *containers = part(status, "containers");
+	const char *config = cli_json_string(part(metadata, "labels"), "kukeon.io/config");
+	bool is_out = json_is_true(part(status, "outOfSync"));
+	kk_auto_free char *ready = NULL;
+	size_t i, n = 0;
+	json_t *container;
+
+	cli_table_cell(table, cli_json_string(metadata, "name"));
+	cli_table_cell(table, cli_json_string(spec, "realmId"));
+	cli_table_cell(table, cli_json_string(spec, "spaceId"));
+	cli_table_cell(table, cli_json_string(spec, "stackId"));
+	cli_table_cell(table, cli_json_string(status, "state"));
+	cli_table_cell(table, !*config ? "-" : is_out ? "OutOfSync" : "Synced");
+	age_cell(table, doc);
+	if (!is_wide)
+		return;
+	json_array_foreach (containers, i, container)
+		n += strcmp(cli_json_string(container, "state"), "Ready") == 0;
+	ready = kk_xprintf("%zu/%zu", n, json_array_size(containers));
+	cli_table_cell(table, ready);
+	cell_or_dash(table, cli_json_string(part(status, "network"), "bridgeName"));
+	cell_or_dash(table, cli_json_string(part(status, "network"), "ip"));
+	cli_table_cell(table, cli_json_string(status, "outOfSyncReason"));
+}
+
+static const struct kind_view realm_view = {
+	KK_KIND_REALM, "realms", "ListRealms", "Realms", "GetRealm",
+	{"NAME", "STATE", "AGE", "NAMESPACE"}, 3, 1, realm_row,
+};
+static const struct kind_view space_view = {
+	KK_KIND_SPACE, "spaces", "ListSpaces", "Spaces", "GetSpace",
+	{"NAME", "REALM", "STATE", "AGE", "EGRESS", "NET-DEFAULTS"}, 4, 2, space_row,
+};
+static const struct kind_view stack_view = {
+	KK_KIND_STACK, "stacks", "ListStacks", "Stacks", "GetStack",
+	{"NAME", "REALM", "SPACE", "STATE", "AGE"}, 5, 0, stack_row,
+};
+static const struct kind_view cell_view = {
+	KK_KIND_CELL, "cells", "ListCells", "Cells", "GetCell",
+	{"NAME", "REALM", "SPACE", "STACK", "STATE", "SYNC", "AGE", "CONTAINERS", "BRIDGE", "IP",
+		"DIVERGENCE"}, 7, 4, cell_row,
+};
+
+static void rows_print(const struct kind_view *view, const json_t *docs, bool is_wide)
+{
+	struct cli_table table;
+	size_t i;
+	json_t *doc;
+
+	cli_table_init(&table, view->columns, view->n_columns + (is_wide ? view->n_wide : 0));
+	json_array_foreach (docs, i, doc)
+		view->row(&table, doc, is_wide);
+	cli_table_print(&table);
+	cli_table_release(&table);
+}
+
+/* What all kinds share: output format, selector. */
+struct options {
+	enum cli_format format;
+	struct cli_selector *selector;
+};
+
+static void options_release(struct options *options)
+{
+	cli_selector_free(options->selector);
+}
+
+static int options_get(const struct cli *cli, struct options *options, struct kk_err *err)
+{
+	if (cli_format_parse(cli_string(cli, "output"), &options->format, err) < 0)
+		return err->code;
+	if (cli_arg(cli, 0) && cli_is_given(cli, "selector"))
+		return kk_fail(err, KK_E_USAGE, "--selector cannot be combined with a resource name");
+	return cli_selector_parse(cli_string(cli, "selector"), &options->selector, err);
+}
+
+static int missing_fail(enum kk_kind kind, const struct kk_scope *s, struct kk_err *err)
+{
+	switch (kind) {
+	case KK_KIND_REALM:
+		return kk_fail(err, KK_E_REALM_NOT_FOUND, "realm \"%s\" not found", s->realm);
+	case KK_KIND_SPACE:
+		return kk_fail(err, KK_E_SPACE_NOT_FOUND, "space \"%s\" not found in realm \"%s\"", s->space,
+			s->realm);
+	case KK_KIND_STACK:
+		return kk_fail(err, KK_E_STACK_NOT_FOUND,
+			"stack \"%s\" not found in realm \"%s\", space \"%s\"", s->stack, s->realm,
+			s->space);
+	default:
+		return kk_fail(err, KK_E_CELL_NOT_FOUND, "cell \"%s\" not found in stack \"%s\"/\"%s\"/\"%s\"",
+			s->cell, s->realm, s->space, s->stack);
+	}
+}
+
+static int docs_print(const struct kind_view *view, const json_t *docs, bool is_single,
+	enum cli_format format, struct kk_err *err)
+{
+	const json_t *shown = is_single ? json_array_get(docs, 0) : docs;
+
+	if (format == CLI_JSON) {
+		cli_json_print(shown);
+		return 0;
+	}
+	if (format == CLI_YAML)
+		return cli_yaml_print(kk_kind_schema(view->kind), shown, err);
+	if (json_array_size(docs) == 0)
+		printf("No %s found.\n", view->plural);
+	else
+		rows_print(view, docs, format == CLI_WIDE);
+	return 0;
+}
+
+static int get_one(struct cli *cli, const struct kind_view *view, enum cli_format format,
+	struct kk_err *err)
+{
+	struct kk_scope scope = cli_scope(cli, view->kind, cli_arg(cli, 0));
+	kk_auto_json *reply = NULL, *docs = NULL;
+	const json_t *result;
+
+	if (cli_scope_check(cli, view->kind, err) < 0 ||
+		cli_call(cli, view->get_method, cli_doc_args(view->kind, &scope, NULL), &reply, err) < 0)
+		return err->code;
+	result = json_object_get(reply, "Result");
+	if (!json_is_true(json_object_get(result, "MetadataExists")))
+		return missing_fail(view->kind, &scope, err);
+	docs = json_pack("[O]", json_object_get(result, kk_kind_name(view->kind)));
+	return docs_print(view, docs, true, format, err);
+}
+
+static const char *filter(const struct cli *cli, const char *flag)
+{
+	return cli_is_given(cli, flag) ? cli_string(cli, flag) : "";
+}
+
+static json_t *list_args(const struct cli *cli)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "RealmName", filter(cli, "realm"), "SpaceName",
+		filter(cli, "space"), "StackName", filter(cli, "stack"), "CellName",
+		filter(cli, "cell"));
+}
+
+static int get_list(struct cli *cli, const struct kind_view *view, const struct options *options,
+	struct kk_err *err)
+{
+	kk_auto_json *reply = NULL, *chosen = json_array();
+	size_t i;
+	json_t *doc;
+
+	if (cli_call(cli, view->list_method, list_args(cli), &reply, err) < 0)
+		return err->code;
+	json_array_foreach (json_object_get(reply, view->list_key), i, doc) {
+		if (cli_selector_match(options->selector,
+			    part(part(doc, "metadata"), "labels")))
+			json_array_append(chosen, doc);
+	}
+	return docs_print(view, chosen, false, options->format, err);
+}
+
+static int get(struct cli *cli, const struct kind_view *view, struct kk_err *err)
+{
+	kk_auto(options_release) struct options options = {0};
+
+	if (options_get(cli, &options, err) < 0)
+		return err->code;
+	if (cli_arg(cli, 0))
+		return get_one(cli, view, options.format, err);
+	return get_list(cli, view, &options, err);
+}
+
+static int realm_run(struct cli *cli, struct kk_err *err)
+{
+	return get(cli, &realm_view, err);
+}
+
+static int space_run(struct cli *cli, struct kk_err *err)
+{
+	return get(cli, &space_view, err);
+}
+
+static int stack_run(struct cli *cli, struct kk_err *err)
+{
+	return get(cli, &stack_view, err);
+}
+
+static int cell_run(struct cli *cli, struct kk_err *err)
+{
+	return get(cli, &cell_view, err);
+}
+
+/* --- containers: the list has specifications alone, the states come from their cells --- */
+
+static const char *const container_columns[] = {"NAME", "REALM", "SPACE", "STACK", "CELL", "STATE",
+	"RESTARTS", "AGE", "IMAGE", "EXIT"};
+enum { CONTAINER_COLUMNS = 8, CONTAINER_WIDE = 10 };
+
+static void container_row(struct cli_table *table, const json_t *spec, const json_t *status,
+	bool is_wide)
+{
+	const char *state = cli_json_string(status, "state"), *reason = cli_json_string(status, "reason");
+	const char *signal = cli_json_string(status, "exitSignal");
+	long long code = json_integer_value(json_object_get(status, "exitCode"));
+	kk_auto_free char *restarts = kk_xprintf("%lld",
+		(long long)json_integer_value(json_object_get(status, "restartCount")));
+	kk_auto_free char *age = cli_age(cli_json_string(status, "createdAt")), *exit = NULL;
+
+	cli_table_cell(table, cli_json_string(spec, "id"));
+	cli_table_cell(table, cli_json_string(spec, "realmId"));
+	cli_table_cell(table, cli_json_string(spec, "spaceId"));
+	cli_table_cell(table, cli_json_string(spec, "stackId"));
+	cli_table_cell(table, cli_json_string(spec, "cellId"));
+	cli_table_cell(table, *state ? state : "Unknown");
+	cli_table_cell(table, restarts);
+	cli_table_cell(table, age);
+	if (!is_wide)
+		return;
+	cell_or_dash(table, cli_json_string(spec, "image"));
+	exit = code || *signal ? kk_xprintf("%lld/%s%s%s%s", code, signal, *reason ? " (" : "", reason,
+		*reason ? ")" : "") : kk_xstrdup("-");
+	cli_table_cell(table, exit);
+}
+
+static const json_t *status_in(const json_t *cell, const char *id)
+{
+	size_t i;
+	json_t *status;
+
+	json_array_foreach (part(part(cell, "status"), "containers"), i, status) {
+		if (strcmp(cli_json_string(status, "id"), id) == 0)
+			return status;
+	}
+	return NULL;
+}
+
+static const json_t *cell_of(const json_t *cells, const json_t *spec)
+{
+	size_t i;
+	json_t *cell;
+
+	json_array_foreach (cells, i, cell) {
+		const json_t *cell_spec = part(cell, "spec");
+
+		if (strcmp(cli_json_string(part(cell, "metadata"), "name"),
+			    cli_json_string(spec, "cellId")) == 0 &&
+			strcmp(cli_json_string(cell_spec, "stackId"),
+				cli_json_string(spec, "stackId")) == 0 &&
+			strcmp(cli_json_string(cell_spec, "spaceId"),
+				cli_json_string(spec, "spaceId")) == 0 &&
+			strcmp(cli_json_string(cell_spec, "realmId"),
+				cli_json_string(spec, "realmId")) == 0)
+			return cell;
+	}
+	return NULL;
+}
+
+static void none_print(struct cli *cli)
+{
+	static const char *const flags[] = {"cell", "stack", "space", "realm"};
+	bool is_filtered = false;
+	kk_auto_json *reply = NULL;
+	struct kk_err ignored = {0};
+	size_t i;
+	json_t *cell;
+
+	printf("No containers found");
+	for (i = 0; i < KK_COUNT(flags); i++) {
+		if (!cli_is_given(cli, flags[i]))
+			continue;
+		printf("%s %s \"%s\"", is_filtered ? "" : " for", flags[i], cli_string(cli, flags[i]));
+		is_filtered = true;
+	}
+	printf(".\n");
+	if (!cli_is_given(cli, "cell") ||
+		cli_call(cli, "ListCells", json_object(), &reply, &ignored) < 0)
+		return;
+	json_array_foreach (json_object_get(reply, "Cells"), i, cell) {
+		const json_t *spec = part(cell, "spec");
+
+		if (strcmp(cli_json_string(part(cell, "metadata"), "name"), cli_string(cli, "cell")) != 0)
+			continue;
+		printf("Hint: cell \"%s\" exists in realm \"%s\" space \"%s\" stack \"%s\" — pass "
+		       "--realm/--space/--stack to filter there.\n", cli_string(cli, "cell"),
+			cli_json_string(spec, "realmId"), cli_json_string(spec, "spaceId"),
+			cli_json_string(spec, "stackId"));
+		return;
+	}
+}
+
+static int containers_list(struct cli *cli, enum cli_format format, struct kk_err *err)
+{
+	kk_auto_json *reply = NULL, *cells = NULL;
+	const json_t *specs;
+	struct cli_table table;
+	size_t i;
+	json_t *spec;
+
+	if (cli_call(cli, "ListContainers", list_args(cli), &reply, err) < 0)
+		return err->code;
+	specs = json_object_get(reply, "Containers");
+	if (format == CLI_JSON) {
+		cli_json_print(specs);
+		return 0;
+	}
+	if (format == CLI_YAML)
+		return cli_yaml_print(kk_schema_of_container_spec(), specs, err);
+	if (json_array_size(specs) == 0) {
+		none_print(cli);
+		return 0;
+	}
+	if (cli_call(cli, "ListCells", list_args(cli), &cells, err) < 0)
+		return err->code;
+	cli_table_init(&table, container_columns,
+		format == CLI_WIDE ? CONTAINER_WIDE : CONTAINER_COLUMNS);
+	json_array_foreach (specs, i, spec) {
+		const json_t *cell = cell_of(json_object_get(cells, "Cells"), spec);
+
+		container_row(&table, spec, status_in(cell, cli_json_string(spec, "id")),
+			format == CLI_WIDE);
+	}
+	cli_table_print(&table);
+	cli_table_release(&table);
+	return 0;
+}
+
+static int container_one(struct cli *cli, enum cli_format format, struct kk_err *err)
+{
+	const char *name = cli_arg(cli, 0);
+	struct kk_scope scope = cli_scope(cli, KK_KIND_CONTAINER, name);
+	kk_auto_json *reply = NULL;
+	const json_t *doc;
+	struct cli_table table;
+
+	if (!*cli_string(cli, "cell"))
+		return kk_fail(err, KK_E_CELL_NAME_REQUIRED, "cell name is required (--cell)");
+	if (cli_scope_check(cli, KK_KIND_CONTAINER, err) < 0 ||
+		cli_call(cli, "GetContainer", cli_doc_args(KK_KIND_CONTAINER, &scope, name), &reply,
+			err) < 0)
+		return err->code;
+	doc = json_object_get(json_object_get(reply, "Result"), "Container");
+	if (format == CLI_JSON) {
+		cli_json_print(doc);
+		return 0;
+	}
+	if (format == CLI_YAML)
+		return cli_yaml_print(kk_schema_of_container(), doc, err);
+	cli_table_init(&table, container_columns,
+		format == CLI_WIDE ? CONTAINER_WIDE : CONTAINER_COLUMNS);
+	container_row(&table, part(doc, "spec"), part(doc, "status"), format == CLI_WIDE);
+	cli_table_print(&table);
+	cli_table_release(&table);
+	return 0;
+}
+
+static int container_run(struct cli *cli, struct kk_err *err)
+{
+	kk_auto(options_release) struct options options = {0};
+
+	if (options_get(cli, &options, err) < 0)
+		return err->code;
+	if (cli_arg(cli, 0))
+		return container_one(cli, options.format, err);
+	return containers_list(cli, options.format, err);
+}
+
+/* --- images --- */
+
+static const char *const image_columns[] = {"NAME", "REALM", "SIZE", "AGE", "CREATED", "DIGEST"};
+enum { IMAGE_COLUMNS = 4, IMAGE_WIDE = 6 };
+
+static void image_row(struct cli_table *table, const json_t *image, const char *realm, bool is_wide)
+{
+	const char *created = cli_json_string(image, "createdAt");
+	kk_auto_free char *size = cli_size(json_integer_value(json_object_get(image, "size")));
+	kk_auto_free char *age = cli_age(created), *stamp = NULL;
+
+	cli_table_cell(table, cli_json_string(image, "name"));
+	cli_table_cell(table, realm);
+	cli_table_cell(table, size);
+	cli_table_cell(table, age);
+	if (!is_wide)
+		return;
+	stamp = strlen(created) > 19 ? kk_xprintf("%.19sZ", created) : kk_xstrdup("-");
+	cli_table_cell(table, stamp);
+	cell_or_dash(table, cli_json_string(image, "digest"));
+}
+
+static int realm_images(struct cli *cli, const char *realm, json_t *groups, struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+
+	if (cli_call(cli, "ListImages", json_pack("{s:s}", "RealmName", realm), &reply, err) < 0)
+		return err->code;
+	json_array_append(groups, json_object_get(reply, "Result"));
+	return 0;
+}
+
+static int images_collect(struct cli *cli, json_t *groups, struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+	size_t i;
+	json_t *realm;
+
+	if (cli_arg(cli, 0) || cli_is_given(cli, "realm"))
+		return realm_images(cli, cli_is_given(cli, "realm") ? cli_string(cli, "realm") : "default",
+			groups, err);
+	if (cli_call(cli, "ListRealms", json_object(), &reply, err) < 0)
+		return err->code;
+	json_array_foreach (json_object_get(reply, "Realms"), i, realm) {
+		const char *name = cli_json_string(part(realm, "metadata"), "name");
+
+		if (realm_images(cli, name, groups, err) < 0)
+			return kk_wrap(err, "realm \"%s\"", name);
+	}
+	return 0;
+}
+
+/* `busybox` names docker.io/library/busybox:latest. */
+static bool ref_matches(const char *name, const char *ref)
+{
+	kk_auto_free char *tagged = kk_xprintf("%s:latest", ref);
+	const char *forms[] = {name, name + (kk_str_starts(name, "docker.io/") ? 10 : 0),
+		name + (kk_str_starts(name, "docker.io/library/") ? 18 : 0)};
+
+	for (size_t i = 0; i < KK_COUNT(forms); i++) {
+		if (strcmp(forms[i], ref) == 0 || strcmp(forms[i], tagged) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const json_t *image_find(const json_t *groups, const char *ref)
+{
+	size_t i, k;
+	json_t *group, *image;
+
+	json_array_foreach (groups, i, group) {
+		json_array_foreach (json_object_get(group, "Images"), k, image) {
+			if (ref_matches(cli_json_string(image, "name"), ref))
+				return image;
+		}
+	}
+	return NULL;
+}
+
+static void images_table(const json_t *groups, const json_t *only, bool is_wide)
+{
+	struct cli_table table;
+	size_t i, k, n = 0;
+	json_t *group, *image;
+
+	cli_table_init(&table, image_columns, is_wide ? IMAGE_WIDE : IMAGE_COLUMNS);
+	json_array_foreach (groups, i, group) {
+		json_array_foreach (json_object_get(group, "Images"), k, image) {
+			if (only && image != only)
+				continue;
+			image_row(&table, image, cli_json_string(group, "Realm"), is_wide);
+			n++;
+		}
+	}
+	if (n)
+		cli_table_print(&table);
+	else
+		printf("No images found.\n");
+	cli_table_release(&table);
+}
+
+static int image_run(struct cli *cli, struct kk_err *err)
+{
+	kk_auto(options_release) struct options options = {0};
+	kk_auto_json *groups = json_array();
+	const char *ref = cli_arg(cli, 0);
+	const json_t *only = NULL;
+
+	if (options_get(cli, &options, err) < 0 || images_collect(cli, groups, err) < 0)
+		return err->code;
+	if (ref) {
+		only = image_find(groups, ref);
+		if (!only)
+			return kk_fail(err, KK_E_IMAGE_NOT_FOUND,
+				"image \"%s\" not found in realm \"%s\": image not found", ref,
+				cli_is_given(cli, "realm") ? cli_string(cli, "realm") : "default");
+	}
+	if (options.format == CLI_JSON)
+		cli_json_print(only ? only : groups);
+	else if (options.format == CLI_YAML && only)
+		return cli_yaml_print(kk_schema_of_image_info(), only, err);
+	else if (options.format == CLI_YAML)
+		cli_yaml_print_any(groups);
+	else
+		images_table(groups, only, options.format == CLI_WIDE);
+	return 0;
+}
+
+/* --- the table --- */
+
+#define FLAG_SELECTOR {"selector", 'l', CLI_STRING, NULL, NULL, "only objects with these labels", "k=v,…"}
+#define FLAG_CELL {"cell", 0, CLI_STRING, NULL, NULL, "cell of the container", "name"}
+
+static const struct cli_flag realm_flags[] = {FLAG_SELECTOR, CLI_FLAGS_END};
+static const struct cli_flag space_flags[] = {FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAGS_END};
+static const struct cli_flag stack_flags[] = {FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAGS_END};
+static const struct cli_flag cell_flags[] = {FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK,
+	CLI_FLAGS_END};
+static const struct cli_flag container_flags[] = {FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE,
+	CLI_FLAG_STACK, FLAG_CELL, CLI_FLAGS_END};
+static const struct cli_flag image_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
+static const struct cli_flag group_flags[] = {
+	{"output", 'o', CLI_STRING, "table", "KUKE_GET_OUTPUT", "table, wide, yaml or json", "format"},
+	{"no-daemon", 0, CLI_BOOL, NULL, NULL, "read the state in-process, without kukeond", NULL},
+	CLI_FLAGS_END,
+};
+
+static const struct cli_command realm = {
+	.name = "realm", .aliases = "realms r", .usage = "[name] [flags]", .summary = "Show realms",
+	.flags = realm_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = realm_run,
+};
+static const struct cli_command space = {
+	.name = "space", .aliases = "spaces sp", .usage = "[name] [flags]", .summary = "Show spaces",
+	.flags = space_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = space_run,
+};
+static const struct cli_command stack = {
+	.name = "stack", .aliases = "stacks st", .usage = "[name] [flags]", .summary = "Show stacks",
+	.flags = stack_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = stack_run,
+};
+static const struct cli_command cell = {
+	.name = "cell", .aliases = "cells ce", .usage = "[name] [flags]", .summary = "Show cells",
+	.flags = cell_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = cell_run,
+};
+static const struct cli_command container = {
+	.name = "container", .aliases = "containers co", .usage = "[name] [flags]",
+	.summary = "Show containers", .flags = container_flags, .max_args = 1,
+	.route = CLI_ROUTE_BOTH, .run = container_run,
+};
+static const struct cli_command image = {
+	.name = "image", .aliases = "images img", .usage = "[ref] [flags]", .summary = "Show images",
+	.flags = image_flags, .max_args = 1, .route = CLI_ROUTE_LOCAL, .run = image_run,
+};
+
+static const struct cli_command *const children[] = {&realm, &space, &stack, &cell, &container, &image,
+	NULL};
+
+const struct cli_command cli_cmd_get = {
+	.name = "get",
+	.aliases = "g",
+	.usage = "<kind> [name] [flags]",
+	.summary = "Show objects",
+	.persistent_flags = group_flags,
+	.children = children,
+};

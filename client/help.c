@@ -1,0 +1,46 @@
+/* client/help.c - help, out of the command tables. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <kukeon/mem.h>
+
+static void flag_print(const struct cli_flag *flag)
+{
+	kk_auto_free char *left = NULL;
+	char letter[8] = "    ";
+
+	if (flag->letter)
+		snprintf(letter, sizeof letter, "-%c, ", flag->letter);
+	left = kk_xprintf("%s--%s%s%s", letter, flag->name, flag->type == CLI_STRING ? " " : "",
+		flag->type == CLI_STRING ? (flag->value_name ? flag->value_name : "string") : "");
+	printf("  %-34s %s", left, flag->help);
+	if (!kk_str_empty(flag->fallback) && flag->type == CLI_STRING)
+		printf(" (default %s)", flag->fallback);
+	if (flag->env)
+		printf(" (env %s)", flag->env);
+	printf("\n");
+}
+
+void cli_help_print(const struct cli *cli)
+{
+	const struct cli_command *leaf = cli_leaf(cli);
+	kk_auto_free char *path = cli_command_path(cli, cli->depth);
+
+	printf("%s\n\nUsage:\n  %s%s%s\n", leaf->summary, path, kk_str_empty(leaf->usage) ? "" : " ",
+		kk_str(leaf->usage));
+	if (leaf->aliases)
+		printf("\nAliases:\n  %s %s\n", leaf->name, leaf->aliases);
+	if (leaf->children) {
+		printf("\nCommands:\n");
+		for (size_t i = 0; leaf->children[i]; i++)
+			printf("  %-12s %s\n", leaf->children[i]->name, leaf->children[i]->summary);
+	}
+	printf("\nFlags:\n");
+	for (size_t i = 0; i < cli->n_values; i++)
+		flag_print(cli->values[i].flag);
+	printf("  %-34s %s\n", "-h, --help", "this text");
+	if (leaf->children)
+		printf("\nUse \"%s <command> --help\" for more about a command.\n", path);
+}

@@ -1,0 +1,100 @@
+/* client/out/table.c - aligned columns, ages, sizes. */
+#include "../cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/mem.h>
+
+void cli_table_init(struct cli_table *table, const char *const *columns, size_t n)
+{
+	*table = (struct cli_table){.n_columns = n};
+	for (size_t i = 0; i < n; i++)
+		kk_strs_add(&table->cells, columns[i]);
+}
+
+void cli_table_cell(struct cli_table *table, const char *text)
+{
+	kk_strs_add(&table->cells, text);
+}
+
+void cli_table_release(struct cli_table *table)
+{
+	kk_strs_release(&table->cells);
+}
+
+/* Width in characters, not bytes. */
+static size_t width_of(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void cell_print(const char *text, size_t width, bool is_last)
+{
+	printf("%s%*s%s", text, (int)(width - width_of(text)), "", is_last ? "\n" : "  ");
+}
+
+void cli_table_print(const struct cli_table *table)
+{
+	size_t n = table->n_columns, n_rows = table->cells.n / n;
+	kk_auto_free size_t *widths = kk_xalloc(n * sizeof *widths);
+
+	for (size_t i = 0; i < n_rows * n; i++) {
+		size_t width = width_of(table->cells.items[i]);
+
+		if (width > widths[i % n])
+			widths[i % n] = width;
+	}
+	for (size_t row = 0; row < n_rows; row++) {
+		for (size_t i = 0; i < n; i++)
+			cell_print(table->cells.items[row * n + i], widths[i], i + 1 == n);
+		if (row > 0)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			for (size_t k = 0; k < widths[i]; k++)
+				putchar('-');
+			fputs(i + 1 == n ? "\n" : "  ", stdout);
+		}
+	}
+}
+
+char *cli_age(const char *created_at)
+{
+	int64_t time, s;
+
+	if (kk_time_parse(created_at, &time) < 0 || time == KK_TIME_ZERO)
+		return kk_xstrdup("-");
+	s = (kk_time_now() - time) / 1000000000;
+	if (s < 0)
+		s = 0;
+	if (s < 60)
+		return kk_xprintf("%llds", (long long)s);
+	if (s < 3600)
+		return kk_xprintf("%lldm", (long long)s / 60);
+	if (s < 86400)
+		return kk_xprintf("%lldh", (long long)s / 3600);
+	return kk_xprintf("%lldd", (long long)s / 86400);
+}
+
+char *cli_size(int64_t bytes)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes <= 0)
+		return kk_xstrdup("-");
+	if (bytes < 1024)
+		return kk_xprintf("%lld B", (long long)bytes);
+	value /= 1024;
+	while (value >= 1024 && unit + 1 < KK_COUNT(units)) {
+		value /= 1024;
+		unit++;
+	}
+	return kk_xprintf("%.1f %s", value, units[unit]);
+}
