@@ -1,0 +1,233 @@
+# tests/support/lib.bash - what the end-to-end tests share: a private containerd, a kukeond of their own,
+# images made on the spot, and the proof that nothing is left on the host.
+#
+# A test calls `it "does something" function` for each case; a case fails by calling fail, or through one
+# of the expect_ functions. KUKE_BIN is the directory of kuke and kukeond.
+# shellcheck shell=bash
+set -u
+
+KUKE_BIN=${KUKE_BIN:-$PWD/build/debug}
+PATH=$KUKE_BIN:$PATH
+unset KUKEON_HOST KUKEON_NO_DAEMON KUKEON_RUN_PATH KUKE_GET_OUTPUT KUKE_CONFIGURATION
+
+n_passed=0
+n_failed=0
+n_skipped=0
+
+fail() {
+	printf '    %s\n' "$*" >&2
+	exit 1
+}
+
+# A case runs in a subshell, so that it can fail anywhere and leaves no variables behind.
+it() {
+	local name=$1 output
+	shift
+	if output=$("$@" 2>&1); then
+		n_passed=$((n_passed + 1))
+		printf 'ok      %s: %s\n' "$test_name" "$name"
+	else
+		n_failed=$((n_failed + 1))
+		printf 'FAILED  %s: %s\n%s\n' "$test_name" "$name" "$output"
+		[ ! -f "$D/kukeond.log" ] || tail -n 15 "$D/kukeond.log" | sed 's/^/    log: /'
+	fi
+}
+
+skip() {
+	n_skipped=$((n_skipped + 1))
+	printf 'skipped %s: %s (%s)\n' "$test_name" "$1" "$2"
+}
+
+# wait_until SECONDS COMMAND…: until it succeeds; a poll, for what has no event a shell could wait for.
+wait_until() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		read -rt 0.02 <> <(:) || :
+	done
+}
+
+# run COMMAND…: keeps $out, $err and $status.
+run() {
+	out=$("$@" 2>"$D/stderr")
+	status=$?
+	err=$(<"$D/stderr")
+}
+
+expect_status() {
+	[ "$status" = "$1" ] || fail "status $status, not $1; stdout: $out; stderr: $err"
+}
+
+expect_out() {
+	[[ $out == *"$1"* ]] || fail "stdout lacks '$1': $out; stderr: $err"
+}
+
+expect_err() {
+	[[ $err == *"$1"* ]] || fail "stderr lacks '$1': $err; stdout: $out"
+}
+
+# The contract of every refusal: status 1, one line on standard error.
+expect_refusal() {
+	expect_status 1
+	[[ $err == "Error: "* && $err != *$'\n'* ]] || fail "not one line of 'Error: …': $err"
+	expect_err "$1"
+}
+
+expect_equal() {
+	[ "$1" = "$2" ] || fail "'$1' is not '$2'"
+}
+
+containerd_start() {
+	mkdir -p "$D/containerd"
+	cat >"$D/containerd.toml" <<-END
+		version = 2
+		root = "$D/containerd/root"
+		state = "$D/containerd/state"
+		disabled_plugins = ["io.containerd.grpc.v1.cri"]
+		[grpc]
+		  address = "$D/containerd.sock"
+	END
+	containerd --config "$D/containerd.toml" >>"$D/containerd.log" 2>&1 &
+	containerd_pid=$!
+	wait_until 10 ctr -a "$D/containerd.sock" version || fail "containerd does not answer"
+}
+
+daemon_start() {
+	kukeond serve --socket "$D/k.sock" --run-path "$RP" --containerd-socket "$D/containerd.sock" \
+		--containerd-namespace-suffix "$id.test" --cgroup-root "/kuke-$id" \
+		--pod-subnet-cidr 10.$((16 + RANDOM % 200)).0.0/16 --configuration "$RP/none.yaml" "$@" \
+		>>"$D/kukeond.log" 2>&1 &
+	daemon_pid=$!
+	wait_until 10 kuked version --strict || fail "kukeond does not answer"
+}
+
+daemon_stop() {
+	kill "$daemon_pid" 2>/dev/null
+	wait "$daemon_pid" 2>/dev/null
+}
+
+# kuke through the daemon of this test, and in-process on its run path.
+kuked() {
+	kuke --host "unix://$D/k.sock" "$@"
+}
+
+kukel() {
+	kuke --run-path "$RP" "$@"
+}
+
+ctr_test() {
+	ctr -a "$D/containerd.sock" "$@"
+}
+
+# image_make FILE [gzip]: a docker-save archive of busybox.
+image_make() {
+	local dir=$D/image layer=layer.tar digest config
+	rm -rf "$dir"
+	mkdir -p "$dir/rootfs/bin" "$dir/rootfs/etc" "$dir/rootfs/www" "$dir/rootfs/tmp" "$dir/save"
+	cp "$(command -v busybox)" "$dir/rootfs/bin/busybox"
+	local applet
+	for applet in sh httpd sleep ping wget cat echo true false id hostname dd tail nc ls head yes env; do
+		ln -s busybox "$dir/rootfs/bin/$applet"
+	done
+	printf 'root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000:web:/www:/bin/sh\n' >"$dir/rootfs/etc/passwd"
+	printf 'root:x:0:\nweb:x:1000:\nlog:x:1001:web\n' >"$dir/rootfs/etc/group"
+	echo '<h1>hello from kukeon</h1>' >"$dir/rootfs/www/index.html"
+	tar -C "$dir/rootfs" --sort=name --mtime=@0 -cf "$dir/save/$layer" .
+	digest=$(sha256sum "$dir/save/$layer" | cut -d' ' -f1)
+	if [ "${2:-}" = gzip ]; then
+		gzip -n "$dir/save/$layer"
+		mv "$dir/save/$layer.gz" "$dir/save/$layer"
+	fi
+	printf '{"architecture":"amd64","os":"linux","config":{"Cmd":["/bin/sh"],"Env":["PATH=/bin"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+		"$digest" >"$dir/save/config.json"
+	printf '[{"Config":"config.json","RepoTags":["busybox:latest"],"Layers":["%s"]}]' "$layer" \
+		>"$dir/save/manifest.json"
+	tar -C "$dir/save" -cf "$1" config.json "$layer" manifest.json
+}
+
+# oci_make FILE: the same image as an OCI layout.
+oci_make() {
+	local dir=$D/image config manifest size blobs=$D/oci/blobs/sha256
+	image_make "$D/for-oci.tar"
+	rm -rf "$D/oci"
+	mkdir -p "$blobs"
+	local layer config_file=$dir/save/config.json
+	layer=$(sha256sum "$dir/save/layer.tar" | cut -d' ' -f1)
+	config=$(sha256sum "$config_file" | cut -d' ' -f1)
+	cp "$dir/save/layer.tar" "$blobs/$layer"
+	cp "$config_file" "$blobs/$config"
+	printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%s},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:%s","size":%s}]}' \
+		"$config" "$(stat -c %s "$config_file")" "$layer" "$(stat -c %s "$blobs/$layer")" >"$D/manifest"
+	manifest=$(sha256sum "$D/manifest" | cut -d' ' -f1)
+	size=$(stat -c %s "$D/manifest")
+	mv "$D/manifest" "$blobs/$manifest"
+	echo '{"imageLayoutVersion":"1.0.0"}' >"$D/oci/oci-layout"
+	printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"annotations":{"org.opencontainers.image.ref.name":"docker.io/library/oci:1"}}]}' \
+		"$manifest" "$size" >"$D/oci/index.json"
+	tar -C "$D/oci" -cf "$1" oci-layout index.json blobs
+}
+
+# cell_yaml NAME [COMMAND ARG…]: a manifest of one cell with one container in r/s/t.
+cell_yaml() {
+	local name=$1 arg
+	shift
+	[ $# -gt 0 ] || set -- /bin/sleep 1000
+	printf 'apiVersion: v1beta1\nkind: Cell\nmetadata: {name: %s}\nspec:\n  realmId: r\n  spaceId: s\n  stackId: t\n' "$name"
+	printf '  containers:\n    - id: main\n      image: busybox\n      command: %s\n      args:\n' "$1"
+	shift
+	for arg; do
+		printf '        - "%s"\n' "$arg"
+	done
+}
+
+cell_json() {
+	kuked get cell "$1" --realm r --space s --stack t -o json
+}
+
+cell_state() {
+	cell_json "$1" | sed -n '/"status"/,$s/^    "state": "\(.*\)",$/\1/p' | head -n 1
+}
+
+cell_ip() {
+	cell_json "$1" | sed -n 's/.*"ip": "\(.*\)".*/\1/p'
+}
+
+# All that a test could leave behind, one line each.
+host_state() {
+	ip -o link show | sed 's/^[0-9]*: \([^:@]*\).*/link \1/' | grep -E 'link (k-|kv)'
+	nft list tables | grep kukeon
+	grep -o "[^ ]*$id[^ ]*" /proc/mounts | sort -u
+	find /sys/fs/cgroup -maxdepth 3 -name "kuke-$id" 2>/dev/null
+	pgrep -af "containerd-shim.*$id" || :
+	pgrep -af "kukeond?:? .*$id" || :
+	find /var/lib/cni/networks -mindepth 1 2>/dev/null
+	[ ! -d "$RP/data" ] || find "$RP/data" -mindepth 1
+}
+
+# Links go away a moment after their namespace: the kernel works on it, and tells no shell.
+nothing_left() {
+	[ -z "$(host_state)" ]
+}
+
+finish() {
+	daemon_stop
+	wait_until 5 nothing_left || {
+		n_failed=$((n_failed + 1))
+		printf 'FAILED  %s: leaves nothing behind\n%s\n' "$test_name" "$(host_state)"
+	}
+	kill "$containerd_pid" 2>/dev/null
+	wait "$containerd_pid" 2>/dev/null
+	umount -R "$RP/run/netns" 2>/dev/null
+	rm -rf "$D"
+	printf 'counted %d %d %d\n' "$n_passed" "$n_failed" "$n_skipped"
+	[ "$n_failed" = 0 ]
+}
+
+test_name=$(basename "$0" .sh)
+id=t$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n')
+D=$(mktemp -d "/tmp/kuke-$id.XXXX")
+RP=$D/rp
+export HOME=$D/home
+mkdir -p "$HOME" "$RP"
+trap 'finish' EXIT
