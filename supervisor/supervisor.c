@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <kukeon/clock.h>
@@ -281,8 +282,10 @@ void kk_supervisor_free(struct kk_supervisor *sv)
 	for (int i = 1; i < KK_ROLES; i++) {
 		struct sv_worker *worker = &sv->workers[i];
 
-		if (worker->pid > 0)
+		if (worker->pid > 0) {
 			kill(worker->pid, SIGKILL);
+			waitpid(worker->pid, NULL, 0);
+		}
 		sv_spawn_release(worker);
 		kk_timer_free(worker->restart_timer);
 		kk_timer_free(worker->ping_timer);

@@ -99,7 +99,7 @@ daemon_start() {
 		--pod-subnet-cidr 10.$((16 + RANDOM % 200)).0.0/16 --configuration "$RP/none.yaml" "$@" \
 		>>"$D/kukeond.log" 2>&1 &
 	daemon_pid=$!
-	wait_until 10 kuked version --strict || fail "kukeond does not answer"
+	wait_until 10 kuked get realms || fail "kukeond does not answer"
 }
 
 daemon_stop() {

@@ -19,8 +19,30 @@ struct ct_writer {
 	char *expected;
 	int64_t size;
 	int64_t offset;
+	EVP_MD_CTX *hash; /* where the digest is not known beforehand */
 	bool is_committed;
 };
+
+static char *digest_text(const unsigned char *hash, unsigned n)
+{
+	char *text = kk_xalloc(7 + 2 * (size_t)n + 1);
+
+	memcpy(text, "sha256:", 7);
+	for (unsigned i = 0; i < n; i++)
+		snprintf(text + 7 + 2 * i, 3, "%02x", hash[i]);
+	return text;
+}
+
+static char *writer_digest(const struct ct_writer *writer)
+{
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	if (!writer->hash)
+		return kk_xstrdup(writer->expected);
+	EVP_DigestFinal_ex(writer->hash, hash, &n);
+	return digest_text(hash, n);
+}
 
 static int writer_send(struct ct_writer *writer, Ct__WriteAction action, const void *data, size_t len,
 	Ct__ContentWriteResponse **ret_rep, struct kk_err *err)
@@ -55,6 +77,11 @@ int ct_writer_open(const struct ct_ctx *ctx, const char *ref, const char *expect
 	*writer = (struct ct_writer){.ctx = ctx, .size = size};
 	writer->ref = kk_xstrdup(ref);
 	writer->expected = kk_xstrdup(expected);
+	if (!expected) {
+		writer->hash = EVP_MD_CTX_new();
+		if (!writer->hash || EVP_DigestInit_ex(writer->hash, EVP_sha256(), NULL) != 1)
+			return kk_fail(err, KK_E_NOMEM, "no memory for a digest");
+	}
 	r = ct_stream_open(ctx, "content.v1.Content/Write", &writer->stream, err);
 	if (r < 0)
 		return r;
@@ -81,6 +108,8 @@ int ct_writer_write(struct ct_writer *writer, const void *data, size_t len, stru
 
 		if (writer_send(writer, CT__WRITE_ACTION__WRITE, p, n, &rep, err) < 0)
 			return kk_wrap(err, "write content");
+		if (writer->hash)
+			EVP_DigestUpdate(writer->hash, p, n);
 		writer->offset += (int64_t)n;
 		p += n;
 		len -= n;
@@ -96,13 +125,14 @@ int ct_writer_commit(struct ct_writer *writer, char **ret_digest, struct kk_err 
 
 	writer->size = writer->offset;
 	r = writer_send(writer, CT__WRITE_ACTION__COMMIT, NULL, 0, &rep, &cause);
-	if (r < 0 && (r != KK_E_CONTAINER_EXISTS || !writer->expected)) {
+	/* Somebody stored the same bytes before: so much the better. */
+	if (r < 0 && r != KK_E_CONTAINER_EXISTS) {
 		*err = cause;
 		return kk_wrap(err, "commit content");
 	}
-	writer->is_committed = true;
+	writer->is_committed = r == 0;
 	if (ret_digest)
-		*ret_digest = kk_xstrdup(rep && rep->digest[0] ? rep->digest : writer->expected);
+		*ret_digest = writer_digest(writer);
 	return 0;
 }
 
@@ -118,6 +148,7 @@ void ct_writer_free(struct ct_writer *writer)
 		(void)ct_unary(writer->ctx, "content.v1.Content/Abort", &req.base,
 			&ct__empty__descriptor, NULL, NULL);
 	}
+	EVP_MD_CTX_free(writer->hash);
 	free(writer->ref);
 	free(writer->expected);
 	free(writer);
@@ -181,15 +212,11 @@ int ct_blob_json(const struct ct_ctx *ctx, const char *digest, json_t **ret_json
 char *ct_digest_of(const void *data, size_t len)
 {
 	unsigned char hash[EVP_MAX_MD_SIZE];
-	char *text = kk_xalloc(7 + 64 + 1);
 	unsigned n = 0;
 
 	if (EVP_Digest(data, len, hash, &n, EVP_sha256(), NULL) != 1)
 		abort(); /* SHA-256 of memory can't fail */
-	memcpy(text, "sha256:", 7);
-	for (unsigned i = 0; i < n; i++)
-		snprintf(text + 7 + 2 * i, 3, "%02x", hash[i]);
-	return text;
+	return digest_text(hash, n);
 }
 
 int ct_blob_write(const struct ct_ctx *ctx, const void *data, size_t len, char **ret_digest,
