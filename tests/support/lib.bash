@@ -193,15 +193,24 @@ cell_ip() {
 	cell_json "$1" | sed -n 's/.*"ip": "\(.*\)".*/\1/p'
 }
 
+# The number that names of this run path's objects carry: FNV-1a of the path.
+instance_id() {
+	local hash=2166136261 i
+	for ((i = 0; i < ${#RP}; i++)); do
+		hash=$((((hash ^ $(printf %d "'${RP:i:1}")) * 16777619) & 0xffffffff))
+	done
+	printf %08x $hash
+}
+
 # All that a test could leave behind, one line each.
 host_state() {
-	ip -o link show | sed 's/^[0-9]*: \([^:@]*\).*/link \1/' | grep -E 'link (k-|kv)'
-	nft list tables | grep kukeon
+	ip -d link show | grep -o "kukeon:$instance:.*"
+	nft list tables | grep "kukeon_$instance"
 	grep -o "[^ ]*$id[^ ]*" /proc/mounts | sort -u
 	find /sys/fs/cgroup -maxdepth 3 -name "kuke-$id" 2>/dev/null
 	pgrep -af "containerd-shim.*$id" || :
 	pgrep -af "kukeond?:? .*$id" || :
-	find /var/lib/cni/networks -mindepth 1 2>/dev/null
+	find /var/lib/cni/networks -mindepth 1 2>/dev/null | grep -vxFf "$D/leases.before"
 	[ ! -d "$RP/data" ] || find "$RP/data" -mindepth 1
 }
 
@@ -230,4 +239,6 @@ D=$(mktemp -d "/tmp/kuke-$id.XXXX")
 RP=$D/rp
 export HOME=$D/home
 mkdir -p "$HOME" "$RP"
+instance=$(instance_id)
+find /var/lib/cni/networks -mindepth 1 >"$D/leases.before" 2>/dev/null
 trap 'finish' EXIT

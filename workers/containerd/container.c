@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <kukeon/clock.h>
 #include <kukeon/fd.h>
@@ -19,7 +20,10 @@
 #define LABEL_STOP_SIGNAL "kukeon.io/stop-signal"
 
 enum {
-	KILL_WAIT_MS = 10000, /* after SIGKILL a task must be gone */
+	KILL_WAIT_MS = 10000,   /* after SIGKILL a task must be gone */
+	RETRY_MS = 200,         /* between looks whether a former try is over */
+	CLEANUP_TRIES = 4,      /* where containerd may be clearing up behind a caller that died */
+	RETRY_LIMIT_MS = 15000,
 };
 
 int64_t ct_time(const Ct__Timestamp *timestamp)
@@ -306,8 +310,12 @@ static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_c
 	create.stderr = log;
 	r = ct_unary(ctx, "tasks.v1.Tasks/Create", &create.base, &ct__task_create_response__descriptor,
 		&created, err);
-	if (r < 0)
+	if (r < 0) {
+		/* ALREADY_EXISTS is about the task here: our own former one. */
+		if (r == KK_E_CONTAINER_EXISTS)
+			kk_recode(err, KK_E_CONTAINERD);
 		return kk_wrap(err, "create the task of container \"%s\"", kk_str(req->spec.id));
+	}
 	*ret_pid = created->pid;
 	return 0;
 }
@@ -365,24 +373,65 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 	return task_create(ctx, req, rootfs, &rep->pid, err);
 }
 
-int ct_container_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
+/* A create whose caller died goes on in containerd for a while, or is being cleaned up there: until
+ * then a new one meets its traces. */
+static bool meets_former_try(const struct kk_err *err)
+{
+	static const char *const traces[] = {"file exists", "already exists", "ttrpc: closed",
+		"context canceled", "device or resource busy"};
+	char text[KK_ERR_TEXT * 2];
+
+	kk_err_format(err, text, sizeof text);
+	for (size_t i = 0; i < KK_COUNT(traces); i++) {
+		if (strstr(text, traces[i]))
+			return true;
+	}
+	return false;
+}
+
+static int create_once(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
 	struct kk_rep_container_create *rep, struct kk_err *err)
 {
 	ct_auto_message Ct__ContainerGetResponse *found = NULL;
+	int r = record_get(ctx, req->id, &found, err);
+
+	if (r < 0)
+		return r;
+	rep->is_created |= r == 0;
+	if (r == 1) {
+		r = task_adopt(ctx, req->id, rep, err);
+		if (r != 0)
+			return r;
+	}
+	return container_make(ctx, req, rep, err);
+}
+
+int ct_container_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
+	struct kk_rep_container_create *rep, struct kk_err *err)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+	int64_t end_ms = kk_clock_ms() + RETRY_LIMIT_MS;
+	struct kk_err cause = {0};
 	int r;
 
 	ct_container_lock(ctx->namespace, req->id);
-	r = record_get(ctx, req->id, &found, err);
-	rep->is_created = r == 0;
-	if (r == 1) {
-		r = task_adopt(ctx, req->id, rep, err);
-		if (r == 1)
-			goto out;
+	for (int n = 1;; n++) {
+		bool may_retry;
+
+		r = create_once(ctx, req, rep, &cause);
+		/* With a record of an earlier try, any failure may come of its clearing up, which no
+		 * text tells for sure. */
+		may_retry = meets_former_try(&cause) || (!rep->is_created && n < CLEANUP_TRIES);
+		if (r >= 0 || cause.code == KK_E_CONTAINER_EXISTS || !may_retry ||
+			kk_clock_ms() > end_ms)
+			break;
+		kk_debug("a former try is still in the way of '%s'", req->id);
+		kk_err_clear(&cause);
+		nanosleep(&pause, NULL);
 	}
-	if (r == 0)
-		r = container_make(ctx, req, rep, err);
-out:
 	ct_container_unlock(ctx->namespace, req->id);
+	if (r < 0)
+		*err = cause;
 	return r < 0 ? r : 0;
 }
 

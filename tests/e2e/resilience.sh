@@ -1,0 +1,115 @@
+# tests/e2e/resilience.sh - workers die, and no client notices.
+# limit: 400
+# shellcheck source=tests/support/lib.bash
+. tests/support/lib.bash
+
+KILLS=${KILLS:-100}
+
+worker_pid() {
+	pgrep -P "$daemon_pid" -f "^kukeond: $1\$"
+}
+
+is_back() {
+	local pid
+	pid=$(worker_pid "$1") && [ "$pid" != "$2" ] && grep -q "the $1 worker is ready pid=$pid" "$D/kukeond.log"
+}
+
+named_by_role() {
+	local role
+	for role in reconciler containerd network cgroup; do
+		expect_equal "$(worker_pid $role | wc -l)" 1
+	done
+	expect_equal "$(pgrep -P "$daemon_pid" | wc -l)" 4
+	expect_equal "$(cat "/proc/$daemon_pid/comm")" kukeond
+}
+
+killed_idle() {
+	local role pid
+	for role in reconciler containerd network cgroup; do
+		pid=$(worker_pid $role)
+		kill -9 "$pid"
+		run kuked get cells
+		expect_status 0
+		wait_until 5 is_back $role "$pid" || fail "the $role worker did not come back"
+		grep -q "the $role worker died: signal 9" "$D/kukeond.log" || fail "the log does not say why"
+	done
+}
+
+killed_all_at_once() {
+	local role
+	for role in reconciler containerd network cgroup; do
+		kill -9 "$(worker_pid $role)"
+	done
+	run kuked get cells
+	expect_status 0
+}
+
+# One apply with one kill at a random moment of it.
+apply_and_kill() {
+	local name=$1 roles=(reconciler containerd network cgroup) pid
+	cell_yaml "$name" >"$D/$name.yaml"
+	kuked apply -f "$D/$name.yaml" >"$D/$name.out" 2>"$D/$name.err" &
+	local client=$!
+	read -rt "0.$(printf %03d $((RANDOM % 150)))" <> <(:) || :
+	pid=$(worker_pid "${roles[RANDOM % 4]}") && kill -9 "$pid" 2>/dev/null
+	wait $client || fail "apply failed: $(cat "$D/$name.out" "$D/$name.err")"
+	expect_equal "$(<"$D/$name.out")" "Cell \"$name\": created"
+	expect_equal "$(<"$D/$name.err")" ""
+}
+
+killed_during_apply() {
+	local i leases
+	for ((i = 1; i <= KILLS; i++)); do
+		apply_and_kill "k$i"
+		expect_equal "$(cell_state "k$i")" Ready
+		expect_equal "$(ctr_test -n "r.$id.test" tasks ls -q)" "s_t_k${i}_main"
+		leases=$(grep -rl "^s_t_k${i}_root" /var/lib/cni/networks | wc -l)
+		expect_equal "$leases" 1
+		run kuked delete cell "k$i" --realm r --space s --stack t
+		expect_status 0
+	done
+	expect_equal "$(ctr_test -n "r.$id.test" containers ls -q)" ""
+	expect_equal "$(ctr_test -n "r.$id.test" snapshots ls | grep -c s_t_)" 0
+	expect_equal "$(find "$RP/run" -name 'k*' | wc -l)" 0
+	expect_equal "$(find "$RP/journal" 2>/dev/null | wc -l)" 0
+}
+
+stopped_worker_recovers() {
+	local pid
+	pid=$(worker_pid network)
+	kill -STOP "$pid"
+	run kuked get cells
+	expect_status 0
+	cell_yaml stopped >"$D/stopped.yaml"
+	run kuked apply -f "$D/stopped.yaml"
+	expect_equal "$out" 'Cell "stopped": created'
+	grep -q 'no sign of life within the heartbeat limit' "$D/kukeond.log" || fail "the log does not say why"
+}
+
+supervisor_killed() {
+	local workers
+	workers=$(pgrep -P "$daemon_pid")
+	kill -9 "$daemon_pid"
+	wait_until 5 eval '! ps -o pid= -p '"$(echo $workers | tr ' ' ,)" || fail "workers outlive the supervisor"
+	expect_equal "$(ctr_test -n "r.$id.test" tasks ls | grep -c RUNNING)" 1
+}
+
+taken_over() {
+	expect_equal "$(cell_state stopped)" Ready
+	run kuked delete realm r --cascade
+	expect_status 0
+}
+
+containerd_start
+daemon_start
+image_make "$D/busybox.tar"
+kuked create realm r >/dev/null
+kukel image load "$D/busybox.tar" --realm r >/dev/null
+it "runs one supervisor and four workers, named by role" named_by_role
+it "answers while a worker is killed, and has it back" killed_idle
+it "answers after all workers were killed" killed_all_at_once
+it "applies $KILLS times under random kills with the same output" killed_during_apply
+it "replaces a worker that hangs" stopped_worker_recovers
+it "ends its workers, and no container, when it is killed" supervisor_killed
+daemon_start
+it "takes over what the former one left" taken_over
