@@ -19,7 +19,7 @@ applies_again() {
 }
 
 names_changes() {
-	sed -i 's/"80"/"8080"/' "$D/web.yaml"
+	sed -i "s/'80'/'8080'/" "$D/web.yaml"
 	run kuked apply -f "$D/web.yaml"
 	expect_status 0
 	expect_out 'Cell "web": updated'

@@ -177,7 +177,7 @@ cell_yaml() {
 	printf '  containers:\n    - id: main\n      image: busybox\n      command: %s\n      args:\n' "$1"
 	shift
 	for arg; do
-		printf '        - "%s"\n' "$arg"
+		printf "        - '%s'\n" "${arg//\'/\'\'}"
 	done
 }
 

@@ -1,0 +1,89 @@
+# tests/e2e/lifecycle.sh - start, stop, kill, exits, limits, cascades, and what the states say of them.
+# shellcheck source=tests/support/lib.bash
+. tests/support/lib.bash
+
+scope=(--realm r --space s --stack t)
+
+state_is() {
+	[ "$(cell_state "$1")" = "$2" ]
+}
+
+stop_start_kill() {
+	cell_yaml c >"$D/c.yaml"
+	run kuked apply -f "$D/c.yaml"
+	expect_status 0
+	run kuked start c "${scope[@]}"
+	expect_refusal 'must first be stopped'
+	run kuked stop c "${scope[@]}"
+	expect_equal "$out" 'Stopped cell "c" from stack "t"'
+	expect_equal "$(cell_state c)" Stopped
+	expect_equal "$(ctr_test -n "r.$id.test" tasks ls -q)" ""
+	run kuked start c "${scope[@]}"
+	expect_equal "$out" 'Started cell "c" from stack "t"'
+	expect_equal "$(cell_state c)" Ready
+	run kuked kill c "${scope[@]}"
+	expect_equal "$out" 'Killed cell "c" from stack "t"'
+	expect_equal "$(cell_state c)" Stopped
+}
+
+# A shell that ignores TERM is killed after the grace; the layer it wrote to is still there.
+stop_escalates_and_keeps_the_layer() {
+	cell_yaml deaf /bin/sh -c 'trap "" TERM; echo kept >/tmp/file; while :; do sleep 1; done' >"$D/deaf.yaml"
+	run kuked apply -f "$D/deaf.yaml"
+	expect_status 0
+	local began=$SECONDS
+	run kuked stop deaf "${scope[@]}"
+	expect_status 0
+	[ $((SECONDS - began)) -ge 4 ] || fail "no grace was given"
+	run kuked start deaf "${scope[@]}"
+	expect_status 0
+	local pid
+	pid=$(ctr_test -n "r.$id.test" tasks ls | awk '$1 == "s_t_deaf_main" { print $2 }')
+	expect_equal "$(cat "/proc/$pid/root/tmp/file")" kept
+	run kuked delete cell deaf "${scope[@]}"
+	expect_status 0
+}
+
+exits_are_told_apart() {
+	cell_yaml good /bin/sh -c 'sleep 0.3; exit 0' >"$D/good.yaml"
+	cell_yaml bad /bin/sh -c 'sleep 0.3; exit 7' >"$D/bad.yaml"
+	run kuked apply -f "$D/good.yaml"
+	run kuked apply -f "$D/bad.yaml"
+	wait_until 5 state_is good Exited || fail "good is $(cell_state good)"
+	wait_until 5 state_is bad Error || fail "bad is $(cell_state bad)"
+	run kuked get container main --cell bad "${scope[@]}" -o json
+	expect_out '"exitCode": 7'
+}
+
+out_of_memory() {
+	cell_yaml hungry /bin/sh -c 'sleep 0.3; x=a; while :; do x=$x$x; done' >"$D/hungry.yaml"
+	printf '      resources: {memoryLimitBytes: 33554432}\n' >>"$D/hungry.yaml"
+	run kuked apply -f "$D/hungry.yaml"
+	expect_status 0
+	wait_until 20 state_is hungry Error || fail "hungry is $(cell_state hungry)"
+	run kuked get container main --cell hungry "${scope[@]}" -o json
+	expect_out '"exitCode": 137'
+	expect_out '"reason": "OOMKilled"'
+	run kuked get cell hungry "${scope[@]}" -o yaml
+	expect_out 'OOMKilled'
+}
+
+children_are_minded() {
+	run kuked delete realm r
+	expect_refusal 'resource has child resources: realm "r" has 1 space(s). Use --cascade to delete them or --force'
+	run kuked delete stack t --realm r --space s
+	expect_refusal 'Use --cascade'
+	run kuked delete realm r --cascade
+	expect_equal "$out" 'Deleted realm "r"'
+}
+
+containerd_start
+daemon_start
+image_make "$D/busybox.tar"
+kuked create realm r >/dev/null
+kukel image load "$D/busybox.tar" --realm r >/dev/null
+it "stops, starts and kills" stop_start_kill
+it "escalates to SIGKILL and keeps the writable layer" stop_escalates_and_keeps_the_layer
+it "tells a clean exit from a failure" exits_are_told_apart
+it "says when memory ran out" out_of_memory
+it "minds children" children_are_minded
