@@ -152,3 +152,40 @@ check-e2e: all ## end-to-end tests alone, on real containerd, as root
 print-tests:
 	@echo $(UNIT_TESTS) $(E2E_TESTS)
 .PHONY: print-tests
+
+# --- lint ---
+
+ALL_HEADERS := $(sort $(shell find include ipc supervisor workers client -name '*.h'))
+C_FILES := $(ALL_SRC) $(TEST_SRC) $(ALL_HEADERS)
+
+lint: check-format check-banned check-layers check-headers check-cppcheck check-tidy ## all static checks
+	@echo "lint is clean"
+
+fmt: ## format all sources
+	@clang-format -i $(C_FILES)
+
+check-format:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+# Calls that a stranger must not find here; kk_xalloc and kk_alloc are the way to memory.
+check-banned:
+	@! grep -nE '(^|[^a-z_])(strcpy|strcat|sprintf|strtok|atoi|alloca|system|popen|malloc|gets)\(' \
+		$(filter-out ipc/base/mem.c,$(ALL_SRC)) || { echo "banned function"; exit 1; }
+
+# Who may include whom: a library's header in its one folder, our folders downwards only.
+check-layers:
+	@tests/support/check-layers
+
+# Each header compiles alone.
+check-headers: $(B)/gen/containerd.pb-c.h
+	@for h in $(filter-out include/kukeon/undef.h,$(ALL_HEADERS)); do \
+		$(CC) $(CPPFLAGS) -std=gnu17 -Wall -Werror -fsyntax-only -x c -include $$h /dev/null || \
+			{ echo "$$h does not compile alone"; exit 1; }; done
+
+check-cppcheck:
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --suppress=unknownMacro --suppress=internalAstError \
+		--suppress=preprocessorErrorDirective --suppress=varFuncNullUB --suppress=legacyUninitvar -Iinclude -j2 $(ALL_SRC)
+
+check-tidy: $(B)/gen/containerd.pb-c.h
+	@printf '%s\n' $(ALL_SRC) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(subst ",\\",$(CPPFLAGS)) -std=gnu17 2>/dev/null' sh

@@ -68,18 +68,24 @@ int cli_setting_load(struct cli *cli, struct kk_err *err)
 	if (kk_file_read(path, &text, &cause) < 0) {
 		if (cause.sys_errno == ENOENT)
 			return 0;
-		return kk_fail(err, KK_E_CONFIG, "load client configuration: read client configuration "
-			"\"%s\": client configuration is invalid: open %s: %s", path, path,
-			cause.sys_errno == EACCES ? "permission denied" : strerror(cause.sys_errno));
+		return kk_fail(err, KK_E_CONFIG,
+			"load client configuration: read client configuration "
+			"\"%s\": client configuration is invalid: open %s: %s",
+			path, path,
+			cause.sys_errno == EACCES ? "permission denied" :
+						    strerror(cause.sys_errno));
 	}
 	if (kk_yaml_read(kk_schema_of_client_configuration(), text.data ? (char *)text.data : "",
 		    text.len, &cli->file, &cause) < 0) {
 		kk_err_format(&cause, why, sizeof why);
-		return kk_fail(err, KK_E_CONFIG, "load client configuration: parse client configuration "
-			"\"%s\": client configuration is invalid: %s", path, why);
+		return kk_fail(err, KK_E_CONFIG,
+			"load client configuration: parse client configuration "
+			"\"%s\": client configuration is invalid: %s",
+			path, why);
 	}
 	if (!kk_str_empty(cli->file.kind) && strcmp(cli->file.kind, "ClientConfiguration") != 0)
-		return kk_fail(err, KK_E_CONFIG, "load client configuration: client configuration \"%s\" "
+		return kk_fail(err, KK_E_CONFIG,
+			"load client configuration: client configuration \"%s\" "
 			"has kind \"%s\", want \"ClientConfiguration\": client configuration is invalid",
 			path, cli->file.kind);
 	return 0;
@@ -91,8 +97,9 @@ static const char *setting(const struct cli *cli, const char *flag, const char *
 {
 	const char *from_env = env ? getenv(env) : NULL;
 	const char *value = cli_is_given(cli, flag) ? cli_string(cli, flag) :
-			    !kk_str_empty(from_env) ? from_env :
-			    !kk_str_empty(from_file) ? from_file : NULL;
+		!kk_str_empty(from_env)             ? from_env :
+		!kk_str_empty(from_file)            ? from_file :
+						      NULL;
 
 	if (ret_explicit)
 		*ret_explicit = value != NULL;
@@ -110,13 +117,17 @@ const char *cli_host(const struct cli *cli)
 static int host_path(const char *host, const char **ret_path, struct kk_err *err)
 {
 	if (kk_str_starts(host, "ssh://"))
-		return kk_fail(err, KK_E_USAGE, "unsupported kukeon host scheme: ssh transport not yet "
+		return kk_fail(err, KK_E_USAGE,
+			"unsupported kukeon host scheme: ssh transport not yet "
 			"implemented");
 	if (!kk_str_starts(host, "unix://"))
-		return kk_fail(err, KK_E_USAGE, "unsupported kukeon host scheme: \"%s\" (expected unix:// "
-			"or ssh://)", host);
+		return kk_fail(err, KK_E_USAGE,
+			"unsupported kukeon host scheme: \"%s\" (expected unix:// "
+			"or ssh://)",
+			host);
 	if (!host[7])
-		return kk_fail(err, KK_E_USAGE, "unsupported kukeon host scheme: unix path is empty");
+		return kk_fail(err, KK_E_USAGE,
+			"unsupported kukeon host scheme: unix path is empty");
 	*ret_path = host + 7;
 	return 0;
 }
@@ -124,12 +135,16 @@ static int host_path(const char *host, const char **ret_path, struct kk_err *err
 static int dial_fail(const char *path, struct kk_err *err)
 {
 	const char *why = errno == ENOENT ? "no such file or directory" :
-			  errno == ECONNREFUSED ? "connection refused" : strerror(errno);
+		errno == ECONNREFUSED     ? "connection refused" :
+					    strerror(errno);
 
 	if (errno == EACCES || errno == EPERM)
-		return kk_fail(err, KK_E_DIAL, "dial kukeond at %s: permission denied — add yourself to "
-			"the kukeon group (sudo usermod -aG kukeon $USER) and log in again", path);
-	return kk_fail(err, KK_E_DIAL, "dial kukeond at %s: dial unix %s: connect: %s", path, path, why);
+		return kk_fail(err, KK_E_DIAL,
+			"dial kukeond at %s: permission denied — add yourself to "
+			"the kukeon group (sudo usermod -aG kukeon $USER) and log in again",
+			path);
+	return kk_fail(err, KK_E_DIAL, "dial kukeond at %s: dial unix %s: connect: %s", path, path,
+		why);
 }
 
 static int dial(struct cli *cli, struct kk_err *err)
@@ -141,8 +156,9 @@ static int dial(struct cli *cli, struct kk_err *err)
 	if (r < 0)
 		return r;
 	if (strlen(path) >= sizeof address.sun_path)
-		return kk_fail(err, KK_E_DIAL, "dial kukeond at %s: the path is longer than %zu bytes",
-			path, sizeof address.sun_path - 1);
+		return kk_fail(err, KK_E_DIAL,
+			"dial kukeond at %s: the path is longer than %zu bytes", path,
+			sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	cli->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (cli->fd < 0 || connect(cli->fd, (struct sockaddr *)&address, sizeof address) < 0)
@@ -163,8 +179,10 @@ static int response_read(struct cli *cli, json_t **ret_response, struct kk_err *
 
 			*ret_response = json_loadb((char *)cli->in.data, len, 0, NULL);
 			kk_buf_consume(&cli->in, len);
-			return *ret_response ? 0 : kk_fail(err, KK_E_PROTOCOL, "kukeond sent something "
-				"that is no JSON");
+			return *ret_response ? 0 :
+					       kk_fail(err, KK_E_PROTOCOL,
+						       "kukeond sent something "
+						       "that is no JSON");
 		}
 		room = kk_buf_reserve(&cli->in, 262144);
 		if (!room)
@@ -173,7 +191,8 @@ static int response_read(struct cli *cli, json_t **ret_response, struct kk_err *
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return kk_fail(err, KK_E_DIAL, "unexpected EOF: kukeond closed the connection");
+			return kk_fail(err, KK_E_DIAL,
+				"unexpected EOF: kukeond closed the connection");
 		kk_buf_added(&cli->in, (size_t)n);
 	}
 }
@@ -203,8 +222,9 @@ int cli_call_daemon(struct cli *cli, const char *method, json_t *args, json_t **
 {
 	kk_auto_json *owned = args, *response = NULL;
 	kk_auto_free char *params = json_dumps(owned, JSON_COMPACT);
-	kk_auto_free char *request = kk_xprintf("{\"method\":\"KukeonV1.%s\",\"params\":[%s],\"id\":%u}\n",
-		method, params, cli->last_id++);
+	kk_auto_free char *request =
+		kk_xprintf("{\"method\":\"KukeonV1.%s\",\"params\":[%s],\"id\":%u}\n", method,
+			params, cli->last_id++);
 	json_t *result;
 
 	if (cli->fd < 0 && dial(cli, err) < 0)
@@ -235,15 +255,19 @@ static int local_config(struct cli *cli, struct kk_err *err)
 	config->run_path = realpath(run_path, NULL);
 	if (!config->run_path)
 		config->run_path = kk_xstrdup(run_path);
-	kk_str_set(&config->containerd_socket, setting(cli, "containerd-socket",
-		"KUKEON_CONTAINERD_SOCKET", file->containerd_socket, KK_DEFAULT_CONTAINERD_SOCKET,
-		&config->is_containerd_explicit));
-	kk_str_set(&config->namespace_suffix, setting(cli, "", "KUKEON_NAMESPACE_SUFFIX",
-		file->namespace_suffix, KK_DEFAULT_NAMESPACE_SUFFIX, NULL));
-	kk_str_set(&config->cgroup_root, setting(cli, "", "KUKEON_CGROUP_ROOT", file->cgroup_root,
-		KK_DEFAULT_CGROUP_ROOT, NULL));
-	kk_str_set(&config->pod_subnet_cidr, setting(cli, "", "KUKEON_POD_SUBNET_CIDR",
-		file->pod_subnet_cidr, KK_DEFAULT_POD_SUBNET_CIDR, NULL));
+	kk_str_set(&config->containerd_socket,
+		setting(cli, "containerd-socket", "KUKEON_CONTAINERD_SOCKET",
+			file->containerd_socket, KK_DEFAULT_CONTAINERD_SOCKET,
+			&config->is_containerd_explicit));
+	kk_str_set(&config->namespace_suffix,
+		setting(cli, "", "KUKEON_NAMESPACE_SUFFIX", file->namespace_suffix,
+			KK_DEFAULT_NAMESPACE_SUFFIX, NULL));
+	kk_str_set(&config->cgroup_root,
+		setting(cli, "", "KUKEON_CGROUP_ROOT", file->cgroup_root, KK_DEFAULT_CGROUP_ROOT,
+			NULL));
+	kk_str_set(&config->pod_subnet_cidr,
+		setting(cli, "", "KUKEON_POD_SUBNET_CIDR", file->pod_subnet_cidr,
+			KK_DEFAULT_POD_SUBNET_CIDR, NULL));
 	config->is_suffix_explicit = !kk_str_empty(getenv("KUKEON_NAMESPACE_SUFFIX"));
 	config->is_cgroup_root_explicit = !kk_str_empty(getenv("KUKEON_CGROUP_ROOT"));
 	config->is_subnet_explicit = !kk_str_empty(getenv("KUKEON_POD_SUBNET_CIDR"));
@@ -259,7 +283,6 @@ static int local_config(struct cli *cli, struct kk_err *err)
 
 static int local_open(struct cli *cli, struct kk_err *err)
 {
-
 	if (local_config(cli, err) < 0) {
 		if (geteuid() != 0 && (err->sys_errno == EACCES || err->sys_errno == EPERM))
 			kk_wrap(err, "in-process commands need root, run this with sudo");
@@ -325,7 +348,8 @@ int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_res
 {
 	const struct cli_routing routing = {
 		.route = cli_leaf(cli)->route,
-		.no_daemon_flag = cli_is_given(cli, "no-daemon") ? cli_string(cli, "no-daemon") : NULL,
+		.no_daemon_flag = cli_is_given(cli, "no-daemon") ? cli_string(cli, "no-daemon") :
+								   NULL,
 		.no_daemon_env = getenv("KUKEON_NO_DAEMON"),
 		.is_run_path_given = cli_is_given(cli, "run-path") || getenv("KUKEON_RUN_PATH"),
 	};

@@ -37,8 +37,8 @@ struct cli_command {
 	const char *aliases; /* separated by spaces, or NULL */
 	const char *usage;   /* arguments, as in "<name> [flags]" */
 	const char *summary;
-	const struct cli_flag *flags; /* ends with a NULL name */
-	const struct cli_flag *persistent_flags; /* its own and those of its subcommands */
+	const struct cli_flag *flags;              /* ends with a NULL name */
+	const struct cli_flag *persistent_flags;   /* its own and those of its subcommands */
 	const struct cli_command *const *children; /* NULL-terminated; a group has them */
 	int min_args;
 	int max_args; /* -1: extra ones are ignored */
@@ -82,9 +82,9 @@ const struct cli_command *cli_leaf(const struct cli *cli);
 /* Flag, else environment, else default. Never NULL. */
 const char *cli_string(const struct cli *cli, const char *name);
 bool cli_bool(const struct cli *cli, const char *name);
-bool cli_is_given(const struct cli *cli, const char *name); /* on the command line */
-bool cli_has(const struct cli *cli, const char *name);      /* the command knows the flag */
-const char *cli_arg(const struct cli *cli, size_t i);       /* or NULL */
+bool cli_is_given(const struct cli *cli, const char *name);  /* on the command line */
+bool cli_has(const struct cli *cli, const char *name);       /* the command knows the flag */
+const char *cli_arg(const struct cli *cli, size_t i);        /* or NULL */
 char *cli_command_path(const struct cli *cli, size_t depth); /* "kuke get realm" */
 
 /* --- help.c --- */
@@ -158,12 +158,24 @@ const char *cli_json_string(const json_t *object, const char *key);
 int cli_root_check(const struct cli *cli, struct kk_err *err);
 
 /* Tables of the verbs, one per file of cmd/. */
-extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_get, cli_cmd_delete,
-	cli_cmd_start, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_get,
+	cli_cmd_delete, cli_cmd_start, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
 
-#define CLI_FLAGS_END {0}
-#define CLI_FLAG_REALM {"realm", 0, CLI_STRING, "default", NULL, "realm of the object", "name"}
-#define CLI_FLAG_SPACE {"space", 0, CLI_STRING, "default", NULL, "space of the object", "name"}
-#define CLI_FLAG_STACK {"stack", 0, CLI_STRING, "default", NULL, "stack of the object", "name"}
+#define CLI_FLAGS_END \
+	{             \
+		0     \
+	}
+#define CLI_FLAG_REALM                                                                 \
+	{                                                                              \
+		"realm", 0, CLI_STRING, "default", NULL, "realm of the object", "name" \
+	}
+#define CLI_FLAG_SPACE                                                                 \
+	{                                                                              \
+		"space", 0, CLI_STRING, "default", NULL, "space of the object", "name" \
+	}
+#define CLI_FLAG_STACK                                                                 \
+	{                                                                              \
+		"stack", 0, CLI_STRING, "default", NULL, "stack of the object", "name" \
+	}
 
 #endif

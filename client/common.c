@@ -42,7 +42,8 @@ int cli_scope_check(const struct cli *cli, enum kk_kind kind, struct kk_err *err
 
 	for (int i = 0; i < (int)kind && i < 4; i++) {
 		if (cli_has(cli, names[i]) && !*cli_string(cli, names[i]))
-			return kk_fail(err, codes[i], "%s name is required (--%s)", names[i], names[i]);
+			return kk_fail(err, codes[i], "%s name is required (--%s)", names[i],
+				names[i]);
 	}
 	return 0;
 }
@@ -104,8 +105,9 @@ int cli_input_read(const char *path, struct kk_buf *buf, struct kk_err *err)
 		return kk_fail(err, KK_E_TOO_BIG, "file \"%s\" is larger than %zu MiB", path,
 			buf->max >> 20);
 	return kk_fail(err, KK_E_IO, "failed to open file \"%s\": open %s: %s", path, path,
-		cause.sys_errno == ENOENT ? "no such file or directory" :
-		cause.sys_errno == EACCES ? "permission denied" : strerror(cause.sys_errno));
+		cause.sys_errno == ENOENT         ? "no such file or directory" :
+			cause.sys_errno == EACCES ? "permission denied" :
+						    strerror(cause.sys_errno));
 }
 
 char *cli_base64(const void *data, size_t len)
@@ -118,7 +120,7 @@ char *cli_base64(const void *data, size_t len)
 	for (size_t i = 0; i < len; i += 3) {
 		size_t n = len - i < 3 ? len - i : 3;
 		uint32_t bits = (uint32_t)in[i] << 16 | (n > 1 ? (uint32_t)in[i + 1] << 8 : 0) |
-				(n > 2 ? in[i + 2] : 0);
+			(n > 2 ? in[i + 2] : 0);
 
 		for (size_t k = 0; k < 4; k++)
 			*out++ = k <= n ? alphabet[bits >> (18 - 6 * k) & 63] : '=';
@@ -132,6 +134,8 @@ int cli_root_check(const struct cli *cli, struct kk_err *err)
 
 	if (geteuid() == 0)
 		return 0;
-	return kk_fail(err, KK_E_PERMISSION, "command must run as root: `%s` writes to root-owned paths — "
-		"re-run with `sudo %s`", path, path);
+	return kk_fail(err, KK_E_PERMISSION,
+		"command must run as root: `%s` writes to root-owned paths — "
+		"re-run with `sudo %s`",
+		path, path);
 }

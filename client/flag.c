@@ -134,8 +134,8 @@ static const char *commands_find(struct cli *cli, char **words, int n)
 
 static int bool_set(struct cli_value *value, const char *text, struct kk_err *err)
 {
-	static const char *const known[] = {"true", "false", "1", "0", "t", "f", "T", "F", "TRUE", "FALSE",
-		"True", "False"};
+	static const char *const known[] = {
+		"true", "false", "1", "0", "t", "f", "T", "F", "TRUE", "FALSE", "True", "False"};
 
 	for (size_t i = 0; i < KK_COUNT(known); i++) {
 		if (strcmp(known[i], text) == 0) {
@@ -143,8 +143,10 @@ static int bool_set(struct cli_value *value, const char *text, struct kk_err *er
 			return 0;
 		}
 	}
-	return kk_fail(err, KK_E_USAGE, "invalid argument \"%s\" for \"--%s\" flag: strconv.ParseBool: "
-		"parsing \"%s\": invalid syntax", text, value->flag->name, text);
+	return kk_fail(err, KK_E_USAGE,
+		"invalid argument \"%s\" for \"--%s\" flag: strconv.ParseBool: "
+		"parsing \"%s\": invalid syntax",
+		text, value->flag->name, text);
 }
 
 static int long_take(struct cli *cli, char **words, int n, int *i, struct kk_err *err)
@@ -171,7 +173,8 @@ static int short_take(struct cli *cli, char **words, int n, int *i, struct kk_er
 		struct cli_value *value = value_lettered(cli, *p);
 
 		if (!value)
-			return kk_fail(err, KK_E_USAGE, "unknown shorthand flag: '%c' in -%s", *p, word);
+			return kk_fail(err, KK_E_USAGE, "unknown shorthand flag: '%c' in -%s", *p,
+				word);
 		if (value->flag->type == CLI_BOOL) {
 			if (p[1] == '=')
 				return bool_set(value, p + 2, err);
@@ -183,7 +186,8 @@ static int short_take(struct cli *cli, char **words, int n, int *i, struct kk_er
 			return 0;
 		}
 		if (*i + 1 >= n || !words[*i + 1])
-			return kk_fail(err, KK_E_USAGE, "flag needs an argument: '%c' in -%s", *p, word);
+			return kk_fail(err, KK_E_USAGE, "flag needs an argument: '%c' in -%s", *p,
+				word);
 		value->value = words[++*i];
 		return 0;
 	}
@@ -202,7 +206,8 @@ static int words_take(struct cli *cli, char **words, int n, bool *ret_help, stru
 			continue;
 		if (!is_flags_over && strcmp(word, "--") == 0) {
 			is_flags_over = true;
-		} else if (!is_flags_over && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+		} else if (!is_flags_over &&
+			(strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
 			*ret_help = true;
 		} else if (!is_flags_over && strncmp(word, "--", 2) == 0) {
 			r = long_take(cli, words, n, &i, err);
@@ -253,8 +258,10 @@ static int unknown_command(const char *word, struct kk_err *err)
 		if (distance(word, name) <= 2 || kk_str_starts(name, word))
 			kk_buf_printf(&near, "\t%s\n", name);
 	}
-	return kk_fail(err, KK_E_USAGE, "unknown command \"%s\" for \"kuke\"%s%s\nRun 'kuke --help' for "
-		"usage.", word, near.len ? "\n\nDid you mean this?\n" : "",
+	return kk_fail(err, KK_E_USAGE,
+		"unknown command \"%s\" for \"kuke\"%s%s\nRun 'kuke --help' for "
+		"usage.",
+		word, near.len ? "\n\nDid you mean this?\n" : "",
 		near.len ? (char *)near.data : "");
 }
 
@@ -267,9 +274,11 @@ static int count_check(const struct cli *cli, struct kk_err *err)
 	if (leaf->children || leaf->max_args < 0)
 		return 0;
 	if (leaf->max_args == 0 && n > 0)
-		return kk_fail(err, KK_E_USAGE, "unknown command \"%s\" for \"%s\"", cli->args[0], path);
+		return kk_fail(err, KK_E_USAGE, "unknown command \"%s\" for \"%s\"", cli->args[0],
+			path);
 	if (leaf->min_args == leaf->max_args && n != leaf->min_args)
-		return kk_fail(err, KK_E_USAGE, "accepts %d arg(s), received %d", leaf->min_args, n);
+		return kk_fail(err, KK_E_USAGE, "accepts %d arg(s), received %d", leaf->min_args,
+			n);
 	if (n > leaf->max_args)
 		return kk_fail(err, KK_E_USAGE, "accepts at most %d arg(s), received %d",
 			leaf->max_args, n);

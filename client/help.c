@@ -28,8 +28,8 @@ void cli_help_print(const struct cli *cli)
 	const struct cli_command *leaf = cli_leaf(cli);
 	kk_auto_free char *path = cli_command_path(cli, cli->depth);
 
-	printf("%s\n\nUsage:\n  %s%s%s\n", leaf->summary, path, kk_str_empty(leaf->usage) ? "" : " ",
-		kk_str(leaf->usage));
+	printf("%s\n\nUsage:\n  %s%s%s\n", leaf->summary, path,
+		kk_str_empty(leaf->usage) ? "" : " ", kk_str(leaf->usage));
 	if (leaf->aliases)
 		printf("\nAliases:\n  %s %s\n", leaf->name, leaf->aliases);
 	if (leaf->children) {

@@ -11,15 +11,19 @@
 #include "cli.h"
 
 static const struct cli_flag global_flags[] = {
-	{"configuration", 0, CLI_STRING, NULL, "KUKE_CONFIGURATION", "client settings (default ~/.kuke/kuke.yaml)",
-		"path"},
+	{"configuration", 0, CLI_STRING, NULL, "KUKE_CONFIGURATION",
+		"client settings (default ~/.kuke/kuke.yaml)", "path"},
 	{"run-path", 0, CLI_STRING, NULL, NULL,
-		"state to work on in-process (default " KK_DEFAULT_RUN_PATH ", env KUKEON_RUN_PATH)", "path"},
+		"state to work on in-process (default " KK_DEFAULT_RUN_PATH
+		", env KUKEON_RUN_PATH)",
+		"path"},
 	{"containerd-socket", 0, CLI_STRING, NULL, NULL,
 		"for in-process commands (default " KK_DEFAULT_CONTAINERD_SOCKET
-		", env KUKEON_CONTAINERD_SOCKET)", "path"},
+		", env KUKEON_CONTAINERD_SOCKET)",
+		"path"},
 	{"host", 0, CLI_STRING, NULL, NULL,
-		"where kukeond listens (default unix://" KK_DEFAULT_SOCKET ", env KUKEON_HOST)", "url"},
+		"where kukeond listens (default unix://" KK_DEFAULT_SOCKET ", env KUKEON_HOST)",
+		"url"},
 	{"verbose", 'v', CLI_BOOL, NULL, NULL, "tell what is done, on standard error", NULL},
 	{"log-level", 0, CLI_STRING, "info", "KUKEON_LOG_LEVEL", "how much -v tells", "level"},
 	CLI_FLAGS_END,

@@ -76,8 +76,8 @@ static int clause_parse(const char *text, struct clause *clause, struct kk_err *
 		return 0;
 	clause->value = trimmed(value, strlen(value));
 	if (!*clause->value)
-		return clause_fail(text, differs ? "empty value after '!='" : "empty value after '='",
-			err);
+		return clause_fail(text,
+			differs ? "empty value after '!='" : "empty value after '='", err);
 	return 0;
 }
 
@@ -92,7 +92,8 @@ int cli_selector_parse(const char *text, struct cli_selector **ret_selector, str
 		int r;
 
 		if (!*clause)
-			return kk_fail(err, KK_E_USAGE, "invalid selector \"%s\": empty clause", text);
+			return kk_fail(err, KK_E_USAGE, "invalid selector \"%s\": empty clause",
+				text);
 		selector->clauses = kk_xrealloc(selector->clauses,
 			(selector->n + 1) * sizeof selector->clauses[0]);
 		selector->clauses[selector->n] = (struct clause){0};

@@ -21,9 +21,9 @@ struct sv_backoff {
 };
 
 enum sv_death {
-	SV_DEATH_CRASH,   /* its own doing, after it was ready */
-	SV_DEATH_UNBORN,  /* before it was ready */
-	SV_DEATH_KILLED,  /* someone else's SIGKILL hit a worker that was doing its job */
+	SV_DEATH_CRASH,  /* its own doing, after it was ready */
+	SV_DEATH_UNBORN, /* before it was ready */
+	SV_DEATH_KILLED, /* someone else's SIGKILL hit a worker that was doing its job */
 };
 
 /* A worker that lived for @lived_ms died at @now_ms. Returns the delay in ms until it is started. */

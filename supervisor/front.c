@@ -224,8 +224,8 @@ static void request_take(struct client *client, struct sv_request *request)
 	client->n_calls++;
 	client->front->n_calls++;
 	kk_supervisor_call(client->front->sv, call->method,
-		request->params ? request->params : "{}",
-		request->params ? request->params_len : 2, &client->peer, call_on_reply, call);
+		request->params ? request->params : "{}", request->params ? request->params_len : 2,
+		&client->peer, call_on_reply, call);
 }
 
 /* Take the complete requests out of the input. False when the connection must end. */

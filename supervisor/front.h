@@ -12,10 +12,10 @@ struct sv_front;
 
 enum {
 	SV_CLIENTS_MAX = 1000,
-	SV_CLIENT_CALLS_MAX = 128,              /* of one connection, at once */
-	SV_REQUEST_MAX = 12 * 1024 * 1024,      /* bytes of one request */
-	SV_RESPONSES_MAX = 64 * 1024 * 1024,    /* bytes a client may leave unread */
-	SV_HALF_REQUEST_MS = 30000,             /* from a request's first byte to its last */
+	SV_CLIENT_CALLS_MAX = 128,           /* of one connection, at once */
+	SV_REQUEST_MAX = 12 * 1024 * 1024,   /* bytes of one request */
+	SV_RESPONSES_MAX = 64 * 1024 * 1024, /* bytes a client may leave unread */
+	SV_HALF_REQUEST_MS = 30000,          /* from a request's first byte to its last */
 };
 
 /* Listen at @path, readable by root and, when positive, the group @gid. NULL with @err set. */

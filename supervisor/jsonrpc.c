@@ -68,10 +68,11 @@ void sv_request_release(struct sv_request *request)
 /* Length of the valid UTF-8 sequence at @p, 0 where there is none. */
 static size_t utf8_len(const uint8_t *p, size_t left)
 {
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
-		p[0] >= 0xe0 && p[0] < 0xf0			 ? 3 :
-		p[0] >= 0xf0 && p[0] < 0xf5			 ? 4 :
-								   0;
+	size_t n = p[0] < 0x80              ? 1 :
+		p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
+		p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
+		p[0] >= 0xf0 && p[0] < 0xf5 ? 4 :
+					      0;
 
 	if (n == 0 || n > left)
 		return 0;

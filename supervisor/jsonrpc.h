@@ -23,9 +23,9 @@ int64_t sv_json_scan(struct sv_json_scanner *scanner, const uint8_t *data, size_
 
 /* One request; strings are owned. */
 struct sv_request {
-	char *method;     /* "KukeonV1.Ping" */
-	char *id;         /* JSON, to be echoed */
-	char *params;     /* JSON of the first parameter, NULL when there is none */
+	char *method; /* "KukeonV1.Ping" */
+	char *id;     /* JSON, to be echoed */
+	char *params; /* JSON of the first parameter, NULL when there is none */
 	size_t params_len;
 	const char *error; /* set: answer with this text, the call can't be made */
 };

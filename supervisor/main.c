@@ -128,8 +128,9 @@ static int number_get(enum setting_id id, int64_t from_file, int64_t *ret, struc
 	errno = 0;
 	*ret = strtoll(text, &end, 10);
 	if (errno || end == text || *end)
-		return kk_fail(err, KK_E_USAGE, "invalid argument \"%s\" for \"--%s\" flag: not a number",
-			text, settings[id].flag);
+		return kk_fail(err, KK_E_USAGE,
+			"invalid argument \"%s\" for \"--%s\" flag: not a number", text,
+			settings[id].flag);
 	if (*ret < 0) {
 		kk_warning("%s must not be negative, taking 0", settings[id].flag);
 		*ret = 0;
@@ -171,8 +172,8 @@ static void levels_get(struct kk_config *config, const struct kk_server_spec *fi
 	int level = level_of(setting_get(SET_LOG_LEVEL, file->log_level, NULL), "daemon");
 
 	for (int i = 0; i < KK_ROLES; i++)
-		config->log_levels[i] =
-			kk_str_empty(own[i]) ? level : level_of(own[i], kk_role_name(i));
+		config->log_levels[i] = kk_str_empty(own[i]) ? level :
+							       level_of(own[i], kk_role_name(i));
 }
 
 /* Without a trailing slash, and absolute where it exists. */
@@ -201,14 +202,17 @@ static int config_load(struct daemon *daemon, struct kk_err *err)
 		return kk_wrap(err, "load server configuration");
 	kk_str_set(&config->socket, setting_get(SET_SOCKET, spec->socket, NULL));
 	config->run_path = path_clean(setting_get(SET_RUN_PATH, spec->run_path, NULL));
-	kk_str_set(&config->containerd_socket, setting_get(SET_CONTAINERD_SOCKET,
-		spec->containerd_socket, &config->is_containerd_explicit));
-	kk_str_set(&config->namespace_suffix, setting_get(SET_NAMESPACE_SUFFIX,
-		spec->namespace_suffix, &config->is_suffix_explicit));
-	config->cgroup_root = path_clean(
-		setting_get(SET_CGROUP_ROOT, spec->cgroup_root, &config->is_cgroup_root_explicit));
-	kk_str_set(&config->pod_subnet_cidr, setting_get(SET_POD_SUBNET_CIDR, spec->pod_subnet_cidr,
-		&config->is_subnet_explicit));
+	kk_str_set(&config->containerd_socket,
+		setting_get(SET_CONTAINERD_SOCKET, spec->containerd_socket,
+			&config->is_containerd_explicit));
+	kk_str_set(&config->namespace_suffix,
+		setting_get(SET_NAMESPACE_SUFFIX, spec->namespace_suffix,
+			&config->is_suffix_explicit));
+	config->cgroup_root = path_clean(setting_get(SET_CGROUP_ROOT, spec->cgroup_root,
+		&config->is_cgroup_root_explicit));
+	kk_str_set(&config->pod_subnet_cidr,
+		setting_get(SET_POD_SUBNET_CIDR, spec->pod_subnet_cidr,
+			&config->is_subnet_explicit));
 	interval_get(config, spec->reconcile_interval);
 	levels_get(config, spec);
 	if (number_get(SET_SOCKET_GID, spec->socket_gid, &config->socket_gid, err) < 0 ||
@@ -361,8 +365,8 @@ static int daemon_start(struct daemon *daemon, struct kk_err *err)
 		!kk_signal_new(daemon->loop, SIGINT, term_on_signal, daemon) ||
 		!kk_signal_new(daemon->loop, SIGHUP, hup_on_signal, daemon))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the signal handlers");
-	daemon->front = sv_front_new(daemon->loop, daemon->sv, config->socket, config->socket_gid,
-		err);
+	daemon->front =
+		sv_front_new(daemon->loop, daemon->sv, config->socket, config->socket_gid, err);
 	if (!daemon->front || pid_write(daemon, err) < 0)
 		return err->code;
 	if (kk_supervisor_start(daemon->sv, err) < 0)
@@ -434,8 +438,10 @@ int kukeond_main(int argc, char **argv)
 		return 0;
 	}
 	if (strcmp(verb, "serve") != 0) {
-		fprintf(stderr, "Error: unknown command \"%s\" for \"kukeond\"\n"
-				"Run 'kukeond --help' for usage.\n", verb);
+		fprintf(stderr,
+			"Error: unknown command \"%s\" for \"kukeond\"\n"
+			"Run 'kukeond --help' for usage.\n",
+			verb);
 		return 1;
 	}
 	return serve();

@@ -89,8 +89,9 @@ void sv_worker_kill(struct sv_worker *worker, int signo, const char *why)
 {
 	if (worker->pid <= 0)
 		return;
-	kk_warning("sending %s to the %s worker: %s pid=%d", signo == SIGKILL ? "SIGKILL" : "SIGABRT",
-		kk_role_name(worker->role), why, (int)worker->pid);
+	kk_warning("sending %s to the %s worker: %s pid=%d",
+		signo == SIGKILL ? "SIGKILL" : "SIGABRT", kk_role_name(worker->role), why,
+		(int)worker->pid);
 	worker->is_condemned = true;
 	worker->is_ready = false;
 	kill(worker->pid, signo);

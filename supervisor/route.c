@@ -256,7 +256,7 @@ void sv_route_dead(struct sv_worker *worker, bool is_own_fault, const char *how)
 		struct sv_flight *flight = *link;
 		bool was_asked = flight->env.target == (unsigned)worker->role;
 		bool was_asking = flight->env.source == (unsigned)worker->role &&
-				  flight->source_generation == worker->generation;
+			flight->source_generation == worker->generation;
 		bool is_lost = was_asked && flight->sent_generation == worker->generation;
 		struct kk_err err = {0};
 

@@ -32,8 +32,9 @@ int sv_spawn_open_image(struct kk_err *err)
 /* The environment a worker may see. */
 static bool env_is_passed(const char *entry)
 {
-	static const char *const passed[] = {"PATH=", "TZ=", "LANG=", "ASAN_OPTIONS=",
-		"UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS=", "GCOV_PREFIX=", "KUKEON_FAULTS="};
+	static const char *const passed[] = {
+		"PATH=", "TZ=", "LANG=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=",
+		"LSAN_OPTIONS=", "GCOV_PREFIX=", "KUKEON_FAULTS="};
 
 	for (size_t i = 0; i < KK_COUNT(passed); i++) {
 		if (kk_str_starts(entry, passed[i]))

@@ -16,11 +16,11 @@
 
 enum {
 	SV_PING_MS = 1000,
-	SV_ABORT_MS = 500,       /* from SIGABRT to SIGKILL */
-	SV_STOP_MS = 5000,       /* what a worker has for its drain */
-	SV_FLIGHTS_MAX = 16384,  /* requests under way, over all workers */
-	SV_POISON_DEATHS = 3,    /* own crashes of its worker that a request survives */
-	SV_POISON_KILLS = 30,    /* deaths by someone else's SIGKILL that it survives */
+	SV_ABORT_MS = 500,      /* from SIGABRT to SIGKILL */
+	SV_STOP_MS = 5000,      /* what a worker has for its drain */
+	SV_FLIGHTS_MAX = 16384, /* requests under way, over all workers */
+	SV_POISON_DEATHS = 3,   /* own crashes of its worker that a request survives */
+	SV_POISON_KILLS = 30,   /* deaths by someone else's SIGKILL that it survives */
 };
 
 /* A request that is not answered yet, kept whole so that it can be sent again. */
@@ -54,9 +54,9 @@ struct sv_worker {
 	int64_t started_ms;
 	int64_t ready_ms;
 	int64_t died_us;
-	int64_t pinged_ms; /* when the ping went out that has no answer yet; 0: none */
+	int64_t pinged_ms;  /* when the ping went out that has no answer yet; 0: none */
 	unsigned last_type; /* message it was sent last, for the obituary */
-	uint64_t n_stale; /* messages of older incarnations and late ones, dropped */
+	uint64_t n_stale;   /* messages of older incarnations and late ones, dropped */
 };
 
 struct kk_supervisor {
@@ -81,7 +81,7 @@ struct kk_supervisor {
 
 /* spawn.c: start the role in a process of its own; fills pid, chan and stderr of @worker. */
 int sv_spawn(struct sv_worker *worker, struct kk_err *err);
-int sv_spawn_open_image(struct kk_err *err); /* a descriptor */
+int sv_spawn_open_image(struct kk_err *err);     /* a descriptor */
 void sv_spawn_release(struct sv_worker *worker); /* channel and log of a dead one */
 
 /* reap.c: deaths, and what follows from them. */

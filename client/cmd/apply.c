@@ -19,8 +19,8 @@ static void resource_print(const json_t *resource)
 	size_t i;
 	json_t *change;
 
-	printf("%s \"%s\": %s\n", cli_json_string(resource, "kind"), cli_json_string(resource, "name"),
-		action);
+	printf("%s \"%s\": %s\n", cli_json_string(resource, "kind"),
+		cli_json_string(resource, "name"), action);
 	if (strcmp(action, "updated") == 0) {
 		json_array_foreach (json_object_get(resource, "changes"), i, change)
 			printf("  - %s\n", kk_str(json_string_value(change)));
@@ -41,7 +41,8 @@ static int run(struct cli *cli, struct kk_err *err)
 	json_t *item;
 
 	if (!*file)
-		return kk_fail(err, KK_E_USAGE, "file flag is required (use -f <file> or -f - for stdin)");
+		return kk_fail(err, KK_E_USAGE,
+			"file flag is required (use -f <file> or -f - for stdin)");
 	if (output_check(output, err) < 0 || cli_input_read(file, &yaml, err) < 0)
 		return err->code;
 	encoded = cli_base64(yaml.data ? (char *)yaml.data : "", yaml.len);
@@ -61,7 +62,8 @@ static int run(struct cli *cli, struct kk_err *err)
 		cli_json_print(shown);
 	else if (strcmp(output, "yaml") == 0)
 		cli_yaml_print_any(shown);
-	return is_failed ? kk_fail(err, KK_E_API, "config error: some resources failed to apply") : 0;
+	return is_failed ? kk_fail(err, KK_E_API, "config error: some resources failed to apply") :
+			   0;
 }
 
 static const struct cli_flag flags[] = {

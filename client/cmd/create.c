@@ -34,7 +34,8 @@ static int name_get(const struct cli *cli, enum kk_kind kind, const char **ret_n
 	while (isspace((unsigned char)*name))
 		name++;
 	if (!*name)
-		return kk_fail(err, codes[kind], "%s name is required (usage: kuke create %s [name] [flags])",
+		return kk_fail(err, codes[kind],
+			"%s name is required (usage: kuke create %s [name] [flags])",
 			kk_kind_word(kind), kk_kind_word(kind));
 	*ret_name = name;
 	return 0;
@@ -66,10 +67,11 @@ static int realm_run(struct cli *cli, struct kk_err *err)
 	if (create(cli, KK_KIND_REALM, args, &result, err) < 0)
 		return err->code;
 	printf("Realm \"%s\" (namespace \"%s\")\n", name,
-		cli_json_string(json_object_get(json_object_get(result, "Realm"), "spec"), "namespace"));
+		cli_json_string(json_object_get(json_object_get(result, "Realm"), "spec"),
+			"namespace"));
 	printf("  - metadata: %s\n", metadata_outcome(result));
-	printf("  - containerd namespace: %s\n", outcome(result, "ContainerdNamespaceCreated",
-		"ContainerdNamespaceExistsPost"));
+	printf("  - containerd namespace: %s\n",
+		outcome(result, "ContainerdNamespaceCreated", "ContainerdNamespaceExistsPost"));
 	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
 	return 0;
 }
@@ -120,8 +122,8 @@ static bool cell_exists(struct cli *cli, const struct kk_scope *scope, bool *ret
 
 	if (cli_call(cli, "GetCell", cli_doc_args(KK_KIND_CELL, scope, NULL), &reply, err) < 0)
 		return false;
-	*ret_exists = json_is_true(
-		json_object_get(json_object_get(reply, "Result"), "MetadataExists"));
+	*ret_exists =
+		json_is_true(json_object_get(json_object_get(reply, "Result"), "MetadataExists"));
 	return true;
 }
 
@@ -143,7 +145,8 @@ static char *name_make(const char *image)
 		start[--len] = '\0';
 	if (getrandom(random, sizeof random, 0) < 0)
 		memset(random, 0, sizeof random);
-	return kk_xprintf("%.50s-%02x%02x%02x", *start ? start : "cell", random[0], random[1], random[2]);
+	return kk_xprintf("%.50s-%02x%02x%02x", *start ? start : "cell", random[0], random[1],
+		random[2]);
 }
 
 static int name_choose(struct cli *cli, const char *image, char **ret_name, struct kk_err *err)
@@ -171,28 +174,34 @@ static int cell_flags_check(const struct cli *cli, struct kk_err *err)
 	size_t n = 0;
 
 	for (size_t i = 0; i < KK_COUNT(sources); i++) {
-		static const char *const sorted[] = {"clone", "from-blueprint", "from-config", "image"};
+		static const char *const sorted[] = {
+			"clone", "from-blueprint", "from-config", "image"};
 
 		if (!cli_is_given(cli, sorted[i]))
 			continue;
 		kk_buf_printf(&given, "%s%s", n++ ? " " : "", sorted[i]);
 	}
 	if (n > 1)
-		return kk_fail(err, KK_E_USAGE, "if any flags in the group [image from-blueprint from-config "
+		return kk_fail(err, KK_E_USAGE,
+			"if any flags in the group [image from-blueprint from-config "
 			"clone] are set none of the others can be; [%s] were all set",
 			(char *)given.data);
 	if (cli_is_given(cli, "command") && !cli_is_given(cli, "image"))
 		return kk_fail(err, KK_E_USAGE, "--command is only valid with --image");
 	if (n == 0)
-		return kk_fail(err, KK_E_USAGE, "kuke create cell requires --image, --from-blueprint, "
+		return kk_fail(err, KK_E_USAGE,
+			"kuke create cell requires --image, --from-blueprint, "
 			"--from-config, or --clone; to create a cell from a manifest use `kuke apply -f`");
 	if (!cli_is_given(cli, "image"))
-		return kk_fail(err, KK_E_USAGE, "--%s is not supported yet; use --image or `kuke apply -f`",
+		return kk_fail(err, KK_E_USAGE,
+			"--%s is not supported yet; use --image or `kuke apply -f`",
 			(char *)given.data);
 	for (size_t i = 0; i < KK_COUNT(not_with_image); i++) {
 		if (cli_is_given(cli, not_with_image[i]))
-			return kk_fail(err, KK_E_USAGE, "--%s is not valid with --image; put it into a "
-				"manifest and use `kuke apply -f`", not_with_image[i]);
+			return kk_fail(err, KK_E_USAGE,
+				"--%s is not valid with --image; put it into a "
+				"manifest and use `kuke apply -f`",
+				not_with_image[i]);
 	}
 	return 0;
 }
@@ -208,8 +217,10 @@ static json_t *cell_args(const struct cli *cli, const struct kk_scope *scope)
 	container.image = kk_xstrdup(cli_string(cli, "image"));
 	container.command = kk_xstrdup(cli_string(cli, "command"));
 	container.attachable = true;
-	json_object_set_new(spec, "containers", json_pack("[o]",
-		kk_json_encode(kk_schema_of_container_spec(), &container, KK_JSON_REQUEST)));
+	json_object_set_new(spec, "containers",
+		json_pack("[o]",
+			kk_json_encode(kk_schema_of_container_spec(), &container,
+				KK_JSON_REQUEST)));
 	kk_container_spec_release(&container);
 	return args;
 }
@@ -219,12 +230,12 @@ static void cell_print(const json_t *result, const struct kk_scope *scope)
 	size_t i;
 	json_t *container;
 
-	printf("Cell \"%s\" (realm \"%s\", space \"%s\", stack \"%s\")\n", scope->cell, scope->realm,
-		scope->space, scope->stack);
+	printf("Cell \"%s\" (realm \"%s\", space \"%s\", stack \"%s\")\n", scope->cell,
+		scope->realm, scope->space, scope->stack);
 	printf("  - metadata: %s\n", metadata_outcome(result));
 	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
-	printf("  - root container: %s\n", outcome(result, "RootContainerCreated",
-		"RootContainerExistsPost"));
+	printf("  - root container: %s\n",
+		outcome(result, "RootContainerCreated", "RootContainerExistsPost"));
 	if (json_array_size(json_object_get(result, "Containers")) == 0)
 		printf("  - containers: none defined\n");
 	json_array_foreach (json_object_get(result, "Containers"), i, container)
@@ -249,9 +260,11 @@ static int cell_run(struct cli *cli, struct kk_err *err)
 	if (!cell_exists(cli, &scope, &exists, err))
 		return err->code;
 	if (exists)
-		return kk_fail(err, KK_E_STATE, "cell \"%s\" already exists in realm=\"%s\" space=\"%s\" "
+		return kk_fail(err, KK_E_STATE,
+			"cell \"%s\" already exists in realm=\"%s\" space=\"%s\" "
 			"stack=\"%s\"; start it with `kuke start %s`, or remove it with `kuke delete cell "
-			"%s`", name, scope.realm, scope.space, scope.stack, name, name);
+			"%s`",
+			name, scope.realm, scope.space, scope.stack, name, name);
 	if (cli_call(cli, "MaterializeCell", cell_args(cli, &scope), &reply, err) < 0)
 		return err->code;
 	cell_print(json_object_get(reply, "Result"), &scope);
@@ -259,7 +272,8 @@ static int cell_run(struct cli *cli, struct kk_err *err)
 }
 
 static const struct cli_flag realm_flags[] = {
-	{"namespace", 0, CLI_STRING, NULL, NULL, "containerd namespace (default <realm>.<suffix>)", "name"},
+	{"namespace", 0, CLI_STRING, NULL, NULL, "containerd namespace (default <realm>.<suffix>)",
+		"name"},
 	CLI_FLAGS_END,
 };
 static const struct cli_flag space_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
@@ -276,26 +290,50 @@ static const struct cli_flag cell_flags[] = {
 	{"param", 0, CLI_STRING, NULL, NULL, "not valid with --image", "K=V"},
 	{"param-file", 0, CLI_STRING, NULL, NULL, "not valid with --image", "path"},
 	{"env", 0, CLI_STRING, NULL, NULL, "not valid with --image", "K=V"},
-	{"ignore-disk-pressure", 0, CLI_BOOL, NULL, NULL, "create although the disk is nearly full", NULL},
+	{"ignore-disk-pressure", 0, CLI_BOOL, NULL, NULL, "create although the disk is nearly full",
+		NULL},
 	CLI_FLAGS_END,
 };
 
 static const struct cli_command realm = {
-	.name = "realm", .aliases = "r", .usage = "[name] [flags]", .summary = "Create a realm",
-	.flags = realm_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = realm_run,
+	.name = "realm",
+	.aliases = "r",
+	.usage = "[name] [flags]",
+	.summary = "Create a realm",
+	.flags = realm_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = realm_run,
 };
 static const struct cli_command space = {
-	.name = "space", .aliases = "sp", .usage = "[name] [flags]", .summary = "Create a space",
-	.flags = space_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = space_run,
+	.name = "space",
+	.aliases = "sp",
+	.usage = "[name] [flags]",
+	.summary = "Create a space",
+	.flags = space_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = space_run,
 };
 static const struct cli_command stack = {
-	.name = "stack", .aliases = "st", .usage = "[name] [flags]", .summary = "Create a stack",
-	.flags = stack_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = stack_run,
+	.name = "stack",
+	.aliases = "st",
+	.usage = "[name] [flags]",
+	.summary = "Create a stack",
+	.flags = stack_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = stack_run,
 };
 static const struct cli_command cell = {
-	.name = "cell", .aliases = "ce", .usage = "[name] --image <ref> [flags]",
-	.summary = "Create a cell, not started", .flags = cell_flags, .max_args = 1,
-	.route = CLI_ROUTE_BOTH, .run = cell_run,
+	.name = "cell",
+	.aliases = "ce",
+	.usage = "[name] --image <ref> [flags]",
+	.summary = "Create a cell, not started",
+	.flags = cell_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = cell_run,
 };
 
 static const struct cli_command *const children[] = {&realm, &space, &stack, &cell, NULL};

@@ -8,7 +8,8 @@
 
 static int delete_one(struct cli *cli, enum kk_kind kind, struct kk_err *err)
 {
-	static const char *const methods[] = {"DeleteRealm", "DeleteSpace", "DeleteStack", "DeleteCell"};
+	static const char *const methods[] = {
+		"DeleteRealm", "DeleteSpace", "DeleteStack", "DeleteCell"};
 	struct kk_scope scope = cli_scope(cli, kind, cli_arg(cli, 0));
 	kk_auto_json *reply = NULL;
 	json_t *args;
@@ -65,8 +66,8 @@ static void resource_print(const json_t *resource)
 	size_t i;
 	json_t *line;
 
-	printf("%s \"%s\": %s\n", cli_json_string(resource, "kind"), cli_json_string(resource, "name"),
-		cli_json_string(resource, "action"));
+	printf("%s \"%s\": %s\n", cli_json_string(resource, "kind"),
+		cli_json_string(resource, "name"), cli_json_string(resource, "action"));
 	json_array_foreach (json_object_get(resource, "cascaded"), i, line)
 		printf("  - %s (cascade)\n", kk_str(json_string_value(line)));
 	if (json_object_get(details, "containers"))
@@ -92,8 +93,10 @@ static int file_run(struct cli *cli, struct kk_err *err)
 	if (cli_input_read(file, &yaml, err) < 0)
 		return err->code;
 	encoded = cli_base64(yaml.data ? (char *)yaml.data : "", yaml.len);
-	if (cli_call(cli, "DeleteDocuments", json_pack("{s:s, s:b, s:b}", "RawYAML", encoded, "Cascade",
-		    cli_bool(cli, "cascade"), "Force", cli_bool(cli, "force")), &reply, err) < 0)
+	if (cli_call(cli, "DeleteDocuments",
+		    json_pack("{s:s, s:b, s:b}", "RawYAML", encoded, "Cascade",
+			    cli_bool(cli, "cascade"), "Force", cli_bool(cli, "force")),
+		    &reply, err) < 0)
 		return err->code;
 	shown = json_pack("{s:O}", "resources",
 		json_object_get(json_object_get(reply, "Result"), "Resources"));
@@ -106,14 +109,17 @@ static int file_run(struct cli *cli, struct kk_err *err)
 		cli_json_print(shown);
 	else if (strcmp(output, "yaml") == 0)
 		cli_yaml_print_any(shown);
-	return is_failed ? kk_fail(err, KK_E_API, "config error: some resources failed to delete") : 0;
+	return is_failed ? kk_fail(err, KK_E_API, "config error: some resources failed to delete") :
+			   0;
 }
 
 static const struct cli_flag space_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
 static const struct cli_flag stack_flags[] = {CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAGS_END};
-static const struct cli_flag cell_flags[] = {CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, CLI_FLAGS_END};
+static const struct cli_flag cell_flags[] = {
+	CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, CLI_FLAGS_END};
 static const struct cli_flag file_flags[] = {
-	{"file", 'f', CLI_STRING, NULL, NULL, "manifest whose objects are deleted, - for standard input", "path"},
+	{"file", 'f', CLI_STRING, NULL, NULL,
+		"manifest whose objects are deleted, - for standard input", "path"},
 	{"output", 'o', CLI_STRING, NULL, NULL, "json or yaml", "format"},
 	CLI_FLAGS_END,
 };
@@ -124,21 +130,47 @@ static const struct cli_flag group_flags[] = {
 };
 
 static const struct cli_command realm = {
-	.name = "realm", .aliases = "r", .usage = "<name> [flags]", .summary = "Delete a realm",
-	.min_args = 1, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = realm_run,
+	.name = "realm",
+	.aliases = "r",
+	.usage = "<name> [flags]",
+	.summary = "Delete a realm",
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = realm_run,
 };
 static const struct cli_command space = {
-	.name = "space", .aliases = "sp", .usage = "<name> [flags]", .summary = "Delete a space",
-	.flags = space_flags, .min_args = 1, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = space_run,
+	.name = "space",
+	.aliases = "sp",
+	.usage = "<name> [flags]",
+	.summary = "Delete a space",
+	.flags = space_flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = space_run,
 };
 static const struct cli_command stack = {
-	.name = "stack", .aliases = "st", .usage = "<name> [flags]", .summary = "Delete a stack",
-	.flags = stack_flags, .min_args = 1, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = stack_run,
+	.name = "stack",
+	.aliases = "st",
+	.usage = "<name> [flags]",
+	.summary = "Delete a stack",
+	.flags = stack_flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = stack_run,
 };
 static const struct cli_command cell = {
-	.name = "cell", .aliases = "ce", .usage = "<name> [flags]",
-	.summary = "Stop a cell and delete it", .flags = cell_flags, .min_args = 1, .max_args = 1,
-	.route = CLI_ROUTE_BOTH, .run = cell_run,
+	.name = "cell",
+	.aliases = "ce",
+	.usage = "<name> [flags]",
+	.summary = "Stop a cell and delete it",
+	.flags = cell_flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = cell_run,
 };
 
 static const struct cli_command *const children[] = {&realm, &space, &stack, &cell, NULL};

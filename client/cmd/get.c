@@ -99,21 +99,49 @@ static void cell_row(struct cli_table *table, const json_t *doc, bool is_wide)
 }
 
 static const struct kind_view realm_view = {
-	KK_KIND_REALM, "realms", "ListRealms", "Realms", "GetRealm",
-	{"NAME", "STATE", "AGE", "NAMESPACE"}, 3, 1, realm_row,
+	KK_KIND_REALM,
+	"realms",
+	"ListRealms",
+	"Realms",
+	"GetRealm",
+	{"NAME", "STATE", "AGE", "NAMESPACE"},
+	3,
+	1,
+	realm_row,
 };
 static const struct kind_view space_view = {
-	KK_KIND_SPACE, "spaces", "ListSpaces", "Spaces", "GetSpace",
-	{"NAME", "REALM", "STATE", "AGE", "EGRESS", "NET-DEFAULTS"}, 4, 2, space_row,
+	KK_KIND_SPACE,
+	"spaces",
+	"ListSpaces",
+	"Spaces",
+	"GetSpace",
+	{"NAME", "REALM", "STATE", "AGE", "EGRESS", "NET-DEFAULTS"},
+	4,
+	2,
+	space_row,
 };
 static const struct kind_view stack_view = {
-	KK_KIND_STACK, "stacks", "ListStacks", "Stacks", "GetStack",
-	{"NAME", "REALM", "SPACE", "STATE", "AGE"}, 5, 0, stack_row,
+	KK_KIND_STACK,
+	"stacks",
+	"ListStacks",
+	"Stacks",
+	"GetStack",
+	{"NAME", "REALM", "SPACE", "STATE", "AGE"},
+	5,
+	0,
+	stack_row,
 };
 static const struct kind_view cell_view = {
-	KK_KIND_CELL, "cells", "ListCells", "Cells", "GetCell",
+	KK_KIND_CELL,
+	"cells",
+	"ListCells",
+	"Cells",
+	"GetCell",
 	{"NAME", "REALM", "SPACE", "STACK", "STATE", "SYNC", "AGE", "CONTAINERS", "BRIDGE", "IP",
-		"DIVERGENCE"}, 7, 4, cell_row,
+		"DIVERGENCE"},
+	7,
+	4,
+	cell_row,
 };
 
 static void rows_print(const struct kind_view *view, const json_t *docs, bool is_wide)
@@ -145,7 +173,8 @@ static int options_get(const struct cli *cli, struct options *options, struct kk
 	if (cli_format_parse(cli_string(cli, "output"), &options->format, err) < 0)
 		return err->code;
 	if (cli_arg(cli, 0) && cli_is_given(cli, "selector"))
-		return kk_fail(err, KK_E_USAGE, "--selector cannot be combined with a resource name");
+		return kk_fail(err, KK_E_USAGE,
+			"--selector cannot be combined with a resource name");
 	return cli_selector_parse(cli_string(cli, "selector"), &options->selector, err);
 }
 
@@ -155,15 +184,16 @@ static int missing_fail(enum kk_kind kind, const struct kk_scope *s, struct kk_e
 	case KK_KIND_REALM:
 		return kk_fail(err, KK_E_REALM_NOT_FOUND, "realm \"%s\" not found", s->realm);
 	case KK_KIND_SPACE:
-		return kk_fail(err, KK_E_SPACE_NOT_FOUND, "space \"%s\" not found in realm \"%s\"", s->space,
-			s->realm);
+		return kk_fail(err, KK_E_SPACE_NOT_FOUND, "space \"%s\" not found in realm \"%s\"",
+			s->space, s->realm);
 	case KK_KIND_STACK:
 		return kk_fail(err, KK_E_STACK_NOT_FOUND,
 			"stack \"%s\" not found in realm \"%s\", space \"%s\"", s->stack, s->realm,
 			s->space);
 	default:
-		return kk_fail(err, KK_E_CELL_NOT_FOUND, "cell \"%s\" not found in stack \"%s\"/\"%s\"/\"%s\"",
-			s->cell, s->realm, s->space, s->stack);
+		return kk_fail(err, KK_E_CELL_NOT_FOUND,
+			"cell \"%s\" not found in stack \"%s\"/\"%s\"/\"%s\"", s->cell, s->realm,
+			s->space, s->stack);
 	}
 }
 
@@ -193,7 +223,8 @@ static int get_one(struct cli *cli, const struct kind_view *view, enum cli_forma
 	const json_t *result;
 
 	if (cli_scope_check(cli, view->kind, err) < 0 ||
-		cli_call(cli, view->get_method, cli_doc_args(view->kind, &scope, NULL), &reply, err) < 0)
+		cli_call(cli, view->get_method, cli_doc_args(view->kind, &scope, NULL), &reply,
+			err) < 0)
 		return err->code;
 	result = json_object_get(reply, "Result");
 	if (!json_is_true(json_object_get(result, "MetadataExists")))
@@ -224,8 +255,7 @@ static int get_list(struct cli *cli, const struct kind_view *view, const struct 
 	if (cli_call(cli, view->list_method, list_args(cli), &reply, err) < 0)
 		return err->code;
 	json_array_foreach (json_object_get(reply, view->list_key), i, doc) {
-		if (cli_selector_match(options->selector,
-			    part(part(doc, "metadata"), "labels")))
+		if (cli_selector_match(options->selector, part(part(doc, "metadata"), "labels")))
 			json_array_append(chosen, doc);
 	}
 	return docs_print(view, chosen, false, options->format, err);
@@ -264,14 +294,15 @@ static int cell_run(struct cli *cli, struct kk_err *err)
 
 /* --- containers: the list has specifications alone, the states come from their cells --- */
 
-static const char *const container_columns[] = {"NAME", "REALM", "SPACE", "STACK", "CELL", "STATE",
-	"RESTARTS", "AGE", "IMAGE", "EXIT"};
+static const char *const container_columns[] = {
+	"NAME", "REALM", "SPACE", "STACK", "CELL", "STATE", "RESTARTS", "AGE", "IMAGE", "EXIT"};
 enum { CONTAINER_COLUMNS = 8, CONTAINER_WIDE = 10 };
 
 static void container_row(struct cli_table *table, const json_t *spec, const json_t *status,
 	bool is_wide)
 {
-	const char *state = cli_json_string(status, "state"), *reason = cli_json_string(status, "reason");
+	const char *state = cli_json_string(status, "state"),
+		   *reason = cli_json_string(status, "reason");
 	const char *signal = cli_json_string(status, "exitSignal");
 	long long code = json_integer_value(json_object_get(status, "exitCode"));
 	kk_auto_free char *restarts = kk_xprintf("%lld",
@@ -289,8 +320,9 @@ static void container_row(struct cli_table *table, const json_t *spec, const jso
 	if (!is_wide)
 		return;
 	cell_or_dash(table, cli_json_string(spec, "image"));
-	exit = code || *signal ? kk_xprintf("%lld/%s%s%s%s", code, signal, *reason ? " (" : "", reason,
-		*reason ? ")" : "") : kk_xstrdup("-");
+	exit = code || *signal ? kk_xprintf("%lld/%s%s%s%s", code, signal, *reason ? " (" : "",
+					 reason, *reason ? ")" : "") :
+				 kk_xstrdup("-");
 	cli_table_cell(table, exit);
 }
 
@@ -340,7 +372,8 @@ static void none_print(struct cli *cli)
 	for (i = 0; i < KK_COUNT(flags); i++) {
 		if (!cli_is_given(cli, flags[i]))
 			continue;
-		printf("%s %s \"%s\"", is_filtered ? "" : " for", flags[i], cli_string(cli, flags[i]));
+		printf("%s %s \"%s\"", is_filtered ? "" : " for", flags[i],
+			cli_string(cli, flags[i]));
 		is_filtered = true;
 	}
 	printf(".\n");
@@ -350,12 +383,13 @@ static void none_print(struct cli *cli)
 	json_array_foreach (json_object_get(reply, "Cells"), i, cell) {
 		const json_t *spec = part(cell, "spec");
 
-		if (strcmp(cli_json_string(part(cell, "metadata"), "name"), cli_string(cli, "cell")) != 0)
+		if (strcmp(cli_json_string(part(cell, "metadata"), "name"),
+			    cli_string(cli, "cell")) != 0)
 			continue;
 		printf("Hint: cell \"%s\" exists in realm \"%s\" space \"%s\" stack \"%s\" — pass "
-		       "--realm/--space/--stack to filter there.\n", cli_string(cli, "cell"),
-			cli_json_string(spec, "realmId"), cli_json_string(spec, "spaceId"),
-			cli_json_string(spec, "stackId"));
+		       "--realm/--space/--stack to filter there.\n",
+			cli_string(cli, "cell"), cli_json_string(spec, "realmId"),
+			cli_json_string(spec, "spaceId"), cli_json_string(spec, "stackId"));
 		return;
 	}
 }
@@ -475,8 +509,9 @@ static int images_collect(struct cli *cli, json_t *groups, struct kk_err *err)
 	json_t *realm;
 
 	if (cli_arg(cli, 0) || cli_is_given(cli, "realm"))
-		return realm_images(cli, cli_is_given(cli, "realm") ? cli_string(cli, "realm") : "default",
-			groups, err);
+		return realm_images(cli,
+			cli_is_given(cli, "realm") ? cli_string(cli, "realm") : "default", groups,
+			err);
 	if (cli_call(cli, "ListRealms", json_object(), &reply, err) < 0)
 		return err->code;
 	json_array_foreach (json_object_get(reply, "Realms"), i, realm) {
@@ -567,51 +602,94 @@ static int image_run(struct cli *cli, struct kk_err *err)
 
 /* --- the table --- */
 
-#define FLAG_SELECTOR {"selector", 'l', CLI_STRING, NULL, NULL, "only objects with these labels", "k=v,…"}
-#define FLAG_CELL {"cell", 0, CLI_STRING, NULL, NULL, "cell of the container", "name"}
+#define FLAG_SELECTOR                                                                                \
+	{                                                                                            \
+		"selector", 'l', CLI_STRING, NULL, NULL, "only objects with these labels", "k=v,…" \
+	}
+#define FLAG_CELL                                                                  \
+	{                                                                          \
+		"cell", 0, CLI_STRING, NULL, NULL, "cell of the container", "name" \
+	}
 
 static const struct cli_flag realm_flags[] = {FLAG_SELECTOR, CLI_FLAGS_END};
 static const struct cli_flag space_flags[] = {FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAGS_END};
-static const struct cli_flag stack_flags[] = {FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAGS_END};
-static const struct cli_flag cell_flags[] = {FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK,
-	CLI_FLAGS_END};
-static const struct cli_flag container_flags[] = {FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE,
-	CLI_FLAG_STACK, FLAG_CELL, CLI_FLAGS_END};
+static const struct cli_flag stack_flags[] = {
+	FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAGS_END};
+static const struct cli_flag cell_flags[] = {
+	FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, CLI_FLAGS_END};
+static const struct cli_flag container_flags[] = {
+	FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, FLAG_CELL, CLI_FLAGS_END};
 static const struct cli_flag image_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
 static const struct cli_flag group_flags[] = {
-	{"output", 'o', CLI_STRING, "table", "KUKE_GET_OUTPUT", "table, wide, yaml or json", "format"},
+	{"output", 'o', CLI_STRING, "table", "KUKE_GET_OUTPUT", "table, wide, yaml or json",
+		"format"},
 	{"no-daemon", 0, CLI_BOOL, NULL, NULL, "read the state in-process, without kukeond", NULL},
 	CLI_FLAGS_END,
 };
 
 static const struct cli_command realm = {
-	.name = "realm", .aliases = "realms r", .usage = "[name] [flags]", .summary = "Show realms",
-	.flags = realm_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = realm_run,
+	.name = "realm",
+	.aliases = "realms r",
+	.usage = "[name] [flags]",
+	.summary = "Show realms",
+	.flags = realm_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = realm_run,
 };
 static const struct cli_command space = {
-	.name = "space", .aliases = "spaces sp", .usage = "[name] [flags]", .summary = "Show spaces",
-	.flags = space_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = space_run,
+	.name = "space",
+	.aliases = "spaces sp",
+	.usage = "[name] [flags]",
+	.summary = "Show spaces",
+	.flags = space_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = space_run,
 };
 static const struct cli_command stack = {
-	.name = "stack", .aliases = "stacks st", .usage = "[name] [flags]", .summary = "Show stacks",
-	.flags = stack_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = stack_run,
+	.name = "stack",
+	.aliases = "stacks st",
+	.usage = "[name] [flags]",
+	.summary = "Show stacks",
+	.flags = stack_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = stack_run,
 };
 static const struct cli_command cell = {
-	.name = "cell", .aliases = "cells ce", .usage = "[name] [flags]", .summary = "Show cells",
-	.flags = cell_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = cell_run,
+	.name = "cell",
+	.aliases = "cells ce",
+	.usage = "[name] [flags]",
+	.summary = "Show cells",
+	.flags = cell_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = cell_run,
 };
 static const struct cli_command container = {
-	.name = "container", .aliases = "containers co", .usage = "[name] [flags]",
-	.summary = "Show containers", .flags = container_flags, .max_args = 1,
-	.route = CLI_ROUTE_BOTH, .run = container_run,
+	.name = "container",
+	.aliases = "containers co",
+	.usage = "[name] [flags]",
+	.summary = "Show containers",
+	.flags = container_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = container_run,
 };
 static const struct cli_command image = {
-	.name = "image", .aliases = "images img", .usage = "[ref] [flags]", .summary = "Show images",
-	.flags = image_flags, .max_args = 1, .route = CLI_ROUTE_LOCAL, .run = image_run,
+	.name = "image",
+	.aliases = "images img",
+	.usage = "[ref] [flags]",
+	.summary = "Show images",
+	.flags = image_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_LOCAL,
+	.run = image_run,
 };
 
-static const struct cli_command *const children[] = {&realm, &space, &stack, &cell, &container, &image,
-	NULL};
+static const struct cli_command *const children[] = {
+	&realm, &space, &stack, &cell, &container, &image, NULL};
 
 const struct cli_command cli_cmd_get = {
 	.name = "get",

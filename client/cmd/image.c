@@ -42,17 +42,17 @@ static int load_call(struct cli *cli, const char *path, struct kk_err *err)
 	size_t i;
 	json_t *name;
 
-	if (cli_call(cli, "LoadImage", json_pack("{s:s, s:s}", "RealmName", realm, "Path", path), &reply,
-		    err) < 0) {
+	if (cli_call(cli, "LoadImage", json_pack("{s:s, s:s}", "RealmName", realm, "Path", path),
+		    &reply, err) < 0) {
 		if (err->code == KK_E_API && strstr(err->frames[0].text, "image tarball"))
 			return kk_wrap(err, "failed to load image");
 		return err->code;
 	}
 	result = json_object_get(reply, "Result");
 	images = json_object_get(result, "Images");
-	printf("loaded %zu image%s into realm \"%s\" (namespace \"%s\")%s\n", json_array_size(images),
-		json_array_size(images) ? "(s)" : "s", realm, cli_json_string(result, "Namespace"),
-		json_array_size(images) ? ":" : "");
+	printf("loaded %zu image%s into realm \"%s\" (namespace \"%s\")%s\n",
+		json_array_size(images), json_array_size(images) ? "(s)" : "s", realm,
+		cli_json_string(result, "Namespace"), json_array_size(images) ? ":" : "");
 	json_array_foreach (images, i, name)
 		printf("  - %s\n", kk_str(json_string_value(name)));
 	return 0;
@@ -94,10 +94,13 @@ static int load_run(struct cli *cli, struct kk_err *err)
 	if (cli_root_check(cli, err) < 0)
 		return err->code;
 	if (file && cli_is_given(cli, "from-docker"))
-		return kk_fail(err, KK_E_USAGE, "pass either a tarball path or --from-docker, not both");
+		return kk_fail(err, KK_E_USAGE,
+			"pass either a tarball path or --from-docker, not both");
 	if (cli_is_given(cli, "from-docker"))
-		return kk_fail(err, KK_E_USAGE, "--from-docker is not supported yet; use `docker save %s | "
-			"kuke image load -`", cli_string(cli, "from-docker"));
+		return kk_fail(err, KK_E_USAGE,
+			"--from-docker is not supported yet; use `docker save %s | "
+			"kuke image load -`",
+			cli_string(cli, "from-docker"));
 	if (!file)
 		return kk_fail(err, KK_E_USAGE,
 			"a tarball path, '-' for stdin, or --from-docker <ref> is required");
@@ -120,8 +123,8 @@ static int delete_run(struct cli *cli, struct kk_err *err)
 	kk_auto_json *reply = NULL;
 	const json_t *result;
 
-	if (cli_call(cli, "RemoveImage", json_pack("{s:s, s:s}", "RealmName", realm, "Ref", ref), &reply,
-		    err) < 0) {
+	if (cli_call(cli, "RemoveImage", json_pack("{s:s, s:s}", "RealmName", realm, "Ref", ref),
+		    &reply, err) < 0) {
 		if (err->code != KK_E_IMAGE_NOT_FOUND)
 			return err->code;
 		kk_err_clear(err);
@@ -142,13 +145,23 @@ static const struct cli_flag load_flags[] = {
 static const struct cli_flag delete_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
 
 static const struct cli_command load = {
-	.name = "load", .usage = "[tarball|-] [flags]",
-	.summary = "Import an OCI or docker-save archive into a realm", .flags = load_flags,
-	.max_args = 1, .route = CLI_ROUTE_LOCAL, .run = load_run,
+	.name = "load",
+	.usage = "[tarball|-] [flags]",
+	.summary = "Import an OCI or docker-save archive into a realm",
+	.flags = load_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_LOCAL,
+	.run = load_run,
 };
 static const struct cli_command delete = {
-	.name = "delete", .aliases = "rm remove", .usage = "<ref> [flags]", .summary = "Delete an image",
-	.flags = delete_flags, .min_args = 1, .max_args = 1, .route = CLI_ROUTE_LOCAL,
+	.name = "delete",
+	.aliases = "rm remove",
+	.usage = "<ref> [flags]",
+	.summary = "Delete an image",
+	.flags = delete_flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_LOCAL,
 	.run = delete_run,
 };
 

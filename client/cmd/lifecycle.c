@@ -53,9 +53,10 @@ static int selected_do(struct cli *cli, const struct verb *verb, const char *tex
 
 	if (cli_selector_parse(text, &selector, err) < 0)
 		return err->code;
-	if (cli_call(cli, "ListCells", json_pack("{s:s, s:s, s:s}", "RealmName", filter(cli, "realm"),
-		    "SpaceName", filter(cli, "space"), "StackName", filter(cli, "stack")), &reply,
-		    err) < 0)
+	if (cli_call(cli, "ListCells",
+		    json_pack("{s:s, s:s, s:s}", "RealmName", filter(cli, "realm"), "SpaceName",
+			    filter(cli, "space"), "StackName", filter(cli, "stack")),
+		    &reply, err) < 0)
 		return err->code;
 	json_array_foreach (json_object_get(reply, "Cells"), i, cell) {
 		const json_t *metadata = json_object_get(cell, "metadata");
@@ -72,8 +73,8 @@ static int selected_do(struct cli *cli, const struct verb *verb, const char *tex
 		if (cell_do(cli, verb, &scope, &one) == 0)
 			continue;
 		kk_err_format(&one, why, sizeof why);
-		kk_buf_printf(&failures, "%s%s cell \"%s\": %s", failures.len ? "\n" : "", verb->word,
-			scope.cell, why);
+		kk_buf_printf(&failures, "%s%s cell \"%s\": %s", failures.len ? "\n" : "",
+			verb->word, scope.cell, why);
 	}
 	if (n == 0)
 		printf("No cells matched the selector.\n");
@@ -85,7 +86,8 @@ static int start_run(struct cli *cli, struct kk_err *err)
 	const char *selector = cli_string(cli, "selector");
 
 	if (cli_arg(cli, 0) && cli_is_given(cli, "selector"))
-		return kk_fail(err, KK_E_USAGE, "--selector cannot be combined with a resource name");
+		return kk_fail(err, KK_E_USAGE,
+			"--selector cannot be combined with a resource name");
 	if (!cli_arg(cli, 0) && !cli_is_given(cli, "selector"))
 		return kk_fail(err, KK_E_CELL_NAME_REQUIRED, "cell name is required");
 	return cli_arg(cli, 0) ? named_do(cli, &start_verb, err) :
@@ -102,7 +104,8 @@ static int kill_run(struct cli *cli, struct kk_err *err)
 	return named_do(cli, &kill_verb, err);
 }
 
-static const struct cli_flag scope_flags[] = {CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, CLI_FLAGS_END};
+static const struct cli_flag scope_flags[] = {
+	CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, CLI_FLAGS_END};
 static const struct cli_flag start_flags[] = {
 	CLI_FLAG_REALM,
 	CLI_FLAG_SPACE,
@@ -112,15 +115,34 @@ static const struct cli_flag start_flags[] = {
 };
 
 const struct cli_command cli_cmd_start = {
-	.name = "start", .aliases = "sta", .usage = "[name] [flags]", .summary = "Start a stopped cell",
-	.flags = start_flags, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = start_run,
+	.name = "start",
+	.aliases = "sta",
+	.usage = "[name] [flags]",
+	.summary = "Start a stopped cell",
+	.flags = start_flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = start_run,
 };
 const struct cli_command cli_cmd_stop = {
-	.name = "stop", .aliases = "sto", .usage = "<name> [flags]",
-	.summary = "Stop a cell: its stop signal, 5 s, then SIGKILL", .flags = scope_flags,
-	.min_args = 1, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = stop_run,
+	.name = "stop",
+	.aliases = "sto",
+	.usage = "<name> [flags]",
+	.summary = "Stop a cell: its stop signal, 5 s, then SIGKILL",
+	.flags = scope_flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = stop_run,
 };
 const struct cli_command cli_cmd_kill = {
-	.name = "kill", .aliases = "k", .usage = "<name> [flags]", .summary = "Stop a cell by SIGKILL",
-	.flags = scope_flags, .min_args = 1, .max_args = 1, .route = CLI_ROUTE_BOTH, .run = kill_run,
+	.name = "kill",
+	.aliases = "k",
+	.usage = "<name> [flags]",
+	.summary = "Stop a cell by SIGKILL",
+	.flags = scope_flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = kill_run,
 };

@@ -28,8 +28,8 @@ int cli_format_parse(const char *name, enum cli_format *ret_format, struct kk_er
 			return 0;
 		}
 	}
-	return kk_fail(err, KK_E_USAGE, "invalid output format: %s (supported: yaml, json, table, wide)",
-		name);
+	return kk_fail(err, KK_E_USAGE,
+		"invalid output format: %s (supported: yaml, json, table, wide)", name);
 }
 
 void cli_json_print(const json_t *json)
@@ -66,8 +66,8 @@ static void scalar_print(const json_t *json)
 {
 	kk_auto_free char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
 	const char *s = json_string_value(json);
-	bool is_plain = s && *s && isalpha((unsigned char)*s) && !strpbrk(s, ":#\n\"'\\{}[],&*!|>%@`") &&
-			s[strlen(s) - 1] != ' ';
+	bool is_plain = s && *s && isalpha((unsigned char)*s) &&
+		!strpbrk(s, ":#\n\"'\\{}[],&*!|>%@`") && s[strlen(s) - 1] != ' ';
 
 	/* JSON's strings are YAML's double-quoted ones. */
 	fputs(is_plain ? s : text, stdout);

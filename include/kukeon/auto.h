@@ -9,11 +9,11 @@
 #define kk_auto(fn) __attribute__((cleanup(fn)))
 
 /* Define the cleanup function name##p for a free-like function that takes `type *`. */
-#define KK_DEFINE_FREEP(type, name)        \
+#define KK_DEFINE_FREEP(type, name)          \
 	static inline void name##p(type **p) \
-	{                                  \
-		if (*p)                    \
-			name(*p);          \
+	{                                    \
+		if (*p)                      \
+			name(*p);            \
 	}
 
 static inline void kk_freep(void *p)
@@ -31,11 +31,11 @@ static inline void kk_closep(const int *fd)
 #define kk_auto_fd kk_auto(kk_closep)
 
 /* Take the pointer out of an owned variable. */
-#define kk_steal(p)                            \
-	__extension__({                        \
+#define kk_steal(p)                              \
+	__extension__({                          \
 		__typeof__(*(p)) kk_tmp_ = *(p); \
-		*(p) = NULL;                   \
-		kk_tmp_;                       \
+		*(p) = NULL;                     \
+		kk_tmp_;                         \
 	})
 
 static inline int kk_steal_fd(int *fd)

@@ -20,7 +20,8 @@ enum {
 typedef void (*kk_chan_f)(struct kk_chan *chan, const struct kk_envelope *env, void *arg);
 
 /* Takes @fd over. @name is kept. NULL: out of memory, @fd is closed. */
-struct kk_chan *kk_chan_new(struct kk_loop *loop, const char *name, int fd, kk_chan_f fn, void *arg);
+struct kk_chan *kk_chan_new(struct kk_loop *loop, const char *name, int fd, kk_chan_f fn,
+	void *arg);
 void kk_chan_free(struct kk_chan *chan);
 
 /* Queue and, when the peer reads, send at once. Fails with KK_E_NOMEM, KK_E_TOO_BIG or, beyond

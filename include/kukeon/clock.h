@@ -10,7 +10,7 @@ enum { KK_TIME_TEXT = 40 };
 /* Wall-clock times are nanoseconds since 1970 UTC; this is Go's zero time, year 1. */
 #define KK_TIME_ZERO INT64_MIN
 
-int64_t kk_clock_ms(void);  /* CLOCK_BOOTTIME: the same in every process of one boot */
+int64_t kk_clock_ms(void); /* CLOCK_BOOTTIME: the same in every process of one boot */
 int64_t kk_clock_us(void);
 int64_t kk_time_now(void);
 

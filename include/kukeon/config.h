@@ -22,7 +22,7 @@
 struct kk_config {
 	char *socket;
 	int64_t socket_gid;
-	char *run_path;          /* canonical */
+	char *run_path; /* canonical */
 	char *containerd_socket;
 	char *namespace_suffix;
 	char *cgroup_root;

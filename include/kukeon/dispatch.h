@@ -64,13 +64,15 @@ void kk_call_finish(struct kk_call *call);
 void kk_call_end(struct kk_call *call, const struct kk_err *err);
 
 /* Rows of a handler table: declare, then list. The prototype makes a wrong type not compile. */
-#define KK_HANDLER(name)                                                                       \
-	{KK_MSG_##name, (kk_handler_f)(void (*)(void))on_##name}
-#define KK_HANDLES(name)                                                                       \
-	int on_##name(struct kk_call *call, const struct kk_req_##name *req,                   \
+#define KK_HANDLER(name)                                               \
+	{                                                              \
+		KK_MSG_##name, (kk_handler_f)(void (*)(void))on_##name \
+	}
+#define KK_HANDLES(name)                                                     \
+	int on_##name(struct kk_call *call, const struct kk_req_##name *req, \
 		struct kk_rep_##name *rep, struct kk_err *err)
-#define KK_HANDLES_EVENT(name)                                                                 \
-	int on_##name(struct kk_call *call, const struct kk_req_##name *req, void *rep,        \
+#define KK_HANDLES_EVENT(name)                                                          \
+	int on_##name(struct kk_call *call, const struct kk_req_##name *req, void *rep, \
 		struct kk_err *err)
 
 #endif

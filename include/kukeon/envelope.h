@@ -32,12 +32,13 @@ enum kk_envelope_kind {
 
 struct kk_envelope {
 	unsigned kind;
-	unsigned type;       /* enum kk_msg_id; 0 for cancel, ping and pong */
-	uint64_t id;         /* of the request, unique per sender; a reply repeats it */
-	uint64_t op;         /* the client request that all this belongs to */
-	unsigned source;     /* enum kk_role */
+	unsigned type;   /* enum kk_msg_id; 0 for cancel, ping and pong */
+	uint64_t id;     /* of the request, unique per sender; a reply repeats it */
+	uint64_t op;     /* the client request that all this belongs to */
+	unsigned source; /* enum kk_role */
 	unsigned target;
-	unsigned generation; /* incarnation of the worker concerned: sender, or receiver of a reply */
+	unsigned
+		generation; /* incarnation of the worker concerned: sender, or receiver of a reply */
 	int64_t deadline_ms; /* on kk_clock_ms; 0: none */
 	const uint8_t *body; /* borrowed */
 	size_t body_len;

@@ -18,7 +18,8 @@ int kk_file_read(const char *path, struct kk_buf *buf, struct kk_err *err);
 
 /* Replace the file so that a crash or power cut leaves the old content or the new, never less: unique
  * temporary file, fsync, rename, fsync of the directory. Fails with KK_E_IO; then @path is as before. */
-int kk_file_replace(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err);
+int kk_file_replace(const char *path, const void *data, size_t len, mode_t mode,
+	struct kk_err *err);
 
 /* Write in place, keeping the inode (a bind mount may show it). Not durable. */
 int kk_file_write(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err);

@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-void *kk_alloc(size_t size);              /* zeroed; NULL when out of memory */
-void *kk_realloc(void *p, size_t size);   /* NULL when out of memory, @p stays */
-void *kk_xalloc(size_t size);             /* zeroed */
+void *kk_alloc(size_t size);            /* zeroed; NULL when out of memory */
+void *kk_realloc(void *p, size_t size); /* NULL when out of memory, @p stays */
+void *kk_xalloc(size_t size);           /* zeroed */
 void *kk_xrealloc(void *p, size_t size);
-char *kk_xstrdup(const char *s);          /* NULL gives NULL */
+char *kk_xstrdup(const char *s); /* NULL gives NULL */
 char *kk_xstrndup(const char *s, size_t n);
 char *kk_xprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -9,7 +9,14 @@
 
 #define KK_API_VERSION "v1beta1"
 
-enum kk_kind { KK_KIND_REALM, KK_KIND_SPACE, KK_KIND_STACK, KK_KIND_CELL, KK_KIND_CONTAINER, KK_KINDS };
+enum kk_kind {
+	KK_KIND_REALM,
+	KK_KIND_SPACE,
+	KK_KIND_STACK,
+	KK_KIND_CELL,
+	KK_KIND_CONTAINER,
+	KK_KINDS
+};
 
 enum kk_realm_state {
 	KK_REALM_PENDING,
@@ -59,14 +66,14 @@ enum kk_container_state {
 #define KK_DOC_ENUM(member, key, flags, names) int member;
 #define KK_DOC_OBJ(member, key, flags, type) struct kk_##type member;
 #define KK_DOC_LIST(member, key, flags, type) KK_LIST_OF(kk_##type) member;
-#define KK_DOC(name, ...)                                                           \
-	struct kk_##name {                                                          \
-		__VA_ARGS__                                                         \
-	};                                                                          \
-	const struct kk_schema *kk_schema_of_##name(void);                          \
-	static inline void kk_##name##_release(struct kk_##name *object)            \
-	{                                                                           \
-		kk_schema_release(kk_schema_of_##name(), object);                   \
+#define KK_DOC(name, ...)                                                \
+	struct kk_##name {                                               \
+		__VA_ARGS__                                              \
+	};                                                               \
+	const struct kk_schema *kk_schema_of_##name(void);               \
+	static inline void kk_##name##_release(struct kk_##name *object) \
+	{                                                                \
+		kk_schema_release(kk_schema_of_##name(), object);        \
 	}
 #include <kukeon/model.def>
 #include <kukeon/undef.h>
@@ -111,14 +118,15 @@ struct kk_container_status *kk_cell_container_status(struct kk_cell *cell, const
 
 /* Differences between stored and wanted, as the change lines of `kuke apply`. */
 struct kk_diff {
-	struct kk_strs changes;        /* "spec.image", `container "a" updated: image` */
-	struct kk_strs breaking;       /* fields that need a new object */
-	struct kk_strs made_anew;      /* ids of containers that must be made anew */
+	struct kk_strs changes;   /* "spec.image", `container "a" updated: image` */
+	struct kk_strs breaking;  /* fields that need a new object */
+	struct kk_strs made_anew; /* ids of containers that must be made anew */
 	struct kk_strs added;
 	struct kk_strs removed;
 };
 void kk_diff_release(struct kk_diff *diff);
-void kk_doc_diff(enum kk_kind kind, const void *stored, const void *wanted, struct kk_diff *ret_diff);
+void kk_doc_diff(enum kk_kind kind, const void *stored, const void *wanted,
+	struct kk_diff *ret_diff);
 
 /* A document of a manifest stream. */
 struct kk_manifest {

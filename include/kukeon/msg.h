@@ -45,10 +45,10 @@ int64_t kk_role_heartbeat_ms(enum kk_role role);
 	};                                                  \
 	const struct kk_schema *kk_req_schema_##name(void); \
 	const struct kk_schema *kk_rep_schema_##name(void);
-#define KK_EVENT(name, id, from, doc, req)                  \
-	struct kk_req_##name {                              \
-		req                                         \
-	};                                                  \
+#define KK_EVENT(name, id, from, doc, req) \
+	struct kk_req_##name {             \
+		req                        \
+	};                                 \
 	const struct kk_schema *kk_req_schema_##name(void);
 #include <kukeon/messages.def>
 #include <kukeon/undef.h>

@@ -32,7 +32,8 @@ uint64_t kk_rpc_call(struct kk_rpc *rpc, enum kk_role target, unsigned msg, cons
 void kk_rpc_cancel(struct kk_rpc *rpc, uint64_t id);
 
 /* Send the event @msg. Returns 0 or a negative code. */
-int kk_rpc_event(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req, uint64_t op);
+int kk_rpc_event(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req,
+	uint64_t op);
 
 /* Give it a reply or error that came in. Late and unknown ones are dropped and counted. */
 void kk_rpc_take(struct kk_rpc *rpc, const struct kk_envelope *env);

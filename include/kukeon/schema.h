@@ -33,12 +33,12 @@ enum kk_type {
 
 /* What is said about a field of a document. */
 enum kk_field_flag {
-	KK_OMIT = 1 << 0,        /* left out of JSON and YAML when empty */
-	KK_JSON_ONLY = 1 << 1,   /* unknown to YAML */
-	KK_REQUIRED = 1 << 2,    /* must not be empty in a manifest */
-	KK_BREAKING = 1 << 3,    /* a change needs a new object */
-	KK_BAKED = 1 << 4,       /* part of what the container was made from: a change makes it anew */
-	KK_NO_DIFF = 1 << 5,     /* not compared */
+	KK_OMIT = 1 << 0,      /* left out of JSON and YAML when empty */
+	KK_JSON_ONLY = 1 << 1, /* unknown to YAML */
+	KK_REQUIRED = 1 << 2,  /* must not be empty in a manifest */
+	KK_BREAKING = 1 << 3,  /* a change needs a new object */
+	KK_BAKED = 1 << 4,   /* part of what the container was made from: a change makes it anew */
+	KK_NO_DIFF = 1 << 5, /* not compared */
 	KK_JSON_ALWAYS = 1 << 6, /* emitted as {} although it is empty and KK_OMIT */
 	KK_INTERNAL = 1 << 7,    /* kept on disk, never shown */
 	KK_SECRET = 1 << 8,      /* never logged */
@@ -106,7 +106,7 @@ struct kk_field {
 	enum kk_type type;
 	unsigned flags;
 	size_t offset;
-	size_t max;       /* bytes of a string or blob (of each, in a list); 0: no limit of its own */
+	size_t max; /* bytes of a string or blob (of each, in a list); 0: no limit of its own */
 	size_t max_items; /* of lists and maps */
 	const struct kk_names *names;
 	const struct kk_schema *(*sub)(void);

@@ -84,8 +84,9 @@ static bool frames_take(struct kk_chan *chan)
 
 		if (r == 0)
 			break;
-		if (r < 0 || kk_envelope_decode(chan->in.data + done + KK_FRAME_HEADER, len, &env,
-				     &err) < 0) {
+		if (r < 0 ||
+			kk_envelope_decode(chan->in.data + done + KK_FRAME_HEADER, len, &env,
+				&err) < 0) {
 			kk_warning("'%s' sent bytes that are no message, closing it", chan->name);
 			return gone(chan);
 		}

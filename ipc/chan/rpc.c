@@ -86,7 +86,8 @@ static void rpc_on_timer(void *arg)
 		if (p->failure)
 			err = *p->failure;
 		else
-			kk_fail(&err, KK_E_TIMEOUT, "the %s worker did not answer '%s' within %lld s",
+			kk_fail(&err, KK_E_TIMEOUT,
+				"the %s worker did not answer '%s' within %lld s",
 				kk_role_name(p->target), p->row->name,
 				(long long)p->row->timeout_ms / 1000);
 		p->fn(NULL, &err, p->arg);
@@ -192,7 +193,8 @@ void kk_rpc_cancel(struct kk_rpc *rpc, uint64_t id)
 	(void)rpc->send(&env, rpc->arg);
 }
 
-int kk_rpc_event(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req, uint64_t op)
+int kk_rpc_event(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req,
+	uint64_t op)
 {
 	const struct kk_msg_row *row = kk_msg_row(msg);
 	kk_auto_buf body = {0};

@@ -40,18 +40,24 @@ int kk_server_configuration_read(const char *path, struct kk_server_configuratio
 	if (kk_file_read(path, &text, &cause) < 0) {
 		if (cause.sys_errno == ENOENT)
 			return 0;
-		return kk_fail(err, KK_E_CONFIG, "read server configuration \"%s\": server "
-			"configuration is invalid: %s", path, strerror(cause.sys_errno));
+		return kk_fail(err, KK_E_CONFIG,
+			"read server configuration \"%s\": server "
+			"configuration is invalid: %s",
+			path, strerror(cause.sys_errno));
 	}
 	if (kk_yaml_read(kk_schema_of_server_configuration(), (char *)text.data, text.len, &file,
 		    &cause) < 0) {
 		kk_err_format(&cause, why, sizeof why);
-		return kk_fail(err, KK_E_CONFIG, "parse server configuration \"%s\": server "
-			"configuration is invalid: %s", path, why);
+		return kk_fail(err, KK_E_CONFIG,
+			"parse server configuration \"%s\": server "
+			"configuration is invalid: %s",
+			path, why);
 	}
 	if (!kk_str_empty(file.kind) && strcmp(file.kind, "ServerConfiguration") != 0) {
-		kk_fail(err, KK_E_CONFIG, "server configuration \"%s\" has kind \"%s\", want "
-			"\"ServerConfiguration\": server configuration is invalid", path, file.kind);
+		kk_fail(err, KK_E_CONFIG,
+			"server configuration \"%s\" has kind \"%s\", want "
+			"\"ServerConfiguration\": server configuration is invalid",
+			path, file.kind);
 		kk_server_configuration_release(&file);
 		return KK_E_CONFIG;
 	}
@@ -83,33 +89,40 @@ int kk_config_check(const struct kk_config *config, struct kk_err *err)
 	const char *suffix = config->namespace_suffix, *root = config->cgroup_root;
 
 	if (!*suffix || suffix[0] == '.' || kk_str_ends(suffix, ".") || strpbrk(suffix, "/ \t\n"))
-		return kk_fail(err, KK_E_CONFIG, "configure runtime: containerdNamespaceSuffix \"%s\" "
+		return kk_fail(err, KK_E_CONFIG,
+			"configure runtime: containerdNamespaceSuffix \"%s\" "
 			"must not be empty, begin or end with '.', or hold '/' or blanks: server "
-			"configuration is invalid", suffix);
+			"configuration is invalid",
+			suffix);
 	if (root[0] != '/' || !root[1] || strstr(root, ".."))
-		return kk_fail(err, KK_E_CONFIG, "configure runtime: cgroupRoot \"%s\" must be "
-			"absolute and not '/': server configuration is invalid", root);
+		return kk_fail(err, KK_E_CONFIG,
+			"configure runtime: cgroupRoot \"%s\" must be "
+			"absolute and not '/': server configuration is invalid",
+			root);
 	if (cidr_check(config->pod_subnet_cidr) < 0)
-		return kk_fail(err, KK_E_CONFIG, "configure pod subnet CIDR: \"%s\" is no IPv4 network "
-			"of /8 to /24: server configuration is invalid", config->pod_subnet_cidr);
+		return kk_fail(err, KK_E_CONFIG,
+			"configure pod subnet CIDR: \"%s\" is no IPv4 network "
+			"of /8 to /24: server configuration is invalid",
+			config->pod_subnet_cidr);
 	return 0;
 }
 
 static int instance_agree(const struct kk_config *config, const struct kk_instance *instance,
 	struct kk_err *err)
 {
-	bool is_same = (!config->is_suffix_explicit ||
-			       kk_str_equal(config->namespace_suffix, instance->namespace_suffix)) &&
-		       (!config->is_cgroup_root_explicit ||
-			       kk_str_equal(config->cgroup_root, instance->cgroup_root));
+	bool is_same =
+		(!config->is_suffix_explicit ||
+			kk_str_equal(config->namespace_suffix, instance->namespace_suffix)) &&
+		(!config->is_cgroup_root_explicit ||
+			kk_str_equal(config->cgroup_root, instance->cgroup_root));
 
 	if (is_same)
 		return 0;
 	return kk_fail(err, KK_E_INSTANCE_MISMATCH,
 		"runPath \"%s\" was bootstrapped with containerdNamespaceSuffix=\"%s\" cgroupRoot=\"%s\" "
 		"but the running configuration requests containerdNamespaceSuffix=\"%s\" "
-		"cgroupRoot=\"%s\": kukeon instance mismatch", config->run_path,
-		kk_str(instance->namespace_suffix), kk_str(instance->cgroup_root),
+		"cgroupRoot=\"%s\": kukeon instance mismatch",
+		config->run_path, kk_str(instance->namespace_suffix), kk_str(instance->cgroup_root),
 		config->namespace_suffix, config->cgroup_root);
 }
 
@@ -156,8 +169,8 @@ int kk_instance_join(struct kk_config *config, struct kk_err *err)
 	}
 	json = json_loadb((char *)text.data, text.len, 0, NULL);
 	if (!json || kk_json_decode(kk_schema_of_instance(), json, &instance, &cause) < 0)
-		return kk_fail(err, KK_E_CONFIG, "%s is damaged; restore it or remove it after a check",
-			path);
+		return kk_fail(err, KK_E_CONFIG,
+			"%s is damaged; restore it or remove it after a check", path);
 	r = instance_agree(config, &instance, err);
 	if (r == 0)
 		instance_adopt(config, &instance);

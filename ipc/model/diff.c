@@ -75,8 +75,8 @@ static void container_diff(const struct kk_container_spec *stored,
 	}
 	if (!fields.len)
 		return;
-	kk_strs_take(&diff->changes, kk_xprintf("container \"%s\" updated: %s", wanted->id,
-		(char *)fields.data));
+	kk_strs_take(&diff->changes,
+		kk_xprintf("container \"%s\" updated: %s", wanted->id, (char *)fields.data));
 	if (is_baked)
 		kk_strs_add(&diff->made_anew, wanted->id);
 }
@@ -91,7 +91,8 @@ static void containers_diff(const struct kk_cell *stored, const struct kk_cell *
 		if (old) {
 			container_diff(old, spec, diff);
 		} else {
-			kk_strs_take(&diff->changes, kk_xprintf("container \"%s\" added", spec->id));
+			kk_strs_take(&diff->changes,
+				kk_xprintf("container \"%s\" added", spec->id));
 			kk_strs_add(&diff->added, spec->id);
 		}
 	}
@@ -105,7 +106,8 @@ static void containers_diff(const struct kk_cell *stored, const struct kk_cell *
 	}
 }
 
-void kk_doc_diff(enum kk_kind kind, const void *stored, const void *wanted, struct kk_diff *ret_diff)
+void kk_doc_diff(enum kk_kind kind, const void *stored, const void *wanted,
+	struct kk_diff *ret_diff)
 {
 	/* All documents begin alike: the labels of a realm are where those of a cell are. */
 	const struct kk_realm *a = stored, *b = wanted;

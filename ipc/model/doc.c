@@ -12,7 +12,11 @@ enum { NAME_MAX_BYTES = 63 };
 
 /* Directories of the store that hold something else than objects. */
 static const char *const reserved_names[] = {
-	"secrets", "blueprints", "configs", "volumes", "volume-meta",
+	"secrets",
+	"blueprints",
+	"configs",
+	"volumes",
+	"volume-meta",
 };
 
 static int name_required(enum kk_kind kind, struct kk_err *err)
@@ -75,15 +79,16 @@ static void required_check(const struct kk_schema *schema, const void *object, c
 {
 	for (unsigned i = 0; i < schema->n_fields; i++) {
 		const struct kk_field *field = &schema->fields[i];
-		kk_auto_free char *field_path = kk_xprintf("%s%s%s", path, *path ? "." : "",
-			field->name);
+		kk_auto_free char *field_path =
+			kk_xprintf("%s%s%s", path, *path ? "." : "", field->name);
 
 		if (field->type == KK_T_OBJ && strcmp(field->name, "status") != 0)
 			required_check(field->sub(), kk_field_at(field, object), field_path,
 				problems);
 		else if (field->flags & KK_REQUIRED && kk_field_is_empty(field, object))
-			kk_strs_take(problems, kk_xprintf("%s is required%s", field_path,
-				field->type == KK_T_LIST ? " and cannot be empty" : ""));
+			kk_strs_take(problems,
+				kk_xprintf("%s is required%s", field_path,
+					field->type == KK_T_LIST ? " and cannot be empty" : ""));
 	}
 }
 
@@ -107,8 +112,10 @@ static void egress_rule_check(const struct kk_egress_rule *rule, size_t i, struc
 		long long port = atoll(rule->ports.items[k]);
 
 		if (port < 1 || port > 65535)
-			kk_strs_take(problems, kk_xprintf("egress allow rule %zu: egress allow rule "
-				"port must be within [1, 65535]: %lld", i, port));
+			kk_strs_take(problems,
+				kk_xprintf("egress allow rule %zu: egress allow rule "
+					   "port must be within [1, 65535]: %lld",
+					i, port));
 	}
 }
 
@@ -145,11 +152,12 @@ static void volumes_check(const struct kk_container_spec *spec, struct kk_strs *
 		else if (kk_str_empty(volume->target) || volume->target[0] != '/')
 			why = "target must be an absolute path";
 		else if ((!*kind || strcmp(kind, "bind") == 0) &&
-			 (kk_str_empty(volume->source) || volume->source[0] != '/'))
+			(kk_str_empty(volume->source) || volume->source[0] != '/'))
 			why = "source of a bind mount must be an absolute path";
 		if (why)
-			kk_strs_take(problems, kk_xprintf("container \"%s\" volume %zu: %s",
-				kk_str(spec->id), i, why));
+			kk_strs_take(problems,
+				kk_xprintf("container \"%s\" volume %zu: %s", kk_str(spec->id), i,
+					why));
 	}
 }
 
@@ -160,20 +168,30 @@ static void restart_check(const struct kk_container_spec *spec, struct kk_strs *
 	bool is_on_failure = strcmp(policy, "on-failure") == 0;
 
 	if (*policy && !is_always && !is_on_failure && strcmp(policy, "never") != 0)
-		kk_strs_take(problems, kk_xprintf("container \"%s\": restartPolicy must be \"always\", "
-			"\"on-failure\" or \"never\", got \"%s\"", id, policy));
+		kk_strs_take(problems,
+			kk_xprintf("container \"%s\": restartPolicy must be \"always\", "
+				   "\"on-failure\" or \"never\", got \"%s\"",
+				id, policy));
 	if (spec->restart_backoff_seconds.is_set && spec->restart_backoff_seconds.value < 0)
-		kk_strs_take(problems, kk_xprintf("container \"%s\": restartBackoffSeconds must be "
-			">= 0, got %lld", id, (long long)spec->restart_backoff_seconds.value));
+		kk_strs_take(problems,
+			kk_xprintf("container \"%s\": restartBackoffSeconds must be "
+				   ">= 0, got %lld",
+				id, (long long)spec->restart_backoff_seconds.value));
 	if (spec->restart_backoff_seconds.is_set && !is_always && !is_on_failure)
-		kk_strs_take(problems, kk_xprintf("container \"%s\": restartBackoffSeconds requires "
-			"restartPolicy \"always\" or \"on-failure\", got \"%s\"", id, policy));
+		kk_strs_take(problems,
+			kk_xprintf("container \"%s\": restartBackoffSeconds requires "
+				   "restartPolicy \"always\" or \"on-failure\", got \"%s\"",
+				id, policy));
 	if (spec->restart_max_retries.is_set && spec->restart_max_retries.value < 1)
-		kk_strs_take(problems, kk_xprintf("container \"%s\": restartMaxRetries must be >= 1, "
-			"got %lld", id, (long long)spec->restart_max_retries.value));
+		kk_strs_take(problems,
+			kk_xprintf("container \"%s\": restartMaxRetries must be >= 1, "
+				   "got %lld",
+				id, (long long)spec->restart_max_retries.value));
 	if (spec->restart_max_retries.is_set && !is_on_failure)
-		kk_strs_take(problems, kk_xprintf("container \"%s\": restartMaxRetries requires "
-			"restartPolicy \"on-failure\", got \"%s\"", id, policy));
+		kk_strs_take(problems,
+			kk_xprintf("container \"%s\": restartMaxRetries requires "
+				   "restartPolicy \"on-failure\", got \"%s\"",
+				id, policy));
 }
 
 static void tty_check(const struct kk_container_spec *spec, struct kk_strs *problems)
@@ -181,12 +199,16 @@ static void tty_check(const struct kk_container_spec *spec, struct kk_strs *prob
 	const char *level = kk_str(spec->tty.log_level);
 
 	if (!spec->attachable && !kk_schema_is_empty(kk_schema_of_container_tty(), &spec->tty))
-		kk_strs_take(problems, kk_xprintf("container \"%s\": tty fields require attachable: "
-			"true", kk_str(spec->id)));
+		kk_strs_take(problems,
+			kk_xprintf("container \"%s\": tty fields require attachable: "
+				   "true",
+				kk_str(spec->id)));
 	if (*level && strcmp(level, "debug") != 0 && strcmp(level, "info") != 0 &&
 		strcmp(level, "warn") != 0 && strcmp(level, "error") != 0)
-		kk_strs_take(problems, kk_xprintf("container \"%s\": tty.logLevel \"%s\": must be one "
-			"of debug, info, warn, error", kk_str(spec->id), level));
+		kk_strs_take(problems,
+			kk_xprintf("container \"%s\": tty.logLevel \"%s\": must be one "
+				   "of debug, info, warn, error",
+				kk_str(spec->id), level));
 }
 
 static void security_check(const struct kk_container_spec *spec, struct kk_strs *problems)
@@ -196,13 +218,17 @@ static void security_check(const struct kk_container_spec *spec, struct kk_strs 
 
 		if (!kk_str_starts(opt, "no-new-privileges") && !kk_str_starts(opt, "seccomp=") &&
 			!kk_str_starts(opt, "seccomp:"))
-			kk_strs_take(problems, kk_xprintf("container \"%s\": unsupported securityOpt "
-				"\"%s\"", kk_str(spec->id), opt));
+			kk_strs_take(problems,
+				kk_xprintf("container \"%s\": unsupported securityOpt "
+					   "\"%s\"",
+					kk_str(spec->id), opt));
 	}
 	for (size_t i = 0; i < spec->env.n; i++) {
 		if (!strchr(spec->env.items[i], '=') || spec->env.items[i][0] == '=')
-			kk_strs_take(problems, kk_xprintf("container \"%s\": env \"%s\" is not "
-				"KEY=VALUE", kk_str(spec->id), spec->env.items[i]));
+			kk_strs_take(problems,
+				kk_xprintf("container \"%s\": env \"%s\" is not "
+					   "KEY=VALUE",
+					kk_str(spec->id), spec->env.items[i]));
 	}
 }
 
@@ -247,17 +273,21 @@ static void root_check(const struct kk_cell *cell, struct kk_strs *problems)
 		if (!spec->root)
 			continue;
 		if (marked)
-			kk_strs_take(problems, kk_xprintf("only one container in a cell may have root: "
-				"true: [%s %s]", marked, kk_str(spec->id)));
+			kk_strs_take(problems,
+				kk_xprintf("only one container in a cell may have root: "
+					   "true: [%s %s]",
+					marked, kk_str(spec->id)));
 		marked = kk_str(spec->id);
 	}
 	if (*wanted && !kk_cell_container(cell, wanted))
-		kk_strs_take(problems, kk_xprintf("rootContainerId \"%s\" not found in containers array",
-			wanted));
+		kk_strs_take(problems,
+			kk_xprintf("rootContainerId \"%s\" not found in containers array", wanted));
 	else if (*wanted && marked && strcmp(wanted, marked) != 0)
-		kk_strs_take(problems, kk_xprintf("rootContainerId disagrees with container marked root: "
-			"true: rootContainerId is \"%s\" but container \"%s\" has root: true",
-			wanted, marked));
+		kk_strs_take(problems,
+			kk_xprintf(
+				"rootContainerId disagrees with container marked root: "
+				"true: rootContainerId is \"%s\" but container \"%s\" has root: true",
+				wanted, marked));
 }
 
 static void cell_tty_check(const struct kk_cell *cell, struct kk_strs *problems)
@@ -269,11 +299,15 @@ static void cell_tty_check(const struct kk_cell *cell, struct kk_strs *problems)
 		return;
 	spec = kk_cell_container(cell, wanted);
 	if (!spec)
-		kk_strs_take(problems, kk_xprintf("cell tty.default \"%s\" does not match any container "
-			"in this cell", wanted));
+		kk_strs_take(problems,
+			kk_xprintf("cell tty.default \"%s\" does not match any container "
+				   "in this cell",
+				wanted));
 	else if (!spec->attachable)
-		kk_strs_take(problems, kk_xprintf("cell tty.default \"%s\" references container that is "
-			"not attachable", wanted));
+		kk_strs_take(problems,
+			kk_xprintf("cell tty.default \"%s\" references container that is "
+				   "not attachable",
+				wanted));
 }
 
 void kk_cell_check(const struct kk_cell *cell, struct kk_strs *ret_problems)
@@ -283,12 +317,15 @@ void kk_cell_check(const struct kk_cell *cell, struct kk_strs *ret_problems)
 		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
 
 		if (kk_str_empty(spec->id) || kk_str_empty(spec->image))
-			kk_strs_take(ret_problems, kk_xprintf("spec.containers[%zu].%s is required", i,
-				kk_str_empty(spec->id) ? "id" : "image"));
+			kk_strs_take(ret_problems,
+				kk_xprintf("spec.containers[%zu].%s is required", i,
+					kk_str_empty(spec->id) ? "id" : "image"));
 		for (size_t k = 0; k < i; k++) {
 			if (kk_str_equal(spec->id, cell->spec.containers.items[k].id))
-				kk_strs_take(ret_problems, kk_xprintf("container id \"%s\" is there "
-					"twice", kk_str(spec->id)));
+				kk_strs_take(ret_problems,
+					kk_xprintf("container id \"%s\" is there "
+						   "twice",
+						kk_str(spec->id)));
 		}
 		container_spec_check(spec, ret_problems);
 	}
@@ -336,8 +373,8 @@ struct kk_scope kk_doc_scope(enum kk_kind kind, const void *doc)
 	case KK_KIND_STACK: {
 		const struct kk_stack *stack = doc;
 
-		scope = (struct kk_scope){stack->spec.realm_id, stack->spec.space_id,
-			stack->metadata.name, NULL};
+		scope = (struct kk_scope){
+			stack->spec.realm_id, stack->spec.space_id, stack->metadata.name, NULL};
 		break;
 	}
 	case KK_KIND_CELL: {

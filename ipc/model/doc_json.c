@@ -25,9 +25,9 @@ static json_t *strs_encode(const struct kk_field *field, const struct kk_strs *s
 		return json_null();
 	array = json_array();
 	for (size_t i = 0; i < strs->n; i++)
-		json_array_append_new(array, field->type == KK_T_INTS ?
-						     json_integer(atoll(strs->items[i])) :
-						     string_encode(strs->items[i]));
+		json_array_append_new(array,
+			field->type == KK_T_INTS ? json_integer(atoll(strs->items[i])) :
+						   string_encode(strs->items[i]));
 	return array;
 }
 
@@ -335,7 +335,7 @@ int kk_json_decode(const struct kk_schema *schema, const json_t *json, void *ret
 		const json_t *value = kk_json_get(json, field->name);
 		/* A null label is an error of its own, as in Go's decoder of states. */
 		bool is_null_enum = field->type == KK_T_ENUM && !value &&
-				    json_object_get(json, field->name);
+			json_object_get(json, field->name);
 
 		if (is_null_enum)
 			r = kk_fail(err, KK_E_CONVERSION, "%s: expected string or int, got null",

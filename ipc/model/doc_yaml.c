@@ -42,14 +42,14 @@ static bool is_null(const yaml_node_t *node)
 {
 	const char *s = scalar(node);
 
-	return s && is_plain(node) &&
-	       (!*s || strcmp(s, "~") == 0 || strcasecmp(s, "null") == 0);
+	return s && is_plain(node) && (!*s || strcmp(s, "~") == 0 || strcasecmp(s, "null") == 0);
 }
 
 static const char *node_word(const yaml_node_t *node)
 {
-	return node->type == YAML_MAPPING_NODE ? "a map" :
-	       node->type == YAML_SEQUENCE_NODE ? "a list" : "a scalar";
+	return node->type == YAML_MAPPING_NODE   ? "a map" :
+		node->type == YAML_SEQUENCE_NODE ? "a list" :
+						   "a scalar";
 }
 
 static int type_fail(const struct kk_field *field, const yaml_node_t *node, const char *want,
@@ -311,7 +311,8 @@ static const struct kk_field *field_named(const struct kk_schema *schema, const 
 	for (unsigned i = 0; i < schema->n_fields; i++) {
 		const struct kk_field *field = &schema->fields[i];
 
-		if (strcmp(field->name, name) == 0 && !(field->flags & (KK_JSON_ONLY | KK_INTERNAL)))
+		if (strcmp(field->name, name) == 0 &&
+			!(field->flags & (KK_JSON_ONLY | KK_INTERNAL)))
 			return field;
 	}
 	return NULL;
@@ -407,11 +408,14 @@ static void manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int in
 	char text[KK_ERR_TEXT];
 
 	if (*version && strcmp(version, KK_API_VERSION) != 0)
-		kk_strs_take(&own, kk_xprintf("unsupported apiVersion: %s (expected %s)", version,
-					   KK_API_VERSION));
+		kk_strs_take(&own,
+			kk_xprintf("unsupported apiVersion: %s (expected %s)", version,
+				KK_API_VERSION));
 	else if (root->type != YAML_MAPPING_NODE)
-		kk_strs_take(&own, kk_xprintf("failed to parse kind: line %zu: a document must be "
-					      "a map, not %s", line_of(root), node_word(root)));
+		kk_strs_take(&own,
+			kk_xprintf("failed to parse kind: line %zu: a document must be "
+				   "a map, not %s",
+				line_of(root), node_word(root)));
 	else if (kind < 0)
 		kk_strs_take(&own, kk_xprintf("unknown kind: %s", kind_name));
 	if (own.n) {
@@ -419,8 +423,8 @@ static void manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int in
 		kk_strs_release(&own);
 		return;
 	}
-	manifests->items = kk_xrealloc(manifests->items,
-		(manifests->n + 1) * sizeof manifests->items[0]);
+	manifests->items =
+		kk_xrealloc(manifests->items, (manifests->n + 1) * sizeof manifests->items[0]);
 	manifest = &manifests->items[manifests->n++];
 	*manifest = (struct kk_manifest){.index = index, .kind = (enum kk_kind)kind};
 	kk_schema_init(kk_kind_schema(manifest->kind), &manifest->doc);
@@ -432,8 +436,8 @@ static void manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int in
 		kk_doc_check(manifest->kind, &manifest->doc, &own);
 	}
 	for (size_t i = 0; i < own.n; i++)
-		problem_add(problems, index, kind_name,
-			kk_doc_name(manifest->kind, &manifest->doc), own.items[i]);
+		problem_add(problems, index, kind_name, kk_doc_name(manifest->kind, &manifest->doc),
+			own.items[i]);
 	kk_strs_release(&own);
 }
 

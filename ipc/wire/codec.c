@@ -181,8 +181,8 @@ static int array_check(const struct kk_field *field, const msgpack_object *in, s
 	return 0;
 }
 
-static int unpack_strs(const struct kk_field *field, const msgpack_object *in,
-	struct kk_strs *strs, struct kk_err *err)
+static int unpack_strs(const struct kk_field *field, const msgpack_object *in, struct kk_strs *strs,
+	struct kk_err *err)
 {
 	int r = array_check(field, in, err);
 

@@ -53,8 +53,7 @@ static const struct kk_names names_space_state = {
 	scope_states, KK_COUNT(scope_states), "space state"};
 static const struct kk_names names_stack_state = {
 	scope_states, KK_COUNT(scope_states), "stack state"};
-static const struct kk_names names_cell_state = {
-	cell_states, KK_COUNT(cell_states), "cell state"};
+static const struct kk_names names_cell_state = {cell_states, KK_COUNT(cell_states), "cell state"};
 static const struct kk_names names_container_state = {
 	container_states, KK_COUNT(container_states), "container state"};
 
@@ -79,7 +78,7 @@ enum { MAP_ITEMS = 4096, LIST_ITEMS = 4096, MAP_BYTES = 65536 };
 	FIELD(member, key, flag, .type = KK_T_ENUM, .names = &names_##table)
 #define KK_DOC_OBJ(member, key, flag, kind) \
 	FIELD(member, key, flag, .type = KK_T_OBJ, .sub = kk_schema_of_##kind)
-#define KK_DOC_LIST(member, key, flag, kind)                                \
+#define KK_DOC_LIST(member, key, flag, kind)                                 \
 	FIELD(member, key, flag, .type = KK_T_LIST, .max_items = LIST_ITEMS, \
 		.sub = kk_schema_of_##kind)
 #define KK_DOC(this_name, ...)                                         \

@@ -36,20 +36,23 @@ int64_t kk_role_heartbeat_ms(enum kk_role role)
 }
 
 /* Every body ends with this row, so that a table of no fields is still a table. */
-#define END_OF_FIELDS {.name = NULL}
+#define END_OF_FIELDS        \
+	{                    \
+		.name = NULL \
+	}
 #define FIELD(member, ...) {.name = #member, .offset = offsetof(kk_this, member), __VA_ARGS__},
-#define SCHEMA(fn, this_name, ...)                                                           \
-	const struct kk_schema *fn(void)                                                     \
-	{                                                                                    \
-		typedef struct this_name kk_this;                                            \
-		static const struct kk_field fields[] = {__VA_ARGS__ END_OF_FIELDS};                \
-		static const struct kk_schema schema = {                                     \
-			.name = #this_name,                                                  \
-			.size = sizeof(kk_this),                                             \
-			.fields = fields,                                                    \
-			.n_fields = KK_COUNT(fields) - 1,                                    \
-		};                                                                           \
-		return &schema;                                                              \
+#define SCHEMA(fn, this_name, ...)                                                   \
+	const struct kk_schema *fn(void)                                             \
+	{                                                                            \
+		typedef struct this_name kk_this;                                    \
+		static const struct kk_field fields[] = {__VA_ARGS__ END_OF_FIELDS}; \
+		static const struct kk_schema schema = {                             \
+			.name = #this_name,                                          \
+			.size = sizeof(kk_this),                                     \
+			.fields = fields,                                            \
+			.n_fields = KK_COUNT(fields) - 1,                            \
+		};                                                                   \
+		return &schema;                                                      \
 	}
 
 #define KK_REQ(...) __VA_ARGS__
@@ -68,8 +71,8 @@ int64_t kk_role_heartbeat_ms(enum kk_role role)
 #define KK_LIST_DOC(member, kind, items) \
 	FIELD(member, .type = KK_T_LIST, .max_items = (items), .sub = kk_schema_of_##kind)
 #define KK_MSG_RETIRED(id, why)
-#define KK_MSG(name, id, from, timeout_ms, doc, req, rep)    \
-	SCHEMA(kk_req_schema_##name, kk_req_##name, req)     \
+#define KK_MSG(name, id, from, timeout_ms, doc, req, rep) \
+	SCHEMA(kk_req_schema_##name, kk_req_##name, req)  \
 	SCHEMA(kk_rep_schema_##name, kk_rep_##name, rep)
 #define KK_EVENT(name, id, from, doc, req) SCHEMA(kk_req_schema_##name, kk_req_##name, req)
 #include <kukeon/messages.def>

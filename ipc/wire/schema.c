@@ -302,7 +302,8 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
 
 uint64_t kk_schema_hash(const struct kk_schema *schema, uint64_t seed)
 {
-	uint64_t hash = hash_bytes(seed ^ 0xcbf29ce484222325ULL, schema->name, strlen(schema->name));
+	uint64_t hash =
+		hash_bytes(seed ^ 0xcbf29ce484222325ULL, schema->name, strlen(schema->name));
 
 	for (unsigned i = 0; i < schema->n_fields; i++) {
 		const struct kk_field *field = &schema->fields[i];

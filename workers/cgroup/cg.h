@@ -42,7 +42,8 @@ int cg_tree_remove(const char *path, bool *ret_was_present, struct kk_err *err);
 
 /* The file of a controller in the cgroup at @path, written to @buf. Returns -1 where the controller is
  * not mounted. */
-int cg_tree_file(const char *controller, const char *path, const char *file, char *buf, size_t size);
+int cg_tree_file(const char *controller, const char *path, const char *file, char *buf,
+	size_t size);
 
 /* limit.c */
 

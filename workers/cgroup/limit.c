@@ -53,8 +53,8 @@ int cg_limit_set(const char *path, int64_t memory_bytes, int64_t cpu_shares, int
 		return kk_fail(err, KK_E_CGROUP_NOT_FOUND, "cgroup '%s' does not exist", path);
 	cg = cgroup_new_cgroup(path + 1);
 	if (!cg ||
-		value_add(cg, "memory", is_v2 ? "memory.max" : "memory.limit_in_bytes", memory_bytes,
-			is_v2 ? "max" : "-1") != 0 ||
+		value_add(cg, "memory", is_v2 ? "memory.max" : "memory.limit_in_bytes",
+			memory_bytes, is_v2 ? "max" : "-1") != 0 ||
 		value_add(cg, "pids", "pids.max", pids, "max") != 0 ||
 		value_add(cg, "cpu", is_v2 ? "cpu.weight" : "cpu.shares",
 			is_v2 && cpu_shares > 0 ? shares_to_weight(cpu_shares) : cpu_shares,

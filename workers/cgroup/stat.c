@@ -15,7 +15,7 @@ static bool file_text(const char *controller, const char *path, const char *file
 	char full[CG_PATH_MAX];
 
 	return cg_tree_file(controller, path, file, full, sizeof full) == 0 &&
-	       kk_file_read(full, text, NULL) == 0 && text->len > 0;
+		kk_file_read(full, text, NULL) == 0 && text->len > 0;
 }
 
 static uint64_t number(const char *controller, const char *path, const char *file)

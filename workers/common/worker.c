@@ -128,8 +128,8 @@ static void chan_on_message(struct kk_chan *chan, const struct kk_envelope *env,
 
 static struct kk_handler *handlers_join(const struct kk_worker_def *def, size_t *ret_n)
 {
-	struct kk_handler *all = kk_xalloc((def->n_handlers + KK_COUNT(common_handlers)) *
-					   sizeof all[0]);
+	struct kk_handler *all =
+		kk_xalloc((def->n_handlers + KK_COUNT(common_handlers)) * sizeof all[0]);
 	size_t n = 0;
 
 	for (size_t i = 0; i < KK_COUNT(common_handlers); i++)

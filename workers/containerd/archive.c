@@ -143,8 +143,8 @@ static int entry_upload(struct load *load, const char *path, const char *expecte
 	if (r == 1) {
 		entry->digest = kk_xstrdup(expected);
 		return archive_read_data_skip(load->archive) < ARCHIVE_WARN ?
-			       archive_fail(load, err) :
-			       0;
+			archive_fail(load, err) :
+			0;
 	}
 	r = entry_copy(load, entry, writer, err);
 	if (r == 0)
@@ -160,8 +160,10 @@ static int text_read(struct load *load, struct kk_buf *buf, struct kk_err *err)
 		la_ssize_t n;
 
 		if (!room)
-			return kk_fail(err, KK_E_IMAGE_FORMAT, "failed to import image tarball: its "
-				"index is larger than %d bytes", CT_BLOB_MAX);
+			return kk_fail(err, KK_E_IMAGE_FORMAT,
+				"failed to import image tarball: its "
+				"index is larger than %d bytes",
+				CT_BLOB_MAX);
 		n = archive_read_data(load->archive, room, 65536);
 		if (n < 0)
 			return archive_fail(load, err);
@@ -185,8 +187,10 @@ static int entry_take(struct load *load, struct archive_entry *header, struct kk
 	kk_auto_free char *digest = NULL;
 
 	if (load->n_entries > ENTRIES_MAX)
-		return kk_fail(err, KK_E_IMAGE_FORMAT, "failed to import image tarball: more than %d "
-			"files", ENTRIES_MAX);
+		return kk_fail(err, KK_E_IMAGE_FORMAT,
+			"failed to import image tarball: more than %d "
+			"files",
+			ENTRIES_MAX);
 	if (hard || soft) {
 		struct entry *entry = entry_add(load, path);
 
@@ -221,8 +225,10 @@ static int entries_read(struct load *load, struct kk_err *err)
 		if (r == ARCHIVE_EOF)
 			return 0;
 		if (r < ARCHIVE_WARN)
-			return n ? archive_fail(load, err) :
-				   kk_fail(err, KK_E_IMAGE_FORMAT, "failed to import image tarball: "
+			return n ?
+				archive_fail(load, err) :
+				kk_fail(err, KK_E_IMAGE_FORMAT,
+					"failed to import image tarball: "
 					"unrecognized image format (neither an OCI layout nor docker "
 					"save)");
 		r = entry_take(load, header, err);
@@ -264,7 +270,8 @@ static int oci_finish(struct load *load, struct kk_err *err)
 	json_t *entry;
 
 	if (!json_is_array(json_object_get(index, "manifests")))
-		return kk_fail(err, KK_E_IMAGE_FORMAT, "failed to import image tarball: index.json has "
+		return kk_fail(err, KK_E_IMAGE_FORMAT,
+			"failed to import image tarball: index.json has "
 			"no manifests");
 	json_array_foreach (json_object_get(index, "manifests"), i, entry) {
 		const char *digest = string_at(entry, "digest"), *name = index_name(entry);
@@ -274,10 +281,13 @@ static int oci_finish(struct load *load, struct kk_err *err)
 		if (ct_blob_exists(&load->ctx, digest, &is_there, err) < 0)
 			return err->code;
 		if (!is_there)
-			return kk_fail(err, KK_E_IMAGE_FORMAT, "failed to import image tarball: it "
-				"lacks blob %s; is it truncated?", digest);
-		if (*name && image_name(load, name, *type ? type : OCI_MANIFEST, digest,
-				     json_integer_value(json_object_get(entry, "size")), err) < 0)
+			return kk_fail(err, KK_E_IMAGE_FORMAT,
+				"failed to import image tarball: it "
+				"lacks blob %s; is it truncated?",
+				digest);
+		if (*name &&
+			image_name(load, name, *type ? type : OCI_MANIFEST, digest,
+				json_integer_value(json_object_get(entry, "size")), err) < 0)
 			return err->code;
 	}
 	return 0;
@@ -289,11 +299,14 @@ static int descriptor_add(struct load *load, json_t *list, const char *path, con
 	const struct entry *entry = entry_find(load, path);
 
 	if (!entry || !entry->digest)
-		return kk_fail(err, KK_E_IMAGE_FORMAT, "failed to import image tarball: it lacks '%s'; "
-			"is it truncated?", path);
-	json_array_append_new(list, json_pack("{s:s+, s:s, s:I}", "mediaType", media_type,
-		is_layer ? entry->compression : "", "digest", entry->digest, "size",
-		(json_int_t)entry->size));
+		return kk_fail(err, KK_E_IMAGE_FORMAT,
+			"failed to import image tarball: it lacks '%s'; "
+			"is it truncated?",
+			path);
+	json_array_append_new(list,
+		json_pack("{s:s+, s:s, s:I}", "mediaType", media_type,
+			is_layer ? entry->compression : "", "digest", entry->digest, "size",
+			(json_int_t)entry->size));
 	return 0;
 }
 
@@ -333,7 +346,8 @@ static int docker_finish(struct load *load, struct kk_err *err)
 	json_t *saved;
 
 	if (!json_is_array(list))
-		return kk_fail(err, KK_E_IMAGE_FORMAT, "failed to import image tarball: manifest.json "
+		return kk_fail(err, KK_E_IMAGE_FORMAT,
+			"failed to import image tarball: manifest.json "
 			"is no list");
 	json_array_foreach (list, i, saved) {
 		int r = docker_image(load, saved, err);
@@ -359,7 +373,8 @@ static int load_run(struct load *load, const char *path, struct kk_err *err)
 		return oci_finish(load, err);
 	if (load->manifest.len)
 		return docker_finish(load, err);
-	return kk_fail(err, KK_E_IMAGE_FORMAT, "failed to import image tarball: unrecognized image "
+	return kk_fail(err, KK_E_IMAGE_FORMAT,
+		"failed to import image tarball: unrecognized image "
 		"format (neither an OCI layout nor docker save)");
 }
 
@@ -385,8 +400,8 @@ static int lease_create(const struct ct_ctx *ctx, char **ret_id, struct kk_err *
 {
 	Ct__LeaseCreateRequest req = CT__LEASE_CREATE_REQUEST__INIT;
 	Ct__Label label = CT__LABEL__INIT, *labels[] = {&label};
-	kk_auto_free char *id = kk_xprintf("kukeon-load-%d-%lld", (int)getpid(),
-		(long long)kk_time_now());
+	kk_auto_free char *id =
+		kk_xprintf("kukeon-load-%d-%lld", (int)getpid(), (long long)kk_time_now());
 	char expiry[KK_TIME_TEXT];
 	int r;
 
@@ -396,8 +411,8 @@ static int lease_create(const struct ct_ctx *ctx, char **ret_id, struct kk_err *
 	req.id = id;
 	req.n_labels = 1;
 	req.labels = labels;
-	r = ct_unary(ctx, "leases.v1.Leases/Create", &req.base, &ct__lease_create_response__descriptor,
-		NULL, err);
+	r = ct_unary(ctx, "leases.v1.Leases/Create", &req.base,
+		&ct__lease_create_response__descriptor, NULL, err);
 	if (r == 0)
 		*ret_id = kk_steal(&id);
 	return r;
@@ -409,8 +424,8 @@ static void lease_end(const struct ct_ctx *ctx, const char *id)
 
 	req.id = (char *)id;
 	req.sync = true;
-	if (ct_unary(ctx, "leases.v1.Leases/Delete", &req.base, &ct__empty__descriptor, NULL, NULL) <
-		0)
+	if (ct_unary(ctx, "leases.v1.Leases/Delete", &req.base, &ct__empty__descriptor, NULL,
+		    NULL) < 0)
 		kk_debug("lease '%s' is left to expire", id);
 }
 

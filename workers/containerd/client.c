@@ -31,16 +31,21 @@ int ct_client_open(const char *socket_path, struct kk_err *err)
 	kk_auto_free char *target = kk_xprintf("unix://%s", socket_path);
 	/* Authority is not needed, and no resolver but the unix one is ever asked. */
 	grpc_arg arguments[] = {
-		{.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+		{.type = GRPC_ARG_INTEGER,
+			.key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
 			.value.integer = MESSAGE_MAX},
-		{.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
+		{.type = GRPC_ARG_INTEGER,
+			.key = (char *)GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
 			.value.integer = RECONNECT_MS},
-		{.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+		{.type = GRPC_ARG_INTEGER,
+			.key = (char *)GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
 			.value.integer = RECONNECT_MS},
-		{.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+		{.type = GRPC_ARG_INTEGER,
+			.key = (char *)GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
 			.value.integer = RECONNECT_MAX_MS},
 		{.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ENABLE_HTTP_PROXY},
-		{.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
+		{.type = GRPC_ARG_INTEGER,
+			.key = (char *)GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
 			.value.integer = 1},
 		{.type = GRPC_ARG_INTEGER,
 			.key = (char *)GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION,
@@ -104,8 +109,8 @@ void ct_message_free(void *message)
 static int status_fail(grpc_status_code status, grpc_slice details, const char *method,
 	struct kk_err *err)
 {
-	kk_auto_free char *text = kk_xstrndup((char *)GRPC_SLICE_START_PTR(details),
-		GRPC_SLICE_LENGTH(details));
+	kk_auto_free char *text =
+		kk_xstrndup((char *)GRPC_SLICE_START_PTR(details), GRPC_SLICE_LENGTH(details));
 
 	switch (status) {
 	case GRPC_STATUS_NOT_FOUND:
@@ -113,9 +118,11 @@ static int status_fail(grpc_status_code status, grpc_slice details, const char *
 	case GRPC_STATUS_ALREADY_EXISTS:
 		return kk_fail(err, KK_E_CONTAINER_EXISTS, "%s", text);
 	case GRPC_STATUS_UNAVAILABLE:
-		return kk_fail(err, KK_E_CONTAINERD_DOWN, "failed to connect to containerd: %s", text);
+		return kk_fail(err, KK_E_CONTAINERD_DOWN, "failed to connect to containerd: %s",
+			text);
 	case GRPC_STATUS_DEADLINE_EXCEEDED:
-		return kk_fail(err, KK_E_TIMEOUT, "containerd did not answer %s in time; is it running?",
+		return kk_fail(err, KK_E_TIMEOUT,
+			"containerd did not answer %s in time; is it running?",
 			strrchr(method, '.') ? strrchr(method, '.') + 1 : method);
 	default:
 		return kk_fail(err, KK_E_CONTAINERD, "%s", text);
@@ -152,8 +159,8 @@ static grpc_call *call_create(const struct ct_ctx *ctx, grpc_completion_queue *q
 	const char *method)
 {
 	grpc_slice path = grpc_slice_from_copied_string(method);
-	grpc_call *call = grpc_channel_create_call(channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, path,
-		NULL, deadline_of(ctx), NULL);
+	grpc_call *call = grpc_channel_create_call(channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue,
+		path, NULL, deadline_of(ctx), NULL);
 
 	grpc_slice_unref(path);
 	return call;
@@ -195,7 +202,7 @@ static int unary_once(const struct ct_ctx *ctx, const char *method, const Protob
 		(grpc_op[]){
 			{.op = GRPC_OP_SEND_INITIAL_METADATA,
 				.flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY |
-					 GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET,
+					GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET,
 				.data.send_initial_metadata = {md.n, md.items, {0, 0}}},
 			{.op = GRPC_OP_SEND_MESSAGE, .data.send_message = {out}},
 			{.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
@@ -204,7 +211,8 @@ static int unary_once(const struct ct_ctx *ctx, const char *method, const Protob
 			{.op = GRPC_OP_RECV_MESSAGE, .data.recv_message = {&in}},
 			{.op = GRPC_OP_RECV_STATUS_ON_CLIENT,
 				.data.recv_status_on_client = {&trailing, &status, &details, NULL}},
-		}, 6);
+		},
+		6);
 	if (status != GRPC_STATUS_OK)
 		r = status_fail(status, details, method, err);
 	else
@@ -237,7 +245,8 @@ int ct_unary(const struct ct_ctx *ctx, const char *method, const ProtobufCMessag
 		if (r == 0)
 			break;
 		/* containerd is restarting: our requests are ensure-shaped, so they may be repeated. */
-		if (r != KK_E_CONTAINERD_DOWN || kk_clock_ms() + RETRY_PAUSE_MS > ctx->deadline_ms) {
+		if (r != KK_E_CONTAINERD_DOWN ||
+			kk_clock_ms() + RETRY_PAUSE_MS > ctx->deadline_ms) {
 			if (err)
 				*err = cause;
 			return r;
@@ -297,10 +306,13 @@ int ct_stream_open(const struct ct_ctx *ctx, const char *method, struct ct_strea
 				.op = GRPC_OP_SEND_INITIAL_METADATA,
 				.data.send_initial_metadata = {stream->md.n, stream->md.items,
 					{0, 0}},
-			}, 1)) {
+			},
+			1)) {
 		ct_stream_free(stream);
-		return kk_fail(err, KK_E_CONTAINERD_DOWN, "failed to connect to containerd: no stream "
-			"for %s", method);
+		return kk_fail(err, KK_E_CONTAINERD_DOWN,
+			"failed to connect to containerd: no stream "
+			"for %s",
+			method);
 	}
 	*ret_stream = stream;
 	return 0;

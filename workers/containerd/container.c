@@ -20,9 +20,9 @@
 #define LABEL_STOP_SIGNAL "kukeon.io/stop-signal"
 
 enum {
-	KILL_WAIT_MS = 10000,   /* after SIGKILL a task must be gone */
-	RETRY_MS = 200,         /* between looks whether a former try is over */
-	CLEANUP_TRIES = 4,      /* where containerd may be clearing up behind a caller that died */
+	KILL_WAIT_MS = 10000, /* after SIGKILL a task must be gone */
+	RETRY_MS = 200,       /* between looks whether a former try is over */
+	CLEANUP_TRIES = 4,    /* where containerd may be clearing up behind a caller that died */
 	RETRY_LIMIT_MS = 15000,
 };
 
@@ -44,8 +44,8 @@ static const char *label_get(const Ct__Container *container, const char *key)
 }
 
 /* 1 when the record is there, 0 when not. */
-static int record_get(const struct ct_ctx *ctx, const char *id, Ct__ContainerGetResponse **ret_found,
-	struct kk_err *err)
+static int record_get(const struct ct_ctx *ctx, const char *id,
+	Ct__ContainerGetResponse **ret_found, struct kk_err *err)
 {
 	Ct__ContainerGetRequest req = CT__CONTAINER_GET_REQUEST__INIT;
 	struct kk_err cause = {0};
@@ -61,8 +61,10 @@ static int record_get(const struct ct_ctx *ctx, const char *id, Ct__ContainerGet
 		return r;
 	}
 	if (!label_get((*ret_found)->container, LABEL_CELL))
-		return kk_fail(err, KK_E_CONTAINER_EXISTS, "container already exists: '%s' in "
-			"namespace '%s' is not ours", id, ctx->namespace);
+		return kk_fail(err, KK_E_CONTAINER_EXISTS,
+			"container already exists: '%s' in "
+			"namespace '%s' is not ours",
+			id, ctx->namespace);
 	return 1;
 }
 
@@ -133,8 +135,8 @@ static int task_wait(const struct ct_ctx *ctx, const char *id, int64_t limit_ms,
 	if (kk_clock_ms() + limit_ms < limited.deadline_ms)
 		limited.deadline_ms = kk_clock_ms() + limit_ms;
 	req.container_id = (char *)id;
-	r = ct_unary(&limited, "tasks.v1.Tasks/Wait", &req.base, &ct__task_wait_response__descriptor,
-		ret_exit, &cause);
+	r = ct_unary(&limited, "tasks.v1.Tasks/Wait", &req.base,
+		&ct__task_wait_response__descriptor, ret_exit, &cause);
 	if (r == 0)
 		return 1;
 	if (r == KK_E_TIMEOUT)
@@ -308,8 +310,8 @@ static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_c
 	create.rootfs = rootfs->mounts;
 	create.stdout = log;
 	create.stderr = log;
-	r = ct_unary(ctx, "tasks.v1.Tasks/Create", &create.base, &ct__task_create_response__descriptor,
-		&created, err);
+	r = ct_unary(ctx, "tasks.v1.Tasks/Create", &create.base,
+		&ct__task_create_response__descriptor, &created, err);
 	if (r < 0) {
 		/* ALREADY_EXISTS is about the task here: our own former one. */
 		if (r == KK_E_CONTAINER_EXISTS)
@@ -451,7 +453,7 @@ int ct_container_start(const struct ct_ctx *ctx, const char *id, uint64_t *ret_p
 	if (r == 0) {
 		*ret_pid = started->pid;
 	} else if (task_get(ctx, id, &task, err) == 1 &&
-		   task->process->status != CT__PROCESS__STATUS__CREATED) {
+		task->process->status != CT__PROCESS__STATUS__CREATED) {
 		/* A repetition: it was started before, and may even have ended since. */
 		*ret_pid = task->process->pid;
 		r = 0;
@@ -503,8 +505,10 @@ static int task_end(const struct ct_ctx *ctx, const char *id, int signo, int64_t
 		if (r == 0)
 			r = task_wait(ctx, id, KILL_WAIT_MS, &exit, err);
 		if (r == 0)
-			return kk_fail(err, KK_E_TIMEOUT, "container '%s' did not end within %d s of "
-				"SIGKILL", id, KILL_WAIT_MS / 1000);
+			return kk_fail(err, KK_E_TIMEOUT,
+				"container '%s' did not end within %d s of "
+				"SIGKILL",
+				id, KILL_WAIT_MS / 1000);
 	}
 	if (r < 0)
 		return r;
@@ -563,8 +567,8 @@ static int record_remove(const struct ct_ctx *ctx, const char *id, bool *was_pre
 	int r;
 
 	req.id = (char *)id;
-	r = ct_unary(ctx, "containers.v1.Containers/Delete", &req.base, &ct__empty__descriptor, NULL,
-		&cause);
+	r = ct_unary(ctx, "containers.v1.Containers/Delete", &req.base, &ct__empty__descriptor,
+		NULL, &cause);
 	if (r == 0)
 		*was_present = true;
 	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {

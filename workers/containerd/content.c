@@ -44,8 +44,8 @@ static char *writer_digest(const struct ct_writer *writer)
 	return digest_text(hash, n);
 }
 
-static int writer_send(struct ct_writer *writer, Ct__WriteAction action, const void *data, size_t len,
-	Ct__ContentWriteResponse **ret_rep, struct kk_err *err)
+static int writer_send(struct ct_writer *writer, Ct__WriteAction action, const void *data,
+	size_t len, Ct__ContentWriteResponse **ret_rep, struct kk_err *err)
 {
 	Ct__ContentWriteRequest req = CT__CONTENT_WRITE_REQUEST__INIT;
 	int r;
@@ -162,8 +162,8 @@ int ct_blob_exists(const struct ct_ctx *ctx, const char *digest, bool *ret_exist
 	int r;
 
 	req.digest = (char *)digest;
-	r = ct_unary(ctx, "content.v1.Content/Info", &req.base, &ct__content_info_response__descriptor,
-		NULL, &cause);
+	r = ct_unary(ctx, "content.v1.Content/Info", &req.base,
+		&ct__content_info_response__descriptor, NULL, &cause);
 	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
 		*err = cause;
 		return r;
@@ -189,8 +189,8 @@ int ct_blob_read(const struct ct_ctx *ctx, const char *digest, struct kk_buf *bu
 
 		r = ct_stream_recv(stream, &ct__content_read_response__descriptor, &piece, err);
 		if (r > 0 && kk_buf_append(buf, piece->data.data, piece->data.len) < 0)
-			return kk_fail(err, KK_E_TOO_BIG, "blob %s is larger than %zu bytes", digest,
-				buf->max);
+			return kk_fail(err, KK_E_TOO_BIG, "blob %s is larger than %zu bytes",
+				digest, buf->max);
 	} while (r > 0);
 	return r < 0 ? kk_wrap(err, "read blob %s", digest) : 0;
 }

@@ -103,9 +103,9 @@ char *ct_ref_normalize(const char *ref, struct kk_err *err);
 /* An image as containers need it. */
 struct ct_image {
 	char *name;
-	char *digest;     /* of its manifest or index */
-	char *chain_id;   /* snapshot of all layers; "" for an image without layers */
-	json_t *config;   /* the "config" object of the image configuration */
+	char *digest;   /* of its manifest or index */
+	char *chain_id; /* snapshot of all layers; "" for an image without layers */
+	json_t *config; /* the "config" object of the image configuration */
 };
 void ct_image_release(struct ct_image *image);
 /* Fails with KK_E_IMAGE_NOT_FOUND. Unpacks layers that are not. */

@@ -97,7 +97,8 @@ static void reports_on_ready(int fd, unsigned what, void *arg)
 
 static bool is_ours(const char *namespace)
 {
-	kk_auto_free char *suffix = kk_xprintf(".%s", kk_str(events.worker->config.namespace_suffix));
+	kk_auto_free char *suffix =
+		kk_xprintf(".%s", kk_str(events.worker->config.namespace_suffix));
 
 	return kk_str_ends(namespace, suffix);
 }
@@ -145,7 +146,8 @@ static int marker_publish(struct kk_err *err)
 static int stream_follow(struct kk_err *err)
 {
 	const struct ct_ctx ctx = {.deadline_ms = INT64_MAX / 4};
-	char *filters[] = {(char *)"topic==\"" TOPIC_EXIT "\"", (char *)"topic==\"" TOPIC_MARKER "\""};
+	char *filters[] = {
+		(char *)"topic==\"" TOPIC_EXIT "\"", (char *)"topic==\"" TOPIC_MARKER "\""};
 	Ct__EventSubscribeRequest req = CT__EVENT_SUBSCRIBE_REQUEST__INIT;
 	kk_auto(ct_stream_freep) struct ct_stream *stream = NULL;
 	bool is_live = false;
@@ -208,7 +210,8 @@ int ct_events_start(struct kk_worker *worker, struct kk_err *err)
 	events.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (events.fd < 0)
 		return kk_fail_errno(err, KK_E_IO, "create an eventfd");
-	if (!kk_watch_new(worker->loop, "containerd events", events.fd, KK_READ, reports_on_ready, NULL))
+	if (!kk_watch_new(worker->loop, "containerd events", events.fd, KK_READ, reports_on_ready,
+		    NULL))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the event stream");
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);

@@ -34,15 +34,16 @@ static bool ref_is_valid(const char *ref)
 			return false;
 	}
 	return !strstr(ref, "//") && !strstr(ref, "..") && ref[len - 1] != '/' &&
-	       ref[len - 1] != ':';
+		ref[len - 1] != ':';
 }
 
 char *ct_ref_normalize(const char *ref, struct kk_err *err)
 {
 	const char *slash = strchr(ref, '/'), *last = strrchr(ref, '/');
 	size_t host_len = slash ? (size_t)(slash - ref) : 0;
-	bool has_host = slash && (memchr(ref, '.', host_len) || memchr(ref, ':', host_len) ||
-					 strncmp(ref, "localhost/", 10) == 0);
+	bool has_host = slash &&
+		(memchr(ref, '.', host_len) || memchr(ref, ':', host_len) ||
+			strncmp(ref, "localhost/", 10) == 0);
 	bool has_tag = strchr(last ? last : ref, ':') || strchr(ref, '@');
 
 	if (!ref_is_valid(ref)) {
@@ -86,8 +87,8 @@ static int manifest_choose(const json_t *index, const char **ret_digest, struct 
 		}
 	}
 	if (!any)
-		return kk_fail(err, KK_E_IMAGE_FORMAT, "the image has no manifest for linux/"
-			ARCHITECTURE);
+		return kk_fail(err, KK_E_IMAGE_FORMAT,
+			"the image has no manifest for linux/" ARCHITECTURE);
 	*ret_digest = any;
 	return 0;
 }
@@ -128,8 +129,8 @@ static int contents_read(const struct ct_ctx *ctx, const char *digest, struct co
 		if (r < 0)
 			return r;
 	}
-	contents->config_digest = kk_xstrdup(
-		string_at(json_object_get(contents->manifest, "config"), "digest"));
+	contents->config_digest =
+		kk_xstrdup(string_at(json_object_get(contents->manifest, "config"), "digest"));
 	if (!contents->config_digest[0])
 		return kk_fail(err, KK_E_IMAGE_FORMAT, "manifest %s names no configuration",
 			contents->manifest_digest);
@@ -176,8 +177,8 @@ static void snapshot_drop(const struct ct_ctx *ctx, const char *key)
 
 	req.snapshotter = (char *)CT_SNAPSHOTTER;
 	req.key = (char *)key;
-	(void)ct_unary(ctx, "snapshots.v1.Snapshots/Remove", &req.base, &ct__empty__descriptor, NULL,
-		NULL);
+	(void)ct_unary(ctx, "snapshots.v1.Snapshots/Remove", &req.base, &ct__empty__descriptor,
+		NULL, NULL);
 }
 
 static int layer_commit(const struct ct_ctx *ctx, const char *key, const char *chain,
@@ -220,9 +221,11 @@ static int layer_apply(const struct ct_ctx *ctx, const json_t *layer, const char
 	if (r < 0)
 		return r;
 	if (!applied->applied || strcmp(applied->applied->digest, diff_id) != 0)
-		return kk_fail(err, KK_E_IMAGE_FORMAT, "layer %s unpacks to %s, not to %s as the image "
-			"configuration states", descriptor.digest,
-			applied->applied ? applied->applied->digest : "nothing", diff_id);
+		return kk_fail(err, KK_E_IMAGE_FORMAT,
+			"layer %s unpacks to %s, not to %s as the image "
+			"configuration states",
+			descriptor.digest, applied->applied ? applied->applied->digest : "nothing",
+			diff_id);
 	return 0;
 }
 
@@ -265,19 +268,22 @@ static int contents_unpack(const struct ct_ctx *ctx, const struct contents *cont
 	int r = 0;
 
 	if (json_array_size(diff_ids) != n || n > LAYERS_MAX)
-		return kk_fail(err, KK_E_IMAGE_FORMAT, "the image has %zu layers, but its configuration "
-			"names %zu", n, json_array_size(diff_ids));
+		return kk_fail(err, KK_E_IMAGE_FORMAT,
+			"the image has %zu layers, but its configuration "
+			"names %zu",
+			n, json_array_size(diff_ids));
 	if (n)
 		r = snapshot_exists(ctx, whole, &exists, err);
 	for (size_t i = 0; r == 0 && !exists && i < n; i++) {
-		kk_auto_free char *parent = chain_id(diff_ids, i), *chain = chain_id(diff_ids, i + 1);
+		kk_auto_free char *parent = chain_id(diff_ids, i),
+				  *chain = chain_id(diff_ids, i + 1);
 		bool is_there;
 
 		r = snapshot_exists(ctx, chain, &is_there, err);
 		if (r == 0 && !is_there)
 			r = layer_unpack(ctx, json_array_get(layers, i),
-				kk_str(json_string_value(json_array_get(diff_ids, i))), parent, chain,
-				err);
+				kk_str(json_string_value(json_array_get(diff_ids, i))), parent,
+				chain, err);
 	}
 	if (r == 0 && n && !exists) {
 		kk_map_set(&labels, "containerd.io/gc.ref.snapshot." CT_SNAPSHOTTER, whole);
@@ -382,9 +388,10 @@ static int image_find(const struct ct_ctx *ctx, const char *ref, Ct__ImageGetRes
 	r = ct_unary(ctx, "images.v1.Images/Get", &req.base, &ct__image_get_response__descriptor,
 		ret_found, &cause);
 	if (r == KK_E_CONTAINER_NOT_FOUND)
-		return kk_fail(err, KK_E_IMAGE_NOT_FOUND, "image not found: \"%s\" (containerd "
-			"namespace \"%s\"); load it with `kuke image load <archive>`", ref,
-			ctx->namespace);
+		return kk_fail(err, KK_E_IMAGE_NOT_FOUND,
+			"image not found: \"%s\" (containerd "
+			"namespace \"%s\"); load it with `kuke image load <archive>`",
+			ref, ctx->namespace);
 	if (r < 0)
 		*err = cause;
 	return r;
@@ -424,8 +431,8 @@ static int64_t image_size(const struct ct_ctx *ctx, const char *digest)
 
 	if (contents_read(ctx, digest, &contents, &err) < 0)
 		return 0;
-	size = json_integer_value(
-		json_object_get(json_object_get(contents.manifest, "config"), "size"));
+	size = json_integer_value(json_object_get(json_object_get(contents.manifest, "config"),
+		"size"));
 	json_array_foreach (json_object_get(contents.manifest, "layers"), i, layer)
 		size += json_integer_value(json_object_get(layer, "size"));
 	return size;
@@ -442,8 +449,8 @@ int ct_image_list(const struct ct_ctx *ctx, struct kk_list *images, struct kk_er
 {
 	Ct__ImageListRequest req = CT__IMAGE_LIST_REQUEST__INIT;
 	ct_auto_message Ct__ImageListResponse *found = NULL;
-	int r = ct_unary(ctx, "images.v1.Images/List", &req.base, &ct__image_list_response__descriptor,
-		&found, err);
+	int r = ct_unary(ctx, "images.v1.Images/List", &req.base,
+		&ct__image_list_response__descriptor, &found, err);
 
 	if (r < 0)
 		return r;

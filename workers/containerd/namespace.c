@@ -89,8 +89,8 @@ static int leases_remove(const struct ct_ctx *ctx, struct kk_err *err)
 
 		req.id = leases->leases[i]->id;
 		req.sync = true;
-		r = ct_unary(ctx, "leases.v1.Leases/Delete", &req.base, &ct__empty__descriptor, NULL,
-			err);
+		r = ct_unary(ctx, "leases.v1.Leases/Delete", &req.base, &ct__empty__descriptor,
+			NULL, err);
 	}
 	return r;
 }
@@ -187,8 +187,8 @@ int ct_namespace_remove(const struct ct_ctx *ctx, bool *ret_removed, struct kk_e
 		content_remove(ctx, err) < 0)
 		return kk_wrap(err, "empty containerd namespace '%s'", ctx->namespace);
 	req.name = (char *)ctx->namespace;
-	r = ct_unary(ctx, "namespaces.v1.Namespaces/Delete", &req.base, &ct__empty__descriptor, NULL,
-		&cause);
+	r = ct_unary(ctx, "namespaces.v1.Namespaces/Delete", &req.base, &ct__empty__descriptor,
+		NULL, &cause);
 	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
 		*err = cause;
 		return kk_wrap(err, "delete containerd namespace '%s'", ctx->namespace);

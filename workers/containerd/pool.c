@@ -150,7 +150,8 @@ int ct_pool_start(struct kk_worker *worker, struct kk_err *err)
 	pool.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pool.done_fd < 0)
 		return kk_fail_errno(err, KK_E_IO, "create an eventfd");
-	if (!kk_watch_new(worker->loop, "finished calls", pool.done_fd, KK_READ, pool_on_done, NULL))
+	if (!kk_watch_new(worker->loop, "finished calls", pool.done_fd, KK_READ, pool_on_done,
+		    NULL))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the thread pool");
 	worker->dispatch.submit = pool_submit;
 	return 0;

@@ -18,22 +18,23 @@ static bool kernel_is(int major, int minor)
 
 static void rule_add(json_t *rules, const char *name, const char *action)
 {
-	json_array_append_new(rules,
-		json_pack("{s:[s], s:s}", "names", name, "action", action));
+	json_array_append_new(rules, json_pack("{s:[s], s:s}", "names", name, "action", action));
 }
 
 static void rule_add_arg(json_t *rules, const char *name, unsigned index, uint64_t value,
 	uint64_t value_two, const char *op)
 {
-	json_array_append_new(rules, json_pack("{s:[s], s:s, s:[{s:i, s:I, s:I, s:s}]}", "names", name,
-		"action", "SCMP_ACT_ALLOW", "args", "index", (int)index, "value", (json_int_t)value,
-		"valueTwo", (json_int_t)value_two, "op", op));
+	json_array_append_new(rules,
+		json_pack("{s:[s], s:s, s:[{s:i, s:I, s:I, s:s}]}", "names", name, "action",
+			"SCMP_ACT_ALLOW", "args", "index", (int)index, "value", (json_int_t)value,
+			"valueTwo", (json_int_t)value_two, "op", op));
 }
 
 static void rule_add_errno(json_t *rules, const char *name, int errno_number)
 {
-	json_array_append_new(rules, json_pack("{s:[s], s:s, s:i}", "names", name, "action",
-		"SCMP_ACT_ERRNO", "errnoRet", errno_number));
+	json_array_append_new(rules,
+		json_pack("{s:[s], s:s, s:i}", "names", name, "action", "SCMP_ACT_ERRNO",
+			"errnoRet", errno_number));
 }
 
 json_t *ct_seccomp_default(const struct kk_strs *capabilities)
@@ -42,7 +43,8 @@ json_t *ct_seccomp_default(const struct kk_strs *capabilities)
 	json_t *architectures;
 
 #if defined(__x86_64__)
-	architectures = json_pack("[s, s, s]", "SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32");
+	architectures =
+		json_pack("[s, s, s]", "SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32");
 #else
 	architectures = json_pack("[s, s]", "SCMP_ARCH_ARM", "SCMP_ARCH_AARCH64");
 #endif

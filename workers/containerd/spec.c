@@ -23,30 +23,86 @@
 enum { NOFILE = 1024 * 1024, PROFILE_MAX = 1024 * 1024, OOM_SCORE = 100 };
 
 static const char *const default_capabilities[] = {
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW",
-	"CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
-	"CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+	"CAP_CHOWN",
+	"CAP_DAC_OVERRIDE",
+	"CAP_FSETID",
+	"CAP_FOWNER",
+	"CAP_MKNOD",
+	"CAP_NET_RAW",
+	"CAP_SETGID",
+	"CAP_SETUID",
+	"CAP_SETFCAP",
+	"CAP_SETPCAP",
+	"CAP_NET_BIND_SERVICE",
+	"CAP_SYS_CHROOT",
+	"CAP_KILL",
+	"CAP_AUDIT_WRITE",
 };
 
 /* All that this kernel knows, for privileged containers; the last is CAP_CHECKPOINT_RESTORE. */
 static const char *const all_capabilities[] = {
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
-	"CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE",
-	"CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
-	"CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT",
-	"CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME",
-	"CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
-	"CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
-	"CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
+	"CAP_CHOWN",
+	"CAP_DAC_OVERRIDE",
+	"CAP_DAC_READ_SEARCH",
+	"CAP_FOWNER",
+	"CAP_FSETID",
+	"CAP_KILL",
+	"CAP_SETGID",
+	"CAP_SETUID",
+	"CAP_SETPCAP",
+	"CAP_LINUX_IMMUTABLE",
+	"CAP_NET_BIND_SERVICE",
+	"CAP_NET_BROADCAST",
+	"CAP_NET_ADMIN",
+	"CAP_NET_RAW",
+	"CAP_IPC_LOCK",
+	"CAP_IPC_OWNER",
+	"CAP_SYS_MODULE",
+	"CAP_SYS_RAWIO",
+	"CAP_SYS_CHROOT",
+	"CAP_SYS_PTRACE",
+	"CAP_SYS_PACCT",
+	"CAP_SYS_ADMIN",
+	"CAP_SYS_BOOT",
+	"CAP_SYS_NICE",
+	"CAP_SYS_RESOURCE",
+	"CAP_SYS_TIME",
+	"CAP_SYS_TTY_CONFIG",
+	"CAP_MKNOD",
+	"CAP_LEASE",
+	"CAP_AUDIT_WRITE",
+	"CAP_AUDIT_CONTROL",
+	"CAP_SETFCAP",
+	"CAP_MAC_OVERRIDE",
+	"CAP_MAC_ADMIN",
+	"CAP_SYSLOG",
+	"CAP_WAKE_ALARM",
+	"CAP_BLOCK_SUSPEND",
+	"CAP_AUDIT_READ",
+	"CAP_PERFMON",
+	"CAP_BPF",
+	"CAP_CHECKPOINT_RESTORE",
 };
 
 static const char *const masked_paths[] = {
-	"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi",
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/proc/sched_debug",
+	"/sys/firmware",
+	"/proc/scsi",
 };
 
 static const char *const readonly_paths[] = {
-	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+	"/proc/bus",
+	"/proc/fs",
+	"/proc/irq",
+	"/proc/sys",
+	"/proc/sysrq-trigger",
 };
 
 /* Character devices that every container may use; minor -1 is any. */
@@ -167,7 +223,8 @@ static void capabilities_resolve(struct build *b)
 	const struct kk_capabilities *wanted = &b->spec->capabilities;
 	struct kk_strs *set = &b->capabilities;
 	const char *const *base = b->spec->privileged ? all_capabilities : default_capabilities;
-	size_t n = b->spec->privileged ? KK_COUNT(all_capabilities) : KK_COUNT(default_capabilities);
+	size_t n = b->spec->privileged ? KK_COUNT(all_capabilities) :
+					 KK_COUNT(default_capabilities);
 
 	for (size_t i = 0; i < n; i++)
 		kk_strs_add(set, base[i]);
@@ -246,17 +303,17 @@ static json_t *process_build(const struct build *b)
 
 	if (!*cwd)
 		cwd = kk_str(json_string_value(json_object_get(b->image, "WorkingDir")));
-	return json_pack("{s:b, s:o, s:o, s:o, s:s, s:o, s:[{s:s, s:i, s:i}], s:b, s:i}", "terminal", 0,
-		"user", user_build(b), "args", args_build(b), "env", env_build(b), "cwd",
-		*cwd ? cwd : "/", "capabilities", capabilities_build(b), "rlimits", "type",
-		"RLIMIT_NOFILE", "hard", nofile_limit(), "soft", nofile_limit(), "noNewPrivileges", is_no_new,
-		"oomScoreAdj", OOM_SCORE);
+	return json_pack("{s:b, s:o, s:o, s:o, s:s, s:o, s:[{s:s, s:i, s:i}], s:b, s:i}",
+		"terminal", 0, "user", user_build(b), "args", args_build(b), "env", env_build(b),
+		"cwd", *cwd ? cwd : "/", "capabilities", capabilities_build(b), "rlimits", "type",
+		"RLIMIT_NOFILE", "hard", nofile_limit(), "soft", nofile_limit(), "noNewPrivileges",
+		is_no_new, "oomScoreAdj", OOM_SCORE);
 }
 
 /* --- mounts --- */
 
-static void mount_add(json_t *mounts, const char *destination, const char *type,
-	const char *source, const char *options)
+static void mount_add(json_t *mounts, const char *destination, const char *type, const char *source,
+	const char *options)
 {
 	json_t *list = json_array();
 
@@ -266,8 +323,9 @@ static void mount_add(json_t *mounts, const char *destination, const char *type,
 		json_array_append_new(list, json_stringn(options, len));
 		options += len + (options[len] == ',');
 	}
-	json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:o}", "destination", destination,
-		"type", type, "source", source, "options", list));
+	json_array_append_new(mounts,
+		json_pack("{s:s, s:s, s:s, s:o}", "destination", destination, "type", type,
+			"source", source, "options", list));
 }
 
 static void file_mount_add(json_t *mounts, const struct build *b, const char *name,
@@ -284,15 +342,20 @@ static int volume_add(json_t *mounts, const struct kk_volume_mount *volume, stru
 	kk_auto_free char *options = NULL;
 
 	if (strcmp(kk_str(volume->kind), "volume") == 0)
-		return kk_fail(err, KK_E_INVALID, "volume '%s' for %s: volumes of kind volume are not "
-			"supported yet", kk_str(volume->source), volume->target);
+		return kk_fail(err, KK_E_INVALID,
+			"volume '%s' for %s: volumes of kind volume are not "
+			"supported yet",
+			kk_str(volume->source), volume->target);
 	if (strcmp(kk_str(volume->kind), "tmpfs") == 0) {
 		kk_auto_free char *size = volume->size_bytes > 0 ?
-			kk_xprintf(",size=%lld", (long long)volume->size_bytes) : kk_xstrdup("");
+			kk_xprintf(",size=%lld", (long long)volume->size_bytes) :
+			kk_xstrdup("");
 		kk_auto_free char *mode = volume->mode ?
-			kk_xprintf(",mode=%llo", (unsigned long long)volume->mode) : kk_xstrdup("");
+			kk_xprintf(",mode=%llo", (unsigned long long)volume->mode) :
+			kk_xstrdup("");
 
-		options = kk_xprintf("nosuid,nodev,%s%s%s", volume->read_only ? "ro" : "rw", size, mode);
+		options = kk_xprintf("nosuid,nodev,%s%s%s", volume->read_only ? "ro" : "rw", size,
+			mode);
 		mount_add(mounts, volume->target, "tmpfs", "tmpfs", options);
 		return 0;
 	}
@@ -380,21 +443,23 @@ static int device_add(json_t *devices, json_t *rules, const char *path, struct k
 	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
 		return kk_fail(err, KK_E_INVALID, "resolve device \"%s\": not a device", path);
 	type = S_ISCHR(st.st_mode) ? "c" : "b";
-	json_array_append_new(devices, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "path", path,
-		"type", type, "major", (json_int_t)major(st.st_rdev), "minor",
-		(json_int_t)minor(st.st_rdev), "fileMode", (json_int_t)(st.st_mode & 07777), "uid",
-		(json_int_t)st.st_uid, "gid", (json_int_t)st.st_gid));
-	json_array_append_new(rules, json_pack("{s:b, s:s, s:I, s:I, s:s}", "allow", 1, "type", type,
-		"major", (json_int_t)major(st.st_rdev), "minor", (json_int_t)minor(st.st_rdev),
-		"access", "rwm"));
+	json_array_append_new(devices,
+		json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "path", path, "type", type,
+			"major", (json_int_t)major(st.st_rdev), "minor",
+			(json_int_t)minor(st.st_rdev), "fileMode", (json_int_t)(st.st_mode & 07777),
+			"uid", (json_int_t)st.st_uid, "gid", (json_int_t)st.st_gid));
+	json_array_append_new(rules,
+		json_pack("{s:b, s:s, s:I, s:I, s:s}", "allow", 1, "type", type, "major",
+			(json_int_t)major(st.st_rdev), "minor", (json_int_t)minor(st.st_rdev),
+			"access", "rwm"));
 	return 0;
 }
 
 /* Every node of the host's /dev, for privileged containers; what the runtime makes itself is left out. */
 static void devices_add_all(json_t *devices, json_t *rules, const char *dir)
 {
-	static const char *const skipped[] = {".", "..", "pts", "shm", "fd", "mqueue", "console",
-		".lxc", ".lxd-mounts", ".udev"};
+	static const char *const skipped[] = {
+		".", "..", "pts", "shm", "fd", "mqueue", "console", ".lxc", ".lxd-mounts", ".udev"};
 	const struct dirent *entry;
 	DIR *handle = opendir(dir);
 
@@ -418,8 +483,8 @@ static void devices_add_all(json_t *devices, json_t *rules, const char *dir)
 
 static int devices_build(const struct build *b, json_t *devices, json_t *rules, struct kk_err *err)
 {
-	json_array_append_new(rules, json_pack("{s:b, s:s}", "allow", b->spec->privileged, "access",
-		"rwm"));
+	json_array_append_new(rules,
+		json_pack("{s:b, s:s}", "allow", b->spec->privileged, "access", "rwm"));
 	for (size_t i = 0; i < KK_COUNT(default_devices); i++) {
 		json_t *rule = json_pack("{s:b, s:s, s:i, s:s}", "allow", 1, "type", "c", "major",
 			default_devices[i].major, "access", "rwm");
@@ -536,7 +601,8 @@ char *ct_spec_build(const struct kk_req_container_create *req, const struct ct_i
 	if (r < 0)
 		return NULL;
 	if (json_array_size(json_object_get(json_object_get(spec, "process"), "args")) == 0) {
-		kk_fail(err, KK_E_INVALID, "container \"%s\" has no command, and image %s names none",
+		kk_fail(err, KK_E_INVALID,
+			"container \"%s\" has no command, and image %s names none",
 			kk_str(req->spec.id), image->name);
 		return NULL;
 	}

@@ -185,10 +185,12 @@ int ct_user_resolve(const char *text, const struct ct_mounts *rootfs, struct ct_
 		*group++ = '\0';
 	layers_of(rootfs, &layers);
 	if (!passwd_find(&layers, name, &user, known, sizeof known) && !is_number(name, &user.uid))
-		return kk_fail(err, KK_E_INVALID, "user '%s' is not in the image's /etc/passwd", name);
+		return kk_fail(err, KK_E_INVALID, "user '%s' is not in the image's /etc/passwd",
+			name);
 	if (group && !is_number(group, &user.gid) &&
 		!group_find(&layers, group, NULL, &user, &user.gid))
-		return kk_fail(err, KK_E_INVALID, "group '%s' is not in the image's /etc/group", group);
+		return kk_fail(err, KK_E_INVALID, "group '%s' is not in the image's /etc/group",
+			group);
 	/* A group that is named replaces the supplementary ones, as in Docker. */
 	if (!group && *known)
 		group_find(&layers, NULL, known, &user, NULL);

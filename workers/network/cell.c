@@ -80,7 +80,7 @@ static bool has_eth0(const char *netns_path)
 	struct kk_err err = {0};
 
 	return net_ns_socket(netns_path, &socket, &err) == 0 &&
-	       net_link_get(socket, "eth0", &link, &err) == 1;
+		net_link_get(socket, "eth0", &link, &err) == 1;
 }
 
 static int veth_ensure(const struct net_space *space, const struct names *names, struct kk_err *err)
@@ -187,7 +187,7 @@ int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool
 		return r;
 	names_make(key, &names);
 	*ret_exists = r == 1 && net_ns_exists(&names.ns) &&
-		      net_lease_find(&space, names.owner, &address);
+		net_lease_find(&space, names.owner, &address);
 	if (*ret_exists)
 		cell_fill(&names, &space, address, ret_cell);
 	return 0;

@@ -21,7 +21,8 @@ static bool has_reachable_server(const char *text)
 
 static int resolv_write(const char *dir, struct kk_err *err)
 {
-	static const char *const sources[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
+	static const char *const sources[] = {
+		"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
 	kk_auto_free char *path = kk_xprintf("%s/etc-resolv.conf", dir);
 	kk_auto_buf text = {.max = 65536};
 

@@ -52,8 +52,8 @@ static KK_HANDLES(space_network_remove)
 
 static KK_HANDLES(cell_network_ensure)
 {
-	const struct net_cell_key key = {kk_str(req->realm), kk_str(req->space), kk_str(req->stack),
-		kk_str(req->cell)};
+	const struct net_cell_key key = {
+		kk_str(req->realm), kk_str(req->space), kk_str(req->stack), kk_str(req->cell)};
 	struct net_cell cell = {0};
 	int r = net_cell_ensure(&key, req->is_host, &cell, err);
 
@@ -74,8 +74,8 @@ static KK_HANDLES(cell_network_ensure)
 
 static KK_HANDLES(cell_network_get)
 {
-	const struct net_cell_key key = {kk_str(req->realm), kk_str(req->space), kk_str(req->stack),
-		kk_str(req->cell)};
+	const struct net_cell_key key = {
+		kk_str(req->realm), kk_str(req->space), kk_str(req->stack), kk_str(req->cell)};
 	struct net_cell cell = {0};
 	int r = net_cell_get(&key, &cell, &rep->exists, err);
 
@@ -90,8 +90,8 @@ static KK_HANDLES(cell_network_get)
 
 static KK_HANDLES(cell_network_remove)
 {
-	const struct net_cell_key key = {kk_str(req->realm), kk_str(req->space), kk_str(req->stack),
-		kk_str(req->cell)};
+	const struct net_cell_key key = {
+		kk_str(req->realm), kk_str(req->space), kk_str(req->stack), kk_str(req->cell)};
 
 	(void)call;
 	return net_cell_remove(&key, &rep->was_present, err);

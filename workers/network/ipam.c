@@ -48,7 +48,7 @@ static bool lease_is_of(const char *dir, const char *ip, const char *owner)
 	if (kk_file_read(path, &text, NULL) < 0 || text.len < len)
 		return false;
 	return memcmp(text.data, owner, len) == 0 &&
-	       (text.len == len || text.data[len] == '\r' || text.data[len] == '\n');
+		(text.len == len || text.data[len] == '\r' || text.data[len] == '\n');
 }
 
 int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address)

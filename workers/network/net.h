@@ -36,8 +36,8 @@ bool net_cidr_overlaps(const struct net_cidr *a, const struct net_cidr *b);
 
 /* The network of a space, as recorded beside its document. */
 struct net_space {
-	char *dir;      /* of the space in the store */
-	char *network;  /* CNI network name */
+	char *dir;     /* of the space in the store */
+	char *network; /* CNI network name */
 	char bridge[NET_NAME_MAX];
 	char alias[NET_ALIAS_MAX]; /* marks the bridge as ours */
 	struct net_cidr subnet;

@@ -97,7 +97,8 @@ static int ns_make(const struct helper *helper)
 		return kk_fail_errno(err, KK_E_NETWORK, "create namespaces");
 	if (sethostname(helper->hostname, strlen(helper->hostname)) < 0)
 		return kk_fail_errno(err, KK_E_NETWORK, "set the host name '%s'", helper->hostname);
-	if (ns_pin("uts", helper->paths->uts, err) < 0 || ns_pin("ipc", helper->paths->ipc, err) < 0)
+	if (ns_pin("uts", helper->paths->uts, err) < 0 ||
+		ns_pin("ipc", helper->paths->ipc, err) < 0)
 		return err->code;
 	/* Last, for it is the one that says that the others are there. */
 	return ns_pin("net", helper->paths->net, err);

@@ -39,8 +39,8 @@ static int nft_open(struct kk_err *err)
 		return 0;
 	library = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL);
 	if (!library)
-		return kk_fail(err, KK_E_NETWORK, "load libnftables.so.1 (package libnftables1): %s",
-			dlerror());
+		return kk_fail(err, KK_E_NETWORK,
+			"load libnftables.so.1 (package libnftables1): %s", dlerror());
 	if (symbol_load(library, "nft_ctx_new", &nft.ctx_new, err) < 0 ||
 		symbol_load(library, "nft_ctx_buffer_output", &nft.buffer_output, err) < 0 ||
 		symbol_load(library, "nft_ctx_buffer_error", &nft.buffer_error, err) < 0 ||
@@ -75,8 +75,7 @@ static int nft_run(const char *text, const char **ret_output, struct kk_err *err
 /* Is the space's bridge in our set already? Asking is cheaper than a transaction. */
 static bool is_present(const struct net_space *space)
 {
-	kk_auto_free char *text =
-		kk_xprintf("list set inet %s bridges\n", net_instance.nft_table);
+	kk_auto_free char *text = kk_xprintf("list set inet %s bridges\n", net_instance.nft_table);
 	kk_auto_free char *element = kk_xprintf("\"%s\"", space->bridge);
 	struct kk_err err = {0};
 	const char *output = NULL;

@@ -28,7 +28,8 @@ void net_space_release(struct net_space *space)
 static void space_names(const char *realm, const char *name, struct net_space *space)
 {
 	space->dir = kk_xprintf("%s/data/%s/%s", net_instance.run_path, realm, name);
-	snprintf(space->alias, sizeof space->alias, "kukeon:%s:%s/%s", net_instance.id, realm, name);
+	snprintf(space->alias, sizeof space->alias, "kukeon:%s:%s/%s", net_instance.id, realm,
+		name);
 }
 
 static int record_parse(const char *path, const struct kk_buf *text, struct net_space *space,
@@ -42,8 +43,10 @@ static int record_parse(const char *path, const struct kk_buf *text, struct net_
 	/* Guessing would hand one subnet to two spaces. */
 	if (!subnet || net_cidr_parse(subnet, &space->subnet) < 0 ||
 		(bridge && strlen(bridge) >= NET_NAME_MAX))
-		return kk_fail(err, KK_E_NETWORK, "%s is damaged; restore it, or remove it once no "
-			"cell of the space runs", path);
+		return kk_fail(err, KK_E_NETWORK,
+			"%s is damaged; restore it, or remove it once no "
+			"cell of the space runs",
+			path);
 	if (network)
 		kk_str_set(&space->network, network);
 	if (bridge)
@@ -66,9 +69,8 @@ int net_space_load(const char *realm, const char *name, struct net_space *ret_sp
 	snprintf(space.bridge, sizeof space.bridge, "k-%08x", net_hash32(space.network));
 	if (kk_file_read(path, &text, &cause) < 0) {
 		int r = cause.sys_errno == ENOENT || cause.sys_errno == ENOTDIR ?
-				0 :
-				kk_fail(err, KK_E_IO, "read %s: %s", path,
-					strerror(cause.sys_errno));
+			0 :
+			kk_fail(err, KK_E_IO, "read %s: %s", path, strerror(cause.sys_errno));
 
 		if (r == 0)
 			*ret_space = space;
@@ -91,7 +93,8 @@ static int record_write(const struct net_space *space, struct kk_err *err)
 	char subnet[32];
 
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
-	text = kk_xprintf("{\"version\":\"v1\",\"subnetCIDR\":\"%s\",\"network\":\"%s\",\"bridge\":\"%s\"}\n",
+	text = kk_xprintf(
+		"{\"version\":\"v1\",\"subnetCIDR\":\"%s\",\"network\":\"%s\",\"bridge\":\"%s\"}\n",
 		subnet, space->network, space->bridge);
 	if (kk_dir_make(space->dir, 02750, err) < 0)
 		return err->code;
@@ -152,7 +155,8 @@ static int subnet_choose(struct nl_sock *socket, struct net_cidr *ret_subnet, st
 	struct net_cidr pool;
 
 	if (net_cidr_parse(net_instance.pool_cidr, &pool) < 0 || pool.bits > 24)
-		return kk_fail(err, KK_E_CONFIG, "podSubnetCIDR '%s' is no network of /24 or larger",
+		return kk_fail(err, KK_E_CONFIG,
+			"podSubnetCIDR '%s' is no network of /24 or larger",
 			net_instance.pool_cidr);
 	for (uint64_t i = 0; i < 1ULL << (24 - pool.bits); i++) {
 		struct net_cidr subnet = {pool.address + (uint32_t)(i << 8), 24};
@@ -167,8 +171,10 @@ static int subnet_choose(struct nl_sock *socket, struct net_cidr *ret_subnet, st
 			return 0;
 		}
 	}
-	return kk_fail(err, KK_E_SUBNET_EXHAUSTED, "every /24 of podSubnetCIDR %s is taken by a space "
-		"or a route of the host", net_instance.pool_cidr);
+	return kk_fail(err, KK_E_SUBNET_EXHAUSTED,
+		"every /24 of podSubnetCIDR %s is taken by a space "
+		"or a route of the host",
+		net_instance.pool_cidr);
 }
 
 /* `a-b`+`c` and `a`+`b-c` would share a network, and two names may share a hash: later ones get another
@@ -205,8 +211,8 @@ static int space_allocate(struct nl_sock *socket, struct net_space *space, struc
 
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return kk_fail_errno(err, KK_E_IO, "lock /run");
-	if (names_choose(socket, space, err) < 0 || subnet_choose(socket, &space->subnet, err) < 0 ||
-		record_write(space, err) < 0)
+	if (names_choose(socket, space, err) < 0 ||
+		subnet_choose(socket, &space->subnet, err) < 0 || record_write(space, err) < 0)
 		return err->code;
 	there = net_link_get(socket, space->bridge, &link, err);
 	if (there != 0)
@@ -269,9 +275,9 @@ static int conflist_write(const struct net_space *space, struct kk_err *err)
 			  "    },\n"
 			  "    {\"type\": \"loopback\"}\n"
 			  "  ]\n"
-			  "}\n", space->network, space->bridge, subnet);
-	if (kk_file_read(path, &old, NULL) == 0 && old.data &&
-		strcmp((char *)old.data, text) == 0)
+			  "}\n",
+		space->network, space->bridge, subnet);
+	if (kk_file_read(path, &old, NULL) == 0 && old.data && strcmp((char *)old.data, text) == 0)
 		return 0;
 	return kk_file_replace(path, text, strlen(text), 0600, err);
 }
@@ -296,8 +302,7 @@ int net_space_ensure(const char *realm, const char *name, struct net_space *ret_
 	return 0;
 }
 
-int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
-	struct kk_err *err)
+int net_space_remove(const char *realm, const char *name, bool *ret_was_present, struct kk_err *err)
 {
 	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
 	kk_auto(net_space_release) struct net_space space = {0};

@@ -107,7 +107,8 @@ static bool path_lock(const char *path)
 
 		end = strchr(end + 1, '/');
 		is_last = !end;
-		if (hold_take(byte_of(path, is_last ? strlen(path) : (size_t)(end - path)), is_last))
+		if (hold_take(byte_of(path, is_last ? strlen(path) : (size_t)(end - path)),
+			    is_last))
 			continue;
 		for (const char *p = strchr(path, '/'); p && p != end; p = strchr(p + 1, '/'))
 			hold_drop(byte_of(path, (size_t)(p - path)));
@@ -135,7 +136,8 @@ static bool overlap(const char *a, const char *b)
 
 static bool is_blocked(const struct rc_turn *turn)
 {
-	for (const struct rc_turn *earlier = actor.turns; earlier != turn; earlier = earlier->next) {
+	for (const struct rc_turn *earlier = actor.turns; earlier != turn;
+		earlier = earlier->next) {
 		if (overlap(earlier->path, turn->path))
 			return true;
 	}

@@ -33,7 +33,7 @@ struct method {
 	const char *name;
 	int kind; /* of the argument Doc; -1: there is none */
 	void (*run)(struct api *api);
-	bool is_local; /* served to the embedding process alone */
+	bool is_local;   /* served to the embedding process alone */
 	bool is_reading; /* in-process, what is shown is looked at first */
 };
 
@@ -77,9 +77,11 @@ static void api_fail(struct api *api, const struct kk_err *err)
 	char text[KK_ERR_TEXT * 2];
 
 	kk_err_format(err, text, sizeof text);
-	kk_info("call failed method=%s code=%s: %s", api->method->name, kk_code_name(err->code), text);
-	api_reply(api, json_pack("{s:{s:s, s:s}}", "Err", "Kind", kk_code_kind(err->code), "Message",
-		text));
+	kk_info("call failed method=%s code=%s: %s", api->method->name, kk_code_name(err->code),
+		text);
+	api_reply(api,
+		json_pack("{s:{s:s, s:s}}", "Err", "Kind", kk_code_kind(err->code), "Message",
+			text));
 }
 
 /* A call that could not be made at all. */
@@ -126,8 +128,8 @@ static int scope_check(const struct api *api, struct kk_err *err)
 {
 	static const int codes[] = {KK_E_REALM_NAME_REQUIRED, KK_E_SPACE_NAME_REQUIRED,
 		KK_E_STACK_NAME_REQUIRED, KK_E_CELL_NAME_REQUIRED};
-	const char *const parts[] = {api->scope.realm, api->scope.space, api->scope.stack,
-		api->scope.cell};
+	const char *const parts[] = {
+		api->scope.realm, api->scope.space, api->scope.stack, api->scope.cell};
 	int depth = api->method->kind == KK_KIND_CONTAINER ? KK_KIND_CELL : api->method->kind;
 
 	for (int i = 0; i <= depth; i++) {
@@ -196,8 +198,8 @@ static void get_scope(struct api *api)
 
 static bool cell_is_up(const json_t *cell)
 {
-	const char *state = json_string_value(
-		json_object_get(json_object_get(cell, "status"), "state"));
+	const char *state =
+		json_string_value(json_object_get(json_object_get(cell, "status"), "state"));
 
 	return kk_str_equal(state, "Ready") || kk_str_equal(state, "Degraded");
 }
@@ -209,9 +211,10 @@ static void get_cell(struct api *api)
 	bool is_up = cell_is_up(cell);
 
 	/* There is no pause container: the sandbox takes the place of the root container. */
-	api_result(api, json_pack("{s:o, s:b, s:b, s:b, s:b}", "Cell", cell, "MetadataExists", exists,
-		"CgroupExists", exists, "RootContainerExists", exists, "RootContainerTaskRunning",
-		exists && is_up));
+	api_result(api,
+		json_pack("{s:o, s:b, s:b, s:b, s:b}", "Cell", cell, "MetadataExists", exists,
+			"CgroupExists", exists, "RootContainerExists", exists,
+			"RootContainerTaskRunning", exists && is_up));
 }
 
 static void get_container(struct api *api)
@@ -254,9 +257,11 @@ static void get_container(struct api *api)
 			api->doc.container.metadata.labels.items[i].value);
 	kk_doc_default(KK_KIND_CONTAINER, &found);
 	kk_str_set(&found.spec.containerd_id, NULL);
-	api_result(api, json_pack("{s:o, s:b, s:b}", "Container",
-		kk_json_encode(kk_schema_of_container(), &found, KK_JSON_API), "CellMetadataExists", 1,
-		"ContainerExists", status && status->state != KK_CONTAINER_NOT_CREATED));
+	api_result(api,
+		json_pack("{s:o, s:b, s:b}", "Container",
+			kk_json_encode(kk_schema_of_container(), &found, KK_JSON_API),
+			"CellMetadataExists", 1, "ContainerExists",
+			status && status->state != KK_CONTAINER_NOT_CREATED));
 	kk_container_release(&found);
 	kk_cell_release(&cell);
 }
@@ -276,8 +281,10 @@ static void list_walk(const struct kk_scope *scope, int depth, const char *const
 	rc_store_children(scope, &names);
 	for (size_t i = 0; i < names.n; i++) {
 		struct kk_scope child = *scope;
-		const char **part = level == 0 ? &child.realm : level == 1 ? &child.space :
-				    level == 2 ? &child.stack : &child.cell;
+		const char **part = level == 0 ? &child.realm :
+			level == 1             ? &child.space :
+			level == 2             ? &child.stack :
+						 &child.cell;
 		const char *text;
 
 		if (filter[level] && *filter[level] && strcmp(filter[level], names.items[i]) != 0)
@@ -414,9 +421,10 @@ static void create_cell_done(struct rc_outcome *outcome, void *arg)
 	if (api->doc.cell.spec.containers.n)
 		containers = json_array();
 	for (size_t i = 0; i < api->doc.cell.spec.containers.n; i++)
-		json_array_append_new(containers, json_pack("{s:s, s:b, s:b, s:b}", "Name",
-			kk_str(api->doc.cell.spec.containers.items[i].id), "ExistsPre", was,
-			"ExistsPost", 1, "Created", !was));
+		json_array_append_new(containers,
+			json_pack("{s:s, s:b, s:b, s:b}", "Name",
+				kk_str(api->doc.cell.spec.containers.items[i].id), "ExistsPre", was,
+				"ExistsPost", 1, "Created", !was));
 	json_object_set_new(result, "Containers", containers);
 	api_result(api, result);
 }
@@ -428,14 +436,18 @@ static int parents_check(const struct kk_scope *scope, struct kk_err *err)
 	const struct kk_scope stack = {scope->realm, scope->space, scope->stack, NULL};
 
 	if (!rc_store_exists(&realm))
-		return kk_fail(err, KK_E_REALM_NOT_FOUND, "failed to create cell: realm not found: \"%s\"",
-			scope->realm);
+		return kk_fail(err, KK_E_REALM_NOT_FOUND,
+			"failed to create cell: realm not found: \"%s\"", scope->realm);
 	if (!rc_store_exists(&space))
-		return kk_fail(err, KK_E_SPACE_NOT_FOUND, "failed to create cell: space not found: \"%s\" "
-			"in realm \"%s\"", scope->space, scope->realm);
+		return kk_fail(err, KK_E_SPACE_NOT_FOUND,
+			"failed to create cell: space not found: \"%s\" "
+			"in realm \"%s\"",
+			scope->space, scope->realm);
 	if (!rc_store_exists(&stack))
-		return kk_fail(err, KK_E_STACK_NOT_FOUND, "failed to create cell: stack not found: \"%s\" "
-			"in realm \"%s\", space \"%s\"", scope->stack, scope->realm, scope->space);
+		return kk_fail(err, KK_E_STACK_NOT_FOUND,
+			"failed to create cell: stack not found: \"%s\" "
+			"in realm \"%s\", space \"%s\"",
+			scope->stack, scope->realm, scope->space);
 	return 0;
 }
 
@@ -468,13 +480,15 @@ static void cell_verb_done(struct rc_outcome *outcome, void *arg)
 {
 	struct api *api = arg;
 	const char *flag = strcmp(api->method->name, "StartCell") == 0 ? "Started" :
-			   strcmp(api->method->name, "StopCell") == 0  ? "Stopped" : "Killed";
+		strcmp(api->method->name, "StopCell") == 0             ? "Stopped" :
+									 "Killed";
 
 	if (outcome->action == RC_FAILED)
 		api_fail(api, &outcome->err);
 	else
-		api_result(api, json_pack("{s:o, s:b}", "Cell",
-			stored_json(&api->scope, KK_KIND_CELL), flag, 1));
+		api_result(api,
+			json_pack("{s:o, s:b}", "Cell", stored_json(&api->scope, KK_KIND_CELL),
+				flag, 1));
 }
 
 static void start_cell(struct api *api)
@@ -531,7 +545,8 @@ static bool delete_failed(struct api *api, const struct rc_outcome *outcome)
 
 static json_t *request_doc(const struct api *api)
 {
-	return kk_json_encode(kk_kind_schema((enum kk_kind)api->method->kind), &api->doc, KK_JSON_API);
+	return kk_json_encode(kk_kind_schema((enum kk_kind)api->method->kind), &api->doc,
+		KK_JSON_API);
 }
 
 static void delete_scope_done(struct rc_outcome *outcome, void *arg)
@@ -546,8 +561,8 @@ static void delete_scope_done(struct rc_outcome *outcome, void *arg)
 	}
 	for (size_t i = 0; i < outcome->done.n; i++)
 		json_array_append_new(done, json_string(outcome->done.items[i]));
-	result = json_pack("{s:o, s:o, s:b, s:b}", kk_kind_name(kind), request_doc(api), "Deleted", done,
-		"MetadataDeleted", 1, "CgroupDeleted", 1);
+	result = json_pack("{s:o, s:o, s:b, s:b}", kk_kind_name(kind), request_doc(api), "Deleted",
+		done, "MetadataDeleted", 1, "CgroupDeleted", 1);
 	if (kind == KK_KIND_REALM)
 		json_object_set_new(result, "ContainerdNamespaceDeleted", json_true());
 	if (kind == KK_KIND_SPACE)
@@ -563,8 +578,8 @@ static void delete_scope_done(struct rc_outcome *outcome, void *arg)
 
 static void delete_scope(struct api *api)
 {
-	rc_scope_delete(&api->scope, bool_arg(api, "Cascade"), bool_arg(api, "Force"), api->call->op,
-		delete_scope_done, api);
+	rc_scope_delete(&api->scope, bool_arg(api, "Cascade"), bool_arg(api, "Force"),
+		api->call->op, delete_scope_done, api);
 }
 
 static void delete_cell_done(struct rc_outcome *outcome, void *arg)
@@ -572,8 +587,9 @@ static void delete_cell_done(struct rc_outcome *outcome, void *arg)
 	struct api *api = arg;
 
 	if (!delete_failed(api, outcome))
-		api_result(api, json_pack("{s:o, s:b, s:b, s:b}", "Cell", request_doc(api),
-			"ContainersDeleted", 1, "CgroupDeleted", 1, "MetadataDeleted", 1));
+		api_result(api,
+			json_pack("{s:o, s:b, s:b, s:b}", "Cell", request_doc(api),
+				"ContainersDeleted", 1, "CgroupDeleted", 1, "MetadataDeleted", 1));
 }
 
 static void delete_cell(struct api *api)
@@ -675,7 +691,8 @@ static void image_done(const struct kk_err *err, void *arg)
 	struct api *api = arg;
 	const struct kk_rep_image_load *load = rc_plan_reply(&api->plan, KK_MSG_image_load, 0);
 	const struct kk_rep_image_list *list = rc_plan_reply(&api->plan, KK_MSG_image_list, 0);
-	const struct kk_rep_image_remove *removed = rc_plan_reply(&api->plan, KK_MSG_image_remove, 0);
+	const struct kk_rep_image_remove *removed =
+		rc_plan_reply(&api->plan, KK_MSG_image_remove, 0);
 	const char *realm = string_arg(api, "RealmName");
 	kk_auto_free char *namespace = rc_store_namespace(realm);
 	json_t *result;
@@ -820,8 +837,10 @@ static void api_run(const struct kk_err *ignored, void *arg)
 	(void)ignored;
 	if (api->has_doc && !kk_str_empty(any->api_version) &&
 		strcmp(any->api_version, KK_API_VERSION) != 0)
-		kk_fail(&err, KK_E_CONVERSION, "conversion failed: unsupported apiVersion: %s (expected "
-			KK_API_VERSION ")", any->api_version);
+		kk_fail(&err, KK_E_CONVERSION,
+			"conversion failed: unsupported apiVersion: %s (expected " KK_API_VERSION
+			")",
+			any->api_version);
 	else if (api->has_doc)
 		scope_check(api, &err);
 	if (err.code)

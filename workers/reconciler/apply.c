@@ -71,9 +71,11 @@ static json_t *result_make(const struct batch *batch, size_t i, const struct rc_
 	}
 	if (outcome->action == RC_DELETED && outcome->n_cascaded)
 		json_object_set_new(result, "cascaded",
-			json_pack("[o]", json_sprintf("%zu %s(s) deleted", outcome->n_cascaded,
-				manifest->kind == KK_KIND_REALM ? "space" :
-				manifest->kind == KK_KIND_SPACE ? "stack" : "cell")));
+			json_pack("[o]",
+				json_sprintf("%zu %s(s) deleted", outcome->n_cascaded,
+					manifest->kind == KK_KIND_REALM         ? "space" :
+						manifest->kind == KK_KIND_SPACE ? "stack" :
+										  "cell")));
 	if (outcome->action == RC_DELETED && manifest->kind == KK_KIND_CELL)
 		json_object_set_new(result, "details",
 			json_pack("{s:o}", "containers",

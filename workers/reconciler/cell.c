@@ -19,8 +19,8 @@ struct op {
 	uint64_t id;
 	struct rc_turn *turn;
 	struct rc_plan plan;
-	struct rc_plan sandbox;  /* its replies are needed while the containers are made */
-	struct kk_strs removed;  /* ids of containers that go, or are made anew */
+	struct rc_plan sandbox; /* its replies are needed while the containers are made */
+	struct kk_strs removed; /* ids of containers that go, or are made anew */
 	struct rc_outcome outcome;
 	struct kk_container_spec *one; /* RC_CELL_APPLY for a single container: its wanted spec */
 	bool is_dirty;
@@ -173,7 +173,8 @@ static void oom_apply(struct op *op)
 			(long long)(spec ? spec->resources.memory_limit_bytes.value : 0));
 		free(op->cell.status.message);
 		op->cell.status.message = kk_xprintf("container \"%s\" was killed: out of memory "
-			"(OOMKilled)", status->id);
+						     "(OOMKilled)",
+			status->id);
 	}
 }
 
@@ -427,8 +428,9 @@ static void unchanged_seen(const struct kk_err *err, void *arg)
 	op->outcome.action = RC_UPDATED;
 	kk_strs_add(&op->outcome.changes, "runtime stopped: containers re-materialized");
 	for (size_t i = 0; i < op->cell.spec.containers.n; i++)
-		kk_strs_take(&op->outcome.changes, kk_xprintf("container \"%s\" re-materialized",
-			op->cell.spec.containers.items[i].id));
+		kk_strs_take(&op->outcome.changes,
+			kk_xprintf("container \"%s\" re-materialized",
+				op->cell.spec.containers.items[i].id));
 	intent_record(op, "running", &op->outcome.changes);
 	if (save(op))
 		bring_up(op);
@@ -489,8 +491,10 @@ static void update(struct op *op, struct kk_cell *stored)
 	op->outcome.was_existing = true;
 	kk_doc_diff(KK_KIND_CELL, stored, &op->cell, &diff);
 	if (diff.breaking.n) {
-		kk_fail(&err, KK_E_BREAKING, "cell \"%s\" has breaking changes: [%s]. Delete the cell and "
-			"recreate it with the new spec", op->scope.cell, diff.breaking.items[0]);
+		kk_fail(&err, KK_E_BREAKING,
+			"cell \"%s\" has breaking changes: [%s]. Delete the cell and "
+			"recreate it with the new spec",
+			op->scope.cell, diff.breaking.items[0]);
 		kk_cell_release(stored);
 		op_fail(op, &err);
 		return;
@@ -601,8 +605,10 @@ static void start_seen(const struct kk_err *err, void *arg)
 	}
 	op->is_dirty = observed_update(op);
 	if (is_running(&op->cell)) {
-		kk_fail(&refusal, KK_E_STATE, "cell \"%s\" has running containers and must first be "
-			"stopped", op->scope.cell);
+		kk_fail(&refusal, KK_E_STATE,
+			"cell \"%s\" has running containers and must first be "
+			"stopped",
+			op->scope.cell);
 		op_fail(op, &refusal);
 		return;
 	}
@@ -627,8 +633,8 @@ static void halted(const struct kk_err *err, void *arg)
 	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
 		const struct kk_rep_container_stop *stop =
 			rc_plan_reply(&op->plan, KK_MSG_container_stop, i);
-		struct kk_container_status *status = kk_cell_container_status(&op->cell,
-			op->cell.spec.containers.items[i].id);
+		struct kk_container_status *status =
+			kk_cell_container_status(&op->cell, op->cell.spec.containers.items[i].id);
 
 		if (!status)
 			continue;
@@ -698,8 +704,8 @@ static void missing(struct op *op)
 	struct kk_err err = {0};
 
 	if (op->verb == RC_CELL_DELETE) {
-		op->outcome.action =
-			rc_journal_has(op->id, &op->scope, "delete") ? RC_DELETED : RC_NOT_FOUND;
+		op->outcome.action = rc_journal_has(op->id, &op->scope, "delete") ? RC_DELETED :
+										    RC_NOT_FOUND;
 		op_end(op);
 		return;
 	}

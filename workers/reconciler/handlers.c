@@ -18,7 +18,6 @@ static KK_HANDLES(api_request)
 	return rc_api_handle(call, req, rep, err);
 }
 
-
 static const struct kk_handler handlers[] = {
 	KK_HANDLER(api_request),
 	KK_HANDLER(task_exited),

@@ -54,6 +54,8 @@ char *rc_container_id(const struct kk_scope *scope, const char *container)
 
 enum kk_kind rc_scope_kind(const struct kk_scope *scope)
 {
-	return scope->cell ? KK_KIND_CELL : scope->stack ? KK_KIND_STACK :
-	       scope->space ? KK_KIND_SPACE : KK_KIND_REALM;
+	return scope->cell   ? KK_KIND_CELL :
+		scope->stack ? KK_KIND_STACK :
+		scope->space ? KK_KIND_SPACE :
+			       KK_KIND_REALM;
 }

@@ -67,16 +67,15 @@ void rc_plan_realm_make(struct rc_plan *plan, const struct kk_realm *realm)
 	struct kk_req_namespace_ensure *req = rc_plan_add(plan, 0, KK_MSG_namespace_ensure);
 
 	req->namespace = kk_str_empty(realm->spec.namespace) ?
-				 rc_namespace_default(realm->metadata.name) :
-				 kk_xstrdup(realm->spec.namespace);
+		rc_namespace_default(realm->metadata.name) :
+		kk_xstrdup(realm->spec.namespace);
 	cgroup_add(plan, 0, &(struct kk_scope){.realm = realm->metadata.name});
 }
 
 void rc_plan_space_make(struct rc_plan *plan, const struct kk_space *space)
 {
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_SPACE, space);
-	struct kk_req_space_network_ensure *req =
-		rc_plan_add(plan, 0, KK_MSG_space_network_ensure);
+	struct kk_req_space_network_ensure *req = rc_plan_add(plan, 0, KK_MSG_space_network_ensure);
 
 	req->realm = kk_xstrdup(scope.realm);
 	req->space = kk_xstrdup(scope.space);
@@ -180,8 +179,8 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 }
 
 /* One after the other: the first makes the shim that the others join. */
-void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace,
-	const struct kk_rep_cell_network_ensure *network)
+void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace, const struct kk_rep_cell_network_ensure *network)
 {
 	for (size_t i = 0; i < cell->spec.containers.n; i++)
 		create_add(plan, (unsigned)i, cell, &cell->spec.containers.items[i], namespace,
@@ -234,8 +233,7 @@ void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
 
 	for (size_t i = 0; i < ids->n; i++) {
-		struct kk_req_container_remove *req =
-			rc_plan_add(plan, 0, KK_MSG_container_remove);
+		struct kk_req_container_remove *req = rc_plan_add(plan, 0, KK_MSG_container_remove);
 
 		req->namespace = kk_xstrdup(namespace);
 		req->id = rc_container_id(&scope, ids->items[i]);
@@ -263,8 +261,7 @@ void rc_plan_cell_remove(struct rc_plan *plan, const struct kk_scope *scope, con
 	const struct kk_strs *containerd_ids)
 {
 	for (size_t i = 0; i < containerd_ids->n; i++) {
-		struct kk_req_container_remove *req =
-			rc_plan_add(plan, 0, KK_MSG_container_remove);
+		struct kk_req_container_remove *req = rc_plan_add(plan, 0, KK_MSG_container_remove);
 
 		req->namespace = kk_xstrdup(namespace);
 		req->id = kk_xstrdup(containerd_ids->items[i]);
@@ -273,12 +270,10 @@ void rc_plan_cell_remove(struct rc_plan *plan, const struct kk_scope *scope, con
 	cgroup_remove_add(plan, 1, scope);
 }
 
-void rc_plan_scope_remove(struct rc_plan *plan, const struct kk_scope *scope,
-	const char *namespace)
+void rc_plan_scope_remove(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace)
 {
 	if (!scope->space) {
-		struct kk_req_namespace_remove *req =
-			rc_plan_add(plan, 0, KK_MSG_namespace_remove);
+		struct kk_req_namespace_remove *req = rc_plan_add(plan, 0, KK_MSG_namespace_remove);
 
 		req->namespace = kk_xstrdup(namespace);
 	} else if (!scope->stack) {

@@ -71,8 +71,8 @@ bool rc_turn_is_busy(const struct kk_scope *scope);
 struct rc_step {
 	unsigned phase; /* steps of one phase go out together; the next waits for all of them */
 	unsigned msg;
-	void *req; /* struct kk_req_…, owned */
-	void *rep; /* struct kk_rep_… once it was answered */
+	void *req;        /* struct kk_req_…, owned */
+	void *rep;        /* struct kk_rep_… once it was answered */
 	bool is_optional; /* its failure is logged, not fatal */
 };
 struct rc_plan {
@@ -92,8 +92,8 @@ void rc_plan_realm_make(struct rc_plan *plan, const struct kk_realm *realm);
 void rc_plan_space_make(struct rc_plan *plan, const struct kk_space *space);
 void rc_plan_stack_make(struct rc_plan *plan, const struct kk_stack *stack);
 void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell);
-void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace,
-	const struct kk_rep_cell_network_ensure *network);
+void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace, const struct kk_rep_cell_network_ensure *network);
 void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
 	const char *namespace);
 void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace,
@@ -120,7 +120,7 @@ const char *rc_action_name(enum rc_action action);
 struct rc_outcome {
 	enum rc_action action;
 	struct kk_strs changes;
-	struct kk_err err; /* of RC_FAILED */
+	struct kk_err err;   /* of RC_FAILED */
 	struct kk_strs done; /* of deletions: "metadata", "cgroup", … and cascaded children */
 	size_t n_cascaded;
 	size_t n_containers;
@@ -131,8 +131,8 @@ typedef void (*rc_outcome_f)(struct rc_outcome *outcome, void *arg); /* @outcome
 
 /* @doc is copied. @is_create: an existing object is left as it is and only its host objects are made
  * anew where they miss. */
-void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, uint64_t op, rc_outcome_f fn,
-	void *arg);
+void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, uint64_t op,
+	rc_outcome_f fn, void *arg);
 void rc_scope_delete(const struct kk_scope *scope, bool is_cascade, bool is_force, uint64_t op,
 	rc_outcome_f fn, void *arg);
 /* Create the bare parents of @scope that do not exist. */

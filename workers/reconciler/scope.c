@@ -166,8 +166,9 @@ static void status_ready(const struct op *op)
 
 static int create_code(enum kk_kind kind)
 {
-	return kind == KK_KIND_REALM ? KK_E_CREATE_REALM :
-	       kind == KK_KIND_SPACE ? KK_E_CREATE_SPACE : KK_E_CREATE_STACK;
+	return kind == KK_KIND_REALM  ? KK_E_CREATE_REALM :
+		kind == KK_KIND_SPACE ? KK_E_CREATE_SPACE :
+					KK_E_CREATE_STACK;
 }
 
 static void undone(const struct kk_err *ignored, void *arg)
@@ -265,8 +266,7 @@ static bool intent_recall(struct op *op, void *stored)
 	rc_journal_text(op->id, text);
 	if (!kk_str_equal(intent->op, text))
 		return false;
-	op->outcome.action =
-		kk_str_equal(intent->action, "created") ? RC_CREATED : RC_UPDATED;
+	op->outcome.action = kk_str_equal(intent->action, "created") ? RC_CREATED : RC_UPDATED;
 	for (size_t i = 0; i < intent->changes.n; i++)
 		kk_strs_add(&op->outcome.changes, intent->changes.items[i]);
 	return true;
@@ -324,9 +324,11 @@ static void doc_replace(struct op *op, void *stored)
 
 static int breaking_fail(const struct op *op, const struct kk_diff *diff, struct kk_err *err)
 {
-	return kk_fail(err, KK_E_BREAKING, "%s \"%s\" has breaking changes: [%s]. Delete the %s and "
-		"recreate it with the new spec", kk_kind_word(op->kind),
-		kk_doc_name(op->kind, op->doc), diff->breaking.items[0], kk_kind_word(op->kind));
+	return kk_fail(err, KK_E_BREAKING,
+		"%s \"%s\" has breaking changes: [%s]. Delete the %s and "
+		"recreate it with the new spec",
+		kk_kind_word(op->kind), kk_doc_name(op->kind, op->doc), diff->breaking.items[0],
+		kk_kind_word(op->kind));
 }
 
 /* The object is there: what changes? The stored document takes the place of the wanted one. */
@@ -377,13 +379,15 @@ static int parent_check(const struct kk_scope *scope, struct kk_err *err)
 	struct kk_scope parent = {.realm = scope->realm};
 
 	if (!rc_store_exists(&parent))
-		return kk_fail(err, KK_E_REALM_NOT_FOUND, "failed to create %s: realm not found: \"%s\"",
+		return kk_fail(err, KK_E_REALM_NOT_FOUND,
+			"failed to create %s: realm not found: \"%s\"",
 			kk_kind_word(rc_scope_kind(scope)), scope->realm);
 	parent.space = scope->space;
 	if (scope->stack && !rc_store_exists(&parent))
-		return kk_fail(err, KK_E_SPACE_NOT_FOUND, "failed to create %s: space not found: \"%s\" "
-			"in realm \"%s\"", kk_kind_word(rc_scope_kind(scope)), scope->space,
-			scope->realm);
+		return kk_fail(err, KK_E_SPACE_NOT_FOUND,
+			"failed to create %s: space not found: \"%s\" "
+			"in realm \"%s\"",
+			kk_kind_word(rc_scope_kind(scope)), scope->space, scope->realm);
 	return 0;
 }
 
@@ -527,8 +531,8 @@ void rc_parents_ensure(const struct kk_scope *scope, uint64_t op, rc_done_f fn, 
 
 	for (size_t i = 0; i < KK_COUNT(parts); i++)
 		parents->names[i] = kk_xstrdup(parts[i]);
-	parents->scope = (struct kk_scope){parents->names[0], parents->names[1], parents->names[2],
-		parents->names[3]};
+	parents->scope = (struct kk_scope){
+		parents->names[0], parents->names[1], parents->names[2], parents->names[3]};
 	parents->op = op;
 	parents->fn = fn;
 	parents->arg = arg;
@@ -618,11 +622,14 @@ static void delete_turn(struct rc_turn *turn, void *arg)
 	/* Something may have been created since the children were deleted. */
 	rc_store_children(&op->scope, &children);
 	if (children.n && !op->is_force) {
-		kk_fail(&err, KK_E_HAS_DEPENDENCIES, "failed to delete %s: resource has child resources: "
+		kk_fail(&err, KK_E_HAS_DEPENDENCIES,
+			"failed to delete %s: resource has child resources: "
 			"%s \"%s\" has %zu %s(s). Use --cascade to delete them or --force to skip "
-			"validation", kk_kind_word(op->kind), kk_kind_word(op->kind),
-			op->kind == KK_KIND_REALM ? op->scope.realm :
-			op->kind == KK_KIND_SPACE ? op->scope.space : op->scope.stack,
+			"validation",
+			kk_kind_word(op->kind), kk_kind_word(op->kind),
+			op->kind == KK_KIND_REALM         ? op->scope.realm :
+				op->kind == KK_KIND_SPACE ? op->scope.space :
+							    op->scope.stack,
 			children.n, child_words[op->kind]);
 		op_fail(op, &err);
 		return;
@@ -645,7 +652,7 @@ void rc_scope_delete(const struct kk_scope *scope, bool is_cascade, bool is_forc
 	op->is_force = is_force;
 	if (!rc_store_exists(&op->scope)) {
 		op->outcome.action = rc_journal_has(op->id, &op->scope, "delete") ? RC_DELETED :
-										 RC_NOT_FOUND;
+										    RC_NOT_FOUND;
 		op_end(op);
 		return;
 	}

@@ -139,8 +139,8 @@ static void reason_set(struct kk_cell *cell)
 		cell->status.reason = kk_xstrdup("WorkloadFailed");
 		cell->status.message = kk_xprintf("container \"%s\" ended with status %lld%s%s%s%s",
 			status->id, (long long)status->exit_code,
-			kk_str_empty(status->exit_signal) ? "" : " (",
-			kk_str(status->exit_signal), kk_str_empty(status->exit_signal) ? "" : ")",
+			kk_str_empty(status->exit_signal) ? "" : " (", kk_str(status->exit_signal),
+			kk_str_empty(status->exit_signal) ? "" : ")",
 			kk_str_equal(status->reason, "OOMKilled") ? ": out of memory" : "");
 		return;
 	}

@@ -25,7 +25,7 @@ struct entry {
 	struct timespec mtime;
 	off_t size;
 	void *doc;
-	char *text; /* API form, made when first asked for */
+	char *text;            /* API form, made when first asked for */
 	struct kk_err *damage; /* why it can't be read; doc is NULL then */
 };
 
@@ -78,7 +78,8 @@ static void entry_read(struct entry *entry)
 
 	if (r == 0) {
 		json = json_loadb(text.data ? (char *)text.data : "", text.len, 0, &where);
-		r = json ? 0 : kk_fail(&err, KK_E_CONVERSION, "line %d: %s", where.line, where.text);
+		r = json ? 0 :
+			   kk_fail(&err, KK_E_CONVERSION, "line %d: %s", where.line, where.text);
 	}
 	entry->doc = kk_xalloc(schema->size);
 	if (r == 0)
@@ -111,7 +112,7 @@ static struct entry *entry_get(const struct kk_scope *scope)
 		entry->kind = rc_scope_kind(scope);
 		buckets[bucket_of(entry->path)] = entry;
 	} else if (entry->ino == st.st_ino && entry->size == st.st_size &&
-		   memcmp(&entry->mtime, &st.st_mtim, sizeof entry->mtime) == 0) {
+		memcmp(&entry->mtime, &st.st_mtim, sizeof entry->mtime) == 0) {
 		return entry;
 	}
 	entry_clear(entry);
@@ -136,8 +137,10 @@ int rc_store_load(const struct kk_scope *scope, void *ret_doc, struct kk_err *er
 		return 0;
 	if (!entry->doc) {
 		kk_err_format(entry->damage, why, sizeof why);
-		return kk_fail(err, KK_E_CONVERSION, "conversion failed: document %s can't be read (%s); "
-			"repair it or move it away", entry->path, why);
+		return kk_fail(err, KK_E_CONVERSION,
+			"conversion failed: document %s can't be read (%s); "
+			"repair it or move it away",
+			entry->path, why);
 	}
 	kk_schema_copy(kk_kind_schema(entry->kind), entry->doc, ret_doc);
 	return 1;
@@ -146,8 +149,10 @@ int rc_store_load(const struct kk_scope *scope, void *ret_doc, struct kk_err *er
 /* A document nobody can read still has to be seen. */
 static char *damaged_text(const struct kk_scope *scope, const struct entry *entry)
 {
-	const char *name = scope->cell ? scope->cell : scope->stack ? scope->stack :
-			   scope->space ? scope->space : scope->realm;
+	const char *name = scope->cell ? scope->cell :
+		scope->stack           ? scope->stack :
+		scope->space           ? scope->space :
+					 scope->realm;
 	kk_auto_json *json = NULL;
 	kk_auto_free void *doc = kk_xalloc(kk_kind_schema(entry->kind)->size);
 	char why[KK_ERR_TEXT];
@@ -252,8 +257,7 @@ int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 	if (!old || !old->doc)
 		*generation = 1;
 	else
-		*generation = *generation_of(kind, old->doc) +
-			      !specs_equal(kind, old->doc, doc);
+		*generation = *generation_of(kind, old->doc) + !specs_equal(kind, old->doc, doc);
 	if (*times.created == KK_TIME_ZERO)
 		*times.created = now;
 	if (*times.ready == KK_TIME_ZERO && times.is_ready)
@@ -281,8 +285,8 @@ int rc_store_remove(const struct kk_scope *scope, struct kk_err *err)
 
 static int is_child(const struct dirent *entry)
 {
-	static const char *const reserved[] = {"secrets", "blueprints", "configs", "volumes",
-		"volume-meta"};
+	static const char *const reserved[] = {
+		"secrets", "blueprints", "configs", "volumes", "volume-meta"};
 
 	if (entry->d_name[0] == '.' || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
 		return 0;
@@ -306,8 +310,10 @@ void rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names)
 
 	for (int i = 0; i < n; i++) {
 		struct kk_scope child = *scope;
-		const char **part = !child.realm ? &child.realm : !child.space ? &child.space :
-				    !child.stack ? &child.stack : &child.cell;
+		const char **part = !child.realm ? &child.realm :
+			!child.space             ? &child.space :
+			!child.stack             ? &child.stack :
+						   &child.cell;
 
 		*part = entries[i]->d_name;
 		if (rc_store_exists(&child))

@@ -79,13 +79,14 @@ static void each_cell(const char *realm, each_cell_f fn, void *arg)
 
 		rc_store_children(&space, &stacks);
 		for (size_t t = 0; t < stacks.n; t++) {
-			const struct kk_scope stack = {realm, spaces.items[s], stacks.items[t], NULL};
+			const struct kk_scope stack = {
+				realm, spaces.items[s], stacks.items[t], NULL};
 			kk_auto(kk_strs_release) struct kk_strs cells = {0};
 
 			rc_store_children(&stack, &cells);
 			for (size_t c = 0; c < cells.n; c++) {
-				const struct kk_scope cell = {realm, spaces.items[s],
-					stacks.items[t], cells.items[c]};
+				const struct kk_scope cell = {
+					realm, spaces.items[s], stacks.items[t], cells.items[c]};
 
 				fn(&cell, arg);
 			}
