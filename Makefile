@@ -188,4 +188,4 @@ check-cppcheck:
 		--suppress=preprocessorErrorDirective --suppress=varFuncNullUB --suppress=legacyUninitvar -Iinclude -j2 $(ALL_SRC)
 
 check-tidy: $(B)/gen/containerd.pb-c.h
-	@printf '%s\n' $(ALL_SRC) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(subst ",\\",$(CPPFLAGS)) -std=gnu17 2>/dev/null' sh
+	@printf '%s\n' $(ALL_SRC) | xargs -P 2 -n 6 tests/support/tidy $(CPPFLAGS) --

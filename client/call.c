@@ -228,16 +228,16 @@ int cli_call_daemon(struct cli *cli, const char *method, json_t *args, json_t **
 	json_t *result;
 
 	if (cli->fd < 0 && dial(cli, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (kk_fd_write_all(cli->fd, request, strlen(request)) < 0)
 		return kk_fail_errno(err, KK_E_DIAL, "send to kukeond");
 	if (response_read(cli, &response, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (json_is_string(json_object_get(response, "error")))
 		return kk_fail(err, KK_E_API, "%s", cli_json_string(response, "error"));
 	result = json_object_get(response, "result");
 	if (reply_check(result, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	*ret_result = json_incref(result);
 	return 0;
 }
@@ -277,7 +277,7 @@ static int local_config(struct cli *cli, struct kk_err *err)
 	for (int i = 0; i < KK_ROLES; i++)
 		config->log_levels[i] = level;
 	if (kk_config_check(config, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	return kk_instance_join(config, err);
 }
 
@@ -286,7 +286,7 @@ static int local_open(struct cli *cli, struct kk_err *err)
 	if (local_config(cli, err) < 0) {
 		if (geteuid() != 0 && (err->sys_errno == EACCES || err->sys_errno == EPERM))
 			kk_wrap(err, "in-process commands need root, run this with sudo");
-		return err->code;
+		return kk_failed(err);
 	}
 	signal(SIGPIPE, SIG_IGN);
 	cli->loop = kk_loop_new();
@@ -328,17 +328,17 @@ static int call_local(struct cli *cli, const char *method, json_t *args, json_t 
 	struct local_call call = {.cli = cli, .err = err};
 
 	if (!cli->sv && local_open(cli, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	kk_supervisor_call(cli->sv, full, params, strlen(params), &peer, local_on_reply, &call);
 	while (!call.is_done)
 		kk_loop_run_once(cli->loop);
 	reply = call.reply;
 	if (err->code)
-		return err->code;
+		return kk_failed(err);
 	if (!reply)
 		return kk_fail(err, KK_E_PROTOCOL, "the reconciler sent something that is no JSON");
 	if (reply_check(reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	*ret_result = kk_steal(&reply);
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
+enum { INPUT_MAX = 8 * 1024 * 1024 };
+
 const char *cli_json_string(const json_t *object, const char *key)
 {
 	return kk_str(json_string_value(json_object_get(object, key)));
@@ -98,7 +100,7 @@ int cli_input_read(const char *path, struct kk_buf *buf, struct kk_err *err)
 	const char *file = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
 	struct kk_err cause = {0};
 
-	buf->max = 8 * 1024 * 1024;
+	buf->max = INPUT_MAX;
 	if (kk_file_read(file, buf, &cause) == 0)
 		return 0;
 	if (cause.code == KK_E_TOO_BIG)

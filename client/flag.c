@@ -298,7 +298,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, bool *ret_help, struct kk_
 	if (stray && cli->depth == 1)
 		return unknown_command(stray, err);
 	if (words_take(cli, words, n, ret_help, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	return *ret_help ? 0 : count_check(cli, err);
 }
 

@@ -88,7 +88,7 @@ static int command_run(struct cli *cli, struct kk_err *err)
 
 	log_setup(cli);
 	if (cli_setting_load(cli, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (leaf->run)
 		return leaf->run(cli, err);
 	cli_help_print(cli);

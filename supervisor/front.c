@@ -22,7 +22,10 @@
 
 #include "jsonrpc.h"
 
-enum { READ_CHUNK = 65536 };
+enum {
+	READ_CHUNK = 65536,
+	KEEP_MAX = 4 * READ_CHUNK, /* a larger buffer is given back when it is empty */
+};
 
 struct client {
 	struct client *next;
@@ -134,7 +137,7 @@ static bool client_flush(struct client *client)
 		client_close(client);
 		return false;
 	}
-	if (client->out.len == 0 && client->out.cap > READ_CHUNK * 4)
+	if (client->out.len == 0 && client->out.cap > KEEP_MAX)
 		kk_buf_release(&client->out);
 	client_arm(client);
 	return true;
@@ -249,7 +252,7 @@ static bool requests_take(struct client *client)
 	}
 	if (client->in.len == 0) {
 		kk_timer_stop(client->idle_timer);
-		if (client->in.cap > READ_CHUNK * 4)
+		if (client->in.cap > KEEP_MAX)
 			kk_buf_release(&client->in);
 	}
 	return true;

@@ -351,13 +351,13 @@ static int daemon_start(struct daemon *daemon, struct kk_err *err)
 	kk_log_open("supervisor", 1, config->log_levels[KK_ROLE_supervisor]);
 	if (kk_instance_join(config, err) < 0 || lock_take(daemon, err) < 0 ||
 		socket_dir_make(config->socket, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	daemon->loop = kk_loop_new();
 	if (!daemon->loop)
 		return kk_fail(err, KK_E_NOMEM, "no memory for the event loop");
 	daemon->sv = kk_supervisor_new(daemon->loop, config, false, err);
 	if (!daemon->sv)
-		return err->code;
+		return kk_failed(err);
 	daemon->watchdog_timer = kk_timer_new(daemon->loop, "watchdog", watchdog_on_timer, daemon);
 	daemon->drain_timer = kk_timer_new(daemon->loop, "drain", drain_on_timer, daemon);
 	if (!daemon->watchdog_timer || !daemon->drain_timer ||
@@ -368,9 +368,9 @@ static int daemon_start(struct daemon *daemon, struct kk_err *err)
 	daemon->front =
 		sv_front_new(daemon->loop, daemon->sv, config->socket, config->socket_gid, err);
 	if (!daemon->front || pid_write(daemon, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (kk_supervisor_start(daemon->sv, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	kk_info("kukeond listening socket=%s run_path=%s version=%s", config->socket,
 		config->run_path, KK_VERSION);
 	sv_notify("READY=1");

@@ -44,11 +44,11 @@ static int run(struct cli *cli, struct kk_err *err)
 		return kk_fail(err, KK_E_USAGE,
 			"file flag is required (use -f <file> or -f - for stdin)");
 	if (output_check(output, err) < 0 || cli_input_read(file, &yaml, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	encoded = cli_base64(yaml.data ? (char *)yaml.data : "", yaml.len);
 	if (cli_call(cli, "ApplyDocuments", json_pack("{s:s, s:s}", "RawYAML", encoded, "Team", ""),
 		    &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	result = json_object_get(reply, "Result");
 	json_array_foreach (json_object_get(result, "Warnings"), i, item)
 		fprintf(stderr, "Warning: %s\n", kk_str(json_string_value(item)));

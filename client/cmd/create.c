@@ -48,7 +48,7 @@ static int create(struct cli *cli, enum kk_kind kind, json_t *args, json_t **ret
 	kk_auto_json *reply = NULL;
 
 	if (cli_call(cli, methods[kind], args, &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	*ret_result = json_incref(json_object_get(reply, "Result"));
 	return 0;
 }
@@ -60,12 +60,12 @@ static int realm_run(struct cli *cli, struct kk_err *err)
 	json_t *args;
 
 	if (name_get(cli, KK_KIND_REALM, &name, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	args = cli_doc_args(KK_KIND_REALM, &(struct kk_scope){.realm = name}, NULL);
 	json_object_set_new(json_object_get(json_object_get(args, "Doc"), "spec"), "namespace",
 		json_string(namespace));
 	if (create(cli, KK_KIND_REALM, args, &result, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	printf("Realm \"%s\" (namespace \"%s\")\n", name,
 		cli_json_string(json_object_get(json_object_get(result, "Realm"), "spec"),
 			"namespace"));
@@ -84,10 +84,10 @@ static int space_run(struct cli *cli, struct kk_err *err)
 
 	if (name_get(cli, KK_KIND_SPACE, &name, err) < 0 ||
 		cli_scope_check(cli, KK_KIND_SPACE, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	scope = cli_scope(cli, KK_KIND_SPACE, name);
 	if (create(cli, KK_KIND_SPACE, cli_doc_args(KK_KIND_SPACE, &scope, NULL), &result, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	printf("Space \"%s\" (realm \"%s\", network \"%s-%s\")\n", name, realm, realm, name);
 	printf("  - metadata: %s\n", metadata_outcome(result));
 	printf("  - network: %s\n", outcome(result, "CNINetworkCreated", "CNINetworkExistsPost"));
@@ -103,10 +103,10 @@ static int stack_run(struct cli *cli, struct kk_err *err)
 
 	if (name_get(cli, KK_KIND_STACK, &name, err) < 0 ||
 		cli_scope_check(cli, KK_KIND_STACK, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	scope = cli_scope(cli, KK_KIND_STACK, name);
 	if (create(cli, KK_KIND_STACK, cli_doc_args(KK_KIND_STACK, &scope, NULL), &result, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	printf("Stack \"%s\" (realm \"%s\", space \"%s\")\n", name, scope.realm, scope.space);
 	printf("  - metadata: %s\n", metadata_outcome(result));
 	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
@@ -157,7 +157,7 @@ static int name_choose(struct cli *cli, const char *image, char **ret_name, stru
 		bool exists;
 
 		if (!cell_exists(cli, &scope, &exists, err))
-			return err->code;
+			return kk_failed(err);
 		if (!exists) {
 			*ret_name = kk_steal(&name);
 			return 0;
@@ -253,12 +253,12 @@ static int cell_run(struct cli *cli, struct kk_err *err)
 	bool exists;
 
 	if (cell_flags_check(cli, err) < 0 || cli_scope_check(cli, KK_KIND_CELL, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (kk_str_empty(name) && name_choose(cli, cli_string(cli, "image"), &name, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	scope = cli_scope(cli, KK_KIND_CELL, name);
 	if (!cell_exists(cli, &scope, &exists, err))
-		return err->code;
+		return kk_failed(err);
 	if (exists)
 		return kk_fail(err, KK_E_STATE,
 			"cell \"%s\" already exists in realm=\"%s\" space=\"%s\" "
@@ -266,7 +266,7 @@ static int cell_run(struct cli *cli, struct kk_err *err)
 			"%s`",
 			name, scope.realm, scope.space, scope.stack, name, name);
 	if (cli_call(cli, "MaterializeCell", cell_args(cli, &scope), &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	cell_print(json_object_get(reply, "Result"), &scope);
 	return 0;
 }

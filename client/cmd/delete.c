@@ -15,14 +15,14 @@ static int delete_one(struct cli *cli, enum kk_kind kind, struct kk_err *err)
 	json_t *args;
 
 	if (cli_scope_check(cli, kind, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	args = cli_doc_args(kind, &scope, NULL);
 	if (kind != KK_KIND_CELL) {
 		json_object_set_new(args, "Force", json_boolean(cli_bool(cli, "force")));
 		json_object_set_new(args, "Cascade", json_boolean(cli_bool(cli, "cascade")));
 	}
 	if (cli_call(cli, methods[kind], args, &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	switch (kind) {
 	case KK_KIND_REALM:
 		printf("Deleted realm \"%s\"\n", scope.realm);
@@ -91,13 +91,13 @@ static int file_run(struct cli *cli, struct kk_err *err)
 		return 0;
 	}
 	if (cli_input_read(file, &yaml, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	encoded = cli_base64(yaml.data ? (char *)yaml.data : "", yaml.len);
 	if (cli_call(cli, "DeleteDocuments",
 		    json_pack("{s:s, s:b, s:b}", "RawYAML", encoded, "Cascade",
 			    cli_bool(cli, "cascade"), "Force", cli_bool(cli, "force")),
 		    &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	shown = json_pack("{s:O}", "resources",
 		json_object_get(json_object_get(reply, "Result"), "Resources"));
 	json_array_foreach (json_object_get(shown, "resources"), i, item) {

@@ -171,7 +171,7 @@ static void options_release(struct options *options)
 static int options_get(const struct cli *cli, struct options *options, struct kk_err *err)
 {
 	if (cli_format_parse(cli_string(cli, "output"), &options->format, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (cli_arg(cli, 0) && cli_is_given(cli, "selector"))
 		return kk_fail(err, KK_E_USAGE,
 			"--selector cannot be combined with a resource name");
@@ -225,7 +225,7 @@ static int get_one(struct cli *cli, const struct kind_view *view, enum cli_forma
 	if (cli_scope_check(cli, view->kind, err) < 0 ||
 		cli_call(cli, view->get_method, cli_doc_args(view->kind, &scope, NULL), &reply,
 			err) < 0)
-		return err->code;
+		return kk_failed(err);
 	result = json_object_get(reply, "Result");
 	if (!json_is_true(json_object_get(result, "MetadataExists")))
 		return missing_fail(view->kind, &scope, err);
@@ -253,7 +253,7 @@ static int get_list(struct cli *cli, const struct kind_view *view, const struct 
 	json_t *doc;
 
 	if (cli_call(cli, view->list_method, list_args(cli), &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	json_array_foreach (json_object_get(reply, view->list_key), i, doc) {
 		if (cli_selector_match(options->selector, part(part(doc, "metadata"), "labels")))
 			json_array_append(chosen, doc);
@@ -266,7 +266,7 @@ static int get(struct cli *cli, const struct kind_view *view, struct kk_err *err
 	kk_auto(options_release) struct options options = {0};
 
 	if (options_get(cli, &options, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (cli_arg(cli, 0))
 		return get_one(cli, view, options.format, err);
 	return get_list(cli, view, &options, err);
@@ -403,7 +403,7 @@ static int containers_list(struct cli *cli, enum cli_format format, struct kk_er
 	json_t *spec;
 
 	if (cli_call(cli, "ListContainers", list_args(cli), &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	specs = json_object_get(reply, "Containers");
 	if (format == CLI_JSON) {
 		cli_json_print(specs);
@@ -416,7 +416,7 @@ static int containers_list(struct cli *cli, enum cli_format format, struct kk_er
 		return 0;
 	}
 	if (cli_call(cli, "ListCells", list_args(cli), &cells, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	cli_table_init(&table, container_columns,
 		format == CLI_WIDE ? CONTAINER_WIDE : CONTAINER_COLUMNS);
 	json_array_foreach (specs, i, spec) {
@@ -443,7 +443,7 @@ static int container_one(struct cli *cli, enum cli_format format, struct kk_err 
 	if (cli_scope_check(cli, KK_KIND_CONTAINER, err) < 0 ||
 		cli_call(cli, "GetContainer", cli_doc_args(KK_KIND_CONTAINER, &scope, name), &reply,
 			err) < 0)
-		return err->code;
+		return kk_failed(err);
 	doc = json_object_get(json_object_get(reply, "Result"), "Container");
 	if (format == CLI_JSON) {
 		cli_json_print(doc);
@@ -464,7 +464,7 @@ static int container_run(struct cli *cli, struct kk_err *err)
 	kk_auto(options_release) struct options options = {0};
 
 	if (options_get(cli, &options, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (cli_arg(cli, 0))
 		return container_one(cli, options.format, err);
 	return containers_list(cli, options.format, err);
@@ -497,7 +497,7 @@ static int realm_images(struct cli *cli, const char *realm, json_t *groups, stru
 	kk_auto_json *reply = NULL;
 
 	if (cli_call(cli, "ListImages", json_pack("{s:s}", "RealmName", realm), &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	json_array_append(groups, json_object_get(reply, "Result"));
 	return 0;
 }
@@ -513,7 +513,7 @@ static int images_collect(struct cli *cli, json_t *groups, struct kk_err *err)
 			cli_is_given(cli, "realm") ? cli_string(cli, "realm") : "default", groups,
 			err);
 	if (cli_call(cli, "ListRealms", json_object(), &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	json_array_foreach (json_object_get(reply, "Realms"), i, realm) {
 		const char *name = cli_json_string(part(realm, "metadata"), "name");
 
@@ -581,7 +581,7 @@ static int image_run(struct cli *cli, struct kk_err *err)
 	const json_t *only = NULL;
 
 	if (options_get(cli, &options, err) < 0 || images_collect(cli, groups, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (ref) {
 		only = image_find(groups, ref);
 		if (!only)

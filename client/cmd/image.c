@@ -46,7 +46,7 @@ static int load_call(struct cli *cli, const char *path, struct kk_err *err)
 		    &reply, err) < 0) {
 		if (err->code == KK_E_API && strstr(err->frames[0].text, "image tarball"))
 			return kk_wrap(err, "failed to load image");
-		return err->code;
+		return kk_failed(err);
 	}
 	result = json_object_get(reply, "Result");
 	images = json_object_get(result, "Images");
@@ -92,7 +92,7 @@ static int load_run(struct cli *cli, struct kk_err *err)
 	struct stat st;
 
 	if (cli_root_check(cli, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (file && cli_is_given(cli, "from-docker"))
 		return kk_fail(err, KK_E_USAGE,
 			"pass either a tarball path or --from-docker, not both");
@@ -126,7 +126,7 @@ static int delete_run(struct cli *cli, struct kk_err *err)
 	if (cli_call(cli, "RemoveImage", json_pack("{s:s, s:s}", "RealmName", realm, "Ref", ref),
 		    &reply, err) < 0) {
 		if (err->code != KK_E_IMAGE_NOT_FOUND)
-			return err->code;
+			return kk_failed(err);
 		kk_err_clear(err);
 		return kk_fail(err, KK_E_IMAGE_NOT_FOUND,
 			"image \"%s\" not found in realm \"%s\": image not found", ref, realm);

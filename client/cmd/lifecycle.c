@@ -22,7 +22,7 @@ static int cell_do(struct cli *cli, const struct verb *verb, const struct kk_sco
 	kk_auto_json *reply = NULL;
 
 	if (cli_call(cli, verb->method, cli_doc_args(KK_KIND_CELL, scope, NULL), &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	printf("%s cell \"%s\" from stack \"%s\"\n", verb->past, scope->cell, scope->stack);
 	return 0;
 }
@@ -32,7 +32,7 @@ static int named_do(struct cli *cli, const struct verb *verb, struct kk_err *err
 	struct kk_scope scope = cli_scope(cli, KK_KIND_CELL, cli_arg(cli, 0));
 
 	if (cli_scope_check(cli, KK_KIND_CELL, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	return cell_do(cli, verb, &scope, err);
 }
 
@@ -52,12 +52,12 @@ static int selected_do(struct cli *cli, const struct verb *verb, const char *tex
 	json_t *cell;
 
 	if (cli_selector_parse(text, &selector, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (cli_call(cli, "ListCells",
 		    json_pack("{s:s, s:s, s:s}", "RealmName", filter(cli, "realm"), "SpaceName",
 			    filter(cli, "space"), "StackName", filter(cli, "stack")),
 		    &reply, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	json_array_foreach (json_object_get(reply, "Cells"), i, cell) {
 		const json_t *metadata = json_object_get(cell, "metadata");
 		const json_t *spec = json_object_get(cell, "spec");

@@ -29,6 +29,8 @@ struct kk_call {
 	int64_t deadline_ms;
 	int64_t began_us;
 	bool is_cancelled;
+	bool is_running; /* its handler is */
+	bool is_ended;   /* by its handler, while that ran */
 };
 
 typedef int (*kk_handler_f)(struct kk_call *call, const void *req, void *rep, struct kk_err *err);

@@ -50,6 +50,12 @@ int kk_err_set_errno(struct kk_err *err, int code, const char *where, const char
 int kk_err_wrap(struct kk_err *err, const char *where, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The code of an error that is known to be set: for `return kk_failed(err);`. */
+static inline int kk_failed(const struct kk_err *err)
+{
+	return err->code < 0 ? err->code : KK_E_INTERNAL;
+}
+
 /* Give the error another code: at the border of a folder only, e.g. a gRPC status. Returns @code. */
 int kk_recode(struct kk_err *err, int code);
 

@@ -86,7 +86,7 @@ int kk_err_wrap(struct kk_err *err, const char *where, const char *format, ...)
 	va_start(ap, format);
 	frame_add(err, where, format, ap);
 	va_end(ap);
-	return err->code;
+	return kk_failed(err);
 }
 
 int kk_recode(struct kk_err *err, int code)

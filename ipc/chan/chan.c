@@ -16,7 +16,8 @@
 
 enum {
 	READ_CHUNK = 65536,
-	FRAMES_PER_TURN = 64, /* then the other sources of the loop have their turn */
+	KEEP_MAX = 4 * READ_CHUNK, /* a larger buffer is given back when it is empty */
+	FRAMES_PER_TURN = 64,      /* then the other sources of the loop have their turn */
 };
 
 struct kk_chan {
@@ -97,7 +98,7 @@ static bool frames_take(struct kk_chan *chan)
 			return true;
 	}
 	kk_buf_consume(&chan->in, done);
-	if (chan->in.len == 0 && chan->in.cap > READ_CHUNK * 4)
+	if (chan->in.len == 0 && chan->in.cap > KEEP_MAX)
 		kk_buf_release(&chan->in);
 	return true;
 }
@@ -116,7 +117,7 @@ static bool out_write(struct kk_chan *chan)
 	}
 	chan->out_done = 0;
 	kk_buf_clear(&chan->out);
-	if (chan->out.cap > READ_CHUNK * 4)
+	if (chan->out.cap > KEEP_MAX)
 		kk_buf_release(&chan->out);
 	return true;
 }

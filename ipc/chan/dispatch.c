@@ -75,7 +75,9 @@ static void error_log(const struct kk_call *call, const struct kk_err *err)
 
 void kk_call_run(struct kk_call *call)
 {
+	call->is_running = true;
 	call->result = call->run(call, call->req, call->rep, &call->err);
+	call->is_running = false;
 	if (call->result < 0 && call->err.code == 0)
 		kk_fail(&call->err, call->result, "%s", kk_code_meaning(call->result));
 }
@@ -101,7 +103,11 @@ void kk_call_end(struct kk_call *call, const struct kk_err *err)
 {
 	if (err)
 		call->err = *err;
-	kk_call_finish(call);
+	/* Its own handler may end it before it returns: then it is finished behind the handler. */
+	if (call->is_running)
+		call->is_ended = true;
+	else
+		kk_call_finish(call);
 }
 
 static const struct kk_handler *handler_of(const struct kk_dispatch *dispatch, unsigned msg)
@@ -184,6 +190,6 @@ void kk_dispatch_take(struct kk_dispatch *dispatch, const struct kk_envelope *en
 	kk_log_set_op(env->op);
 	kk_call_run(call);
 	kk_log_set_op(0);
-	if (call->result != KK_LATER)
+	if (call->result != KK_LATER || call->is_ended)
 		kk_call_finish(call);
 }

@@ -21,13 +21,14 @@ same_output() {
 }
 
 parallel_beside_daemon() {
-	local i
+	local i pids=()
 	for ((i = 0; i < PARALLEL; i++)); do
 		cell_yaml "p$i" >"$D/p$i.yaml"
 		kukel apply -f "$D/p$i.yaml" >"$D/p$i.out" 2>&1 &
+		pids+=($!)
 	done
 	for ((i = 0; i < PARALLEL; i++)); do
-		wait -n || fail "an apply failed: $(cat "$D"/p*.out | grep -v created | head -n 5)"
+		wait "${pids[i]}" || fail "apply of p$i: status $?: $(<"$D/p$i.out")"
 	done
 	expect_equal "$(kuked get cells | grep -c ' Ready ')" $((PARALLEL + 1))
 	expect_equal "$(ctr_test -n "r.$id.test" tasks ls | grep -c RUNNING)" $((PARALLEL + 1))

@@ -219,11 +219,30 @@ nothing_left() {
 	[ -z "$(host_state)" ]
 }
 
+# What a failed test left is cleared away by hand, or it would fail the next ones.
+sweep() {
+	local mount link group
+	pkill -9 -f "containerd-shim.* $D/containerd.sock"
+	pkill -9 -f "^kuke: .*" -P $$
+	while read -r mount; do
+		umount -l "$mount"
+	done < <(cut -d' ' -f2 /proc/mounts | grep "^$D/" | sort -r)
+	for link in $(ip -o link show | grep -oE ' (k-[0-9a-f]{8}|kv[0-9a-f]{11})[:@]' | tr -d ' :@'); do
+		ip -d link show "$link" | grep -q "kukeon:$instance:" && ip link del "$link"
+	done
+	nft delete table inet "kukeon_$instance"
+	for group in /sys/fs/cgroup/*/"kuke-$id" /sys/fs/cgroup/"kuke-$id"; do
+		[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} +
+	done
+	find /var/lib/cni/networks -mindepth 1 | grep -vxFf "$D/leases.before" | sort -r | xargs -r rm -rf
+} 2>/dev/null
+
 finish() {
 	daemon_stop
 	wait_until 5 nothing_left || {
 		n_failed=$((n_failed + 1))
 		printf 'FAILED  %s: leaves nothing behind\n%s\n' "$test_name" "$(host_state)"
+		sweep
 	}
 	kill "$containerd_pid" 2>/dev/null
 	wait "$containerd_pid" 2>/dev/null
@@ -242,3 +261,4 @@ mkdir -p "$HOME" "$RP"
 instance=$(instance_id)
 find /var/lib/cni/networks -mindepth 1 >"$D/leases.before" 2>/dev/null
 trap 'finish' EXIT
+trap 'exit 1' TERM INT

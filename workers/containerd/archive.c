@@ -123,7 +123,7 @@ static int entry_copy(struct load *load, struct entry *entry, struct ct_writer *
 			entry->compression = compression_of((unsigned char *)piece, (size_t)n);
 		is_first = false;
 		if (ct_writer_write(writer, piece, (size_t)n, err) < 0)
-			return err->code;
+			return kk_failed(err);
 	}
 }
 
@@ -248,7 +248,7 @@ static int image_name(struct load *load, const char *name, const char *media_typ
 	kk_auto_free char *normal = ct_ref_normalize(name, err);
 
 	if (!normal)
-		return err->code;
+		return kk_failed(err);
 	if (ct_image_register(&load->ctx, normal, media_type, digest, size, err) < 0)
 		return kk_wrap(err, "import image '%s'", normal);
 	kk_strs_add(load->names, normal);
@@ -279,7 +279,7 @@ static int oci_finish(struct load *load, struct kk_err *err)
 		bool is_there = false;
 
 		if (ct_blob_exists(&load->ctx, digest, &is_there, err) < 0)
-			return err->code;
+			return kk_failed(err);
 		if (!is_there)
 			return kk_fail(err, KK_E_IMAGE_FORMAT,
 				"failed to import image tarball: it "
@@ -288,7 +288,7 @@ static int oci_finish(struct load *load, struct kk_err *err)
 		if (*name &&
 			image_name(load, name, *type ? type : OCI_MANIFEST, digest,
 				json_integer_value(json_object_get(entry, "size")), err) < 0)
-			return err->code;
+			return kk_failed(err);
 	}
 	return 0;
 }
@@ -320,21 +320,21 @@ static int docker_image(struct load *load, const json_t *saved, struct kk_err *e
 	json_t *item;
 
 	if (descriptor_add(load, config, string_at(saved, "Config"), OCI_CONFIG, false, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	json_array_foreach (json_object_get(saved, "Layers"), i, item) {
 		if (descriptor_add(load, layers, kk_str(json_string_value(item)), OCI_LAYER, true,
 			    err) < 0)
-			return err->code;
+			return kk_failed(err);
 	}
 	manifest = json_pack("{s:i, s:s, s:O, s:O}", "schemaVersion", 2, "mediaType", OCI_MANIFEST,
 		"config", json_array_get(config, 0), "layers", layers);
 	text = json_dumps(manifest, JSON_COMPACT);
 	if (ct_blob_write(&load->ctx, text, strlen(text), &digest, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	json_array_foreach (json_object_get(saved, "RepoTags"), i, item) {
 		if (image_name(load, kk_str(json_string_value(item)), OCI_MANIFEST, digest,
 			    (int64_t)strlen(text), err) < 0)
-			return err->code;
+			return kk_failed(err);
 	}
 	return 0;
 }

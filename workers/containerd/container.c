@@ -289,7 +289,7 @@ static int log_prepare(const char *log_path, char **ret_uri, struct kk_err *err)
 	if (slash)
 		*slash = '\0';
 	if (kk_dir_make(dir, 02750, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	/* The shim writes it: nothing of ours has to live for the output to go on. */
 	*ret_uri = kk_xprintf("file://%s", log_path);
 	return 0;
@@ -361,11 +361,11 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 
 	if (ct_image_get(ctx, kk_str(req->spec.image), &image, err) < 0 ||
 		snapshot_ensure(ctx, req->id, image.chain_id, &rootfs, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	mounts = (struct ct_mounts){rootfs->mounts, rootfs->n_mounts};
 	spec = ct_spec_build(req, &image, &mounts, err);
 	if (!spec)
-		return err->code;
+		return kk_failed(err);
 	for (size_t i = 0; i < req->labels.n; i++)
 		kk_map_set(&labels, req->labels.items[i].key, req->labels.items[i].value);
 	kk_map_set(&labels, LABEL_STOP_SIGNAL, stop_signal_of(&image));
@@ -658,7 +658,7 @@ int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels,
 		    &ct__container_list_response__descriptor, &found, err) < 0 ||
 		ct_unary(ctx, "tasks.v1.Tasks/List", &tasks_req.base,
 			&ct__task_list_response__descriptor, &tasks, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	containers->is_set = true;
 	for (size_t i = 0; i < found->n_containers; i++) {
 		if (labels_match(found->containers[i], labels))

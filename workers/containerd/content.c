@@ -25,12 +25,12 @@ struct ct_writer {
 
 static char *digest_text(const unsigned char *hash, unsigned n)
 {
-	char *text = kk_xalloc(7 + 2 * (size_t)n + 1);
+	struct kk_buf text = {0};
 
-	memcpy(text, "sha256:", 7);
+	kk_buf_str(&text, "sha256:");
 	for (unsigned i = 0; i < n; i++)
-		snprintf(text + 7 + 2 * i, 3, "%02x", hash[i]);
-	return text;
+		kk_buf_printf(&text, "%02x", hash[i]);
+	return kk_buf_take(&text);
 }
 
 static char *writer_digest(const struct ct_writer *writer)

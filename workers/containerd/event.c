@@ -21,7 +21,7 @@
 #define TOPIC_EXIT "/tasks/exit"
 #define TOPIC_MARKER "/kukeon/marker"
 
-enum { RECONNECT_PAUSE_MS = 100, MARKER_LIMIT_MS = 5000 };
+enum { RECONNECT_PAUSE_MS = 100, MARKER_LIMIT_MS = 5000, STACK_BYTES = 256 * 1024 };
 
 /* Something to tell the reconciler; namespace NULL: connected. */
 struct report {
@@ -215,7 +215,7 @@ int ct_events_start(struct kk_worker *worker, struct kk_err *err)
 		return kk_fail(err, KK_E_NOMEM, "no memory for the event stream");
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 256 * 1024);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	r = pthread_create(&thread, &attr, events_run, NULL);
 	pthread_attr_destroy(&attr);
 	if (r != 0)

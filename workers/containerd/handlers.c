@@ -105,7 +105,7 @@ static int containerd_start(struct kk_worker *worker, struct kk_err *err)
 {
 	if (ct_client_open(kk_str(worker->config.containerd_socket), err) < 0 ||
 		ct_pool_start(worker, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	/* A command that runs in-process is over before an event could matter. */
 	return worker->config.is_embedded ? 0 : ct_events_start(worker, err);
 }

@@ -383,7 +383,7 @@ static int image_find(const struct ct_ctx *ctx, const char *ref, Ct__ImageGetRes
 	int r;
 
 	if (!name)
-		return err->code;
+		return kk_failed(err);
 	req.name = name;
 	r = ct_unary(ctx, "images.v1.Images/Get", &req.base, &ct__image_get_response__descriptor,
 		ret_found, &cause);

@@ -15,7 +15,7 @@
 #include <kukeon/mem.h>
 #include <kukeon/worker.h>
 
-enum { THREADS_MAX = 24 };
+enum { THREADS_MAX = 24, STACK_BYTES = 512 * 1024 };
 
 struct job {
 	struct job *next;
@@ -100,7 +100,7 @@ static int thread_start(void)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 512 * 1024);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	r = pthread_create(&thread, &attr, thread_run, NULL);
 	pthread_attr_destroy(&attr);
 	return r;

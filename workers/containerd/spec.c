@@ -497,7 +497,7 @@ static int devices_build(const struct build *b, json_t *devices, json_t *rules, 
 		devices_add_all(devices, rules, "/dev");
 	for (size_t i = 0; i < b->spec->devices.n; i++) {
 		if (device_add(devices, rules, b->spec->devices.items[i], err) < 0)
-			return err->code;
+			return kk_failed(err);
 	}
 	return 0;
 }
@@ -574,7 +574,7 @@ static int spec_build(struct build *b, json_t **ret_spec, struct kk_err *err)
 
 	capabilities_resolve(b);
 	if (mounts_build(b, &mounts, err) < 0 || linux_build(b, &linux_part, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	/* One shim for all containers of the cell. */
 	*ret_spec = json_pack("{s:s, s:o, s:{s:s, s:b}, s:O, s:O, s:{s:s}}", "ociVersion", "1.0.2",
 		"process", process_build(b), "root", "path", "rootfs", "readonly",

@@ -61,7 +61,7 @@ static int inside_ensure(const struct net_space *space, const char *netns_path, 
 	int r;
 
 	if (net_ns_socket(netns_path, &socket, err) < 0 || net_link_up(socket, 1, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	r = net_link_get(socket, "eth0", &eth0, err);
 	if (r < 0)
 		return r;
@@ -69,7 +69,7 @@ static int inside_ensure(const struct net_space *space, const char *netns_path, 
 		return kk_fail(err, KK_E_NETWORK, "the namespace has no eth0");
 	if (net_link_up(socket, eth0.index, err) < 0 ||
 		net_address_add(socket, eth0.index, address, space->subnet.bits, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	return net_default_route_add(socket, eth0.index, space->subnet.address + 1, err);
 }
 
@@ -91,7 +91,7 @@ static int veth_ensure(const struct net_space *space, const struct names *names,
 	int r;
 
 	if (net_socket_open(&socket, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	r = net_link_get(socket, space->bridge, &bridge, err);
 	if (r <= 0)
 		return r < 0 ? r : kk_fail(err, KK_E_NETWORK, "bridge '%s' is gone", space->bridge);
@@ -102,7 +102,7 @@ static int veth_ensure(const struct net_space *space, const struct names *names,
 		return 0;
 	/* Left over from a namespace that is going away, or off its bridge. */
 	if (r == 1 && net_link_remove(socket, names->veth, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	netns_fd = open(names->ns.net, O_RDONLY | O_CLOEXEC);
 	if (netns_fd < 0)
 		return kk_fail_errno(err, KK_E_NETWORK, "open %s", names->ns.net);
@@ -128,7 +128,7 @@ static int host_ensure(const struct names *names, struct net_cell *ret_cell, str
 
 	gethostname(hostname, sizeof hostname - 1);
 	if (net_files_write(names->files_dir, hostname, "", err) < 0)
-		return err->code;
+		return kk_failed(err);
 	*ret_cell = (struct net_cell){.files_dir = kk_xstrdup(names->files_dir)};
 	return 0;
 }
@@ -147,7 +147,7 @@ int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cel
 	if (is_host)
 		return host_ensure(&names, ret_cell, err);
 	if (net_space_ensure(key->realm, key->space, &space, &ignored_bool, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	had_ns = net_ns_exists(&names.ns);
 	if (!had_ns && net_ns_create(&names.ns, key->cell, err) < 0)
 		goto undo_ns;
@@ -205,6 +205,6 @@ int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struc
 	/* The namespace takes its link with it, in the kernel's own time: deleting the link by hand
 	 * would wait 30 ms for the same. */
 	if (net_ns_remove(&names.ns, ret_was_present, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	return net_lease_drop(&space, names.owner, err);
 }

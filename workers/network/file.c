@@ -42,15 +42,15 @@ int net_files_write(const char *dir, const char *hostname, const char *ip, struc
 	kk_auto_buf text = {0};
 
 	if (kk_dir_make(dir, 02750, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	kk_buf_printf(&text, "%s\n", hostname);
 	if (kk_file_write(hostname_path, text.data, text.len, 0644, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	kk_buf_clear(&text);
 	kk_buf_str(&text, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
 	if (*ip)
 		kk_buf_printf(&text, "%s\t%s\n", ip, hostname);
 	if (kk_file_write(hosts_path, text.data, text.len, 0644, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	return resolv_write(dir, err);
 }

@@ -31,7 +31,7 @@ static int dir_lock(const char *dir, int *ret_fd, struct kk_err *err)
 	kk_auto_fd int fd = -1;
 
 	if (kk_dir_make(dir, 0755, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0)
 		return kk_fail_errno(err, KK_E_IO, "lock %s", path);
@@ -98,7 +98,7 @@ static int lease_try(const char *dir, uint32_t address, const char *owner, struc
 	if (kk_fd_write_all(fd, text, strlen(text)) < 0) {
 		kk_fail_errno(err, KK_E_IO, "write %s", path);
 		unlink(path);
-		return err->code;
+		return kk_failed(err);
 	}
 	kk_str_set(&path, NULL);
 	path = kk_xprintf("%s/" LEASE_LAST, dir);
@@ -115,7 +115,7 @@ int net_lease_take(const struct net_space *space, const char *owner, uint32_t *r
 	uint32_t n = (~0u >> space->subnet.bits) - 2, last;
 
 	if (dir_lock(dir, &lock, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (net_lease_find(space, owner, ret_address))
 		return 0;
 	/* Round robin: an address that was just given back rests as long as possible. */
@@ -146,7 +146,7 @@ int net_lease_drop(const struct net_space *space, const char *owner, struct kk_e
 	if (access(dir, F_OK) < 0)
 		return 0;
 	if (dir_lock(dir, &lock, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	while (net_lease_find(space, owner, &address)) {
 		net_ip_format(address, ip, sizeof ip);
 		free(path);

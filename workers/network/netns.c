@@ -99,7 +99,7 @@ static int ns_make(const struct helper *helper)
 		return kk_fail_errno(err, KK_E_NETWORK, "set the host name '%s'", helper->hostname);
 	if (ns_pin("uts", helper->paths->uts, err) < 0 ||
 		ns_pin("ipc", helper->paths->ipc, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	/* Last, for it is the one that says that the others are there. */
 	return ns_pin("net", helper->paths->net, err);
 }
@@ -146,7 +146,7 @@ static int dir_lock(struct kk_err *err)
 	kk_auto_fd int fd = -1;
 
 	if (kk_dir_make(net_instance.runtime_dir, 0755, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	fd = open(net_instance.runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0)
 		return kk_fail_errno(err, KK_E_IO, "lock %s", net_instance.runtime_dir);
@@ -159,7 +159,7 @@ int net_ns_create(const struct net_ns_paths *paths, const char *hostname, struct
 	kk_auto_fd int lock = dir_lock(err);
 
 	if (lock < 0 || dir_share(err) < 0)
-		return err->code;
+		return kk_failed(err);
 	return helper_run(create_run, &helper);
 }
 
@@ -211,7 +211,7 @@ int net_ns_remove(const struct net_ns_paths *paths, bool *ret_was_present, struc
 	if (lock < 0 || unpin(paths->net, ret_was_present, err) < 0 ||
 		unpin(paths->uts, ret_was_present, err) < 0 ||
 		unpin(paths->ipc, ret_was_present, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	dir_unshare();
 	return 0;
 }

@@ -47,7 +47,7 @@ static int nft_open(struct kk_err *err)
 		symbol_load(library, "nft_ctx_get_output_buffer", &nft.get_output, err) < 0 ||
 		symbol_load(library, "nft_ctx_get_error_buffer", &nft.get_error, err) < 0 ||
 		symbol_load(library, "nft_run_cmd_from_buffer", &nft.run, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	nft.ctx = nft.ctx_new(0);
 	if (!nft.ctx || nft.buffer_output(nft.ctx) || nft.buffer_error(nft.ctx))
 		return kk_fail(err, KK_E_NOMEM, "no memory for libnftables");

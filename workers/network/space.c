@@ -80,7 +80,7 @@ int net_space_load(const char *realm, const char *name, struct net_space *ret_sp
 	}
 	if (record_parse(path, &text, &space, err) < 0) {
 		net_space_release(&space);
-		return err->code;
+		return kk_failed(err);
 	}
 	*ret_space = space;
 	return 1;
@@ -97,7 +97,7 @@ static int record_write(const struct net_space *space, struct kk_err *err)
 		"{\"version\":\"v1\",\"subnetCIDR\":\"%s\",\"network\":\"%s\",\"bridge\":\"%s\"}\n",
 		subnet, space->network, space->bridge);
 	if (kk_dir_make(space->dir, 02750, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	return kk_file_replace(path, text, strlen(text), 0600, err);
 }
 
@@ -165,7 +165,7 @@ static int subnet_choose(struct nl_sock *socket, struct net_cidr *ret_subnet, st
 
 		if (claims_check(&claim, err) < 0 ||
 			net_route_overlaps(socket, &subnet, &overlaps, err) < 0)
-			return err->code;
+			return kk_failed(err);
 		if (!claim.subnet_taken && !overlaps) {
 			*ret_subnet = subnet;
 			return 0;
@@ -191,7 +191,7 @@ static int names_choose(struct nl_sock *socket, struct net_space *space, struct 
 		snprintf(space->bridge, sizeof space->bridge, "k-%08x", net_hash32(space->network));
 		there = net_link_get(socket, space->bridge, &link, err);
 		if (there < 0 || claims_check(&claim, err) < 0)
-			return err->code;
+			return kk_failed(err);
 		if (!claim.network_taken && (!there || strcmp(link.alias, space->alias) == 0))
 			return 0;
 		free(space->network);
@@ -213,7 +213,7 @@ static int space_allocate(struct nl_sock *socket, struct net_space *space, struc
 		return kk_fail_errno(err, KK_E_IO, "lock /run");
 	if (names_choose(socket, space, err) < 0 ||
 		subnet_choose(socket, &space->subnet, err) < 0 || record_write(space, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	there = net_link_get(socket, space->bridge, &link, err);
 	if (there != 0)
 		return there < 0 ? there : 0;
@@ -228,14 +228,14 @@ static int bridge_ensure(struct nl_sock *socket, const struct net_space *space, 
 	if (r < 0)
 		return r;
 	if (r == 0 && net_bridge_create(socket, space->bridge, space->alias, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (r == 1 && link.alias[0] && strcmp(link.alias, space->alias) != 0)
 		return kk_fail(err, KK_E_NETWORK, "bridge '%s' belongs to '%s'", space->bridge,
 			link.alias);
 	if (r == 0 && net_link_get(socket, space->bridge, &link, err) <= 0)
 		return kk_fail(err, KK_E_NETWORK, "bridge '%s' vanished", space->bridge);
 	if (!link.is_up && net_link_up(socket, link.index, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	return net_address_add(socket, link.index, space->subnet.address + 1, space->subnet.bits,
 		err);
 }
@@ -290,7 +290,7 @@ int net_space_ensure(const char *realm, const char *name, struct net_space *ret_
 	int r = net_space_load(realm, name, &space, err);
 
 	if (r < 0 || net_socket_open(&socket, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (r == 0 && space_allocate(socket, &space, err) < 0)
 		return kk_wrap(err, "give space '%s' a network", name);
 	if (bridge_ensure(socket, &space, err) < 0 || net_rule_ensure(&space, err) < 0 ||
@@ -311,20 +311,20 @@ int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
 	int r = net_space_load(realm, name, &space, err);
 
 	if (r < 0 || net_socket_open(&socket, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	*ret_was_present = r == 1;
 	if (r == 0)
 		return 0;
 	if (net_rule_remove(&space, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	r = net_link_get(socket, space.bridge, &link, err);
 	if (r < 0)
 		return r;
 	if (r == 1 && strcmp(link.alias, space.alias) == 0 &&
 		net_link_remove(socket, space.bridge, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	if (net_lease_remove_all(&space, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	conflist = kk_xprintf("%s/network.conflist", space.dir);
 	record = kk_xprintf("%s/network.json", space.dir);
 	/* The record goes last: until then a repetition finds what is left to do. */

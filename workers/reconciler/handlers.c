@@ -38,7 +38,7 @@ static int reconciler_start(struct kk_worker *worker, struct kk_err *err)
 		.n_cpus = n_cpus > 0 ? (unsigned)n_cpus : 1,
 	};
 	if (kk_file_read("/proc/sys/kernel/random/boot_id", &boot_id, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	snprintf(rc.boot_id, sizeof rc.boot_id, "%.36s", (char *)boot_id.data);
 	if (!worker->config.is_embedded)
 		rc_tick_start();

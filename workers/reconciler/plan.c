@@ -6,6 +6,7 @@
 
 #include <openssl/evp.h>
 
+#include <kukeon/buf.h>
 #include <kukeon/mem.h>
 
 void *rc_plan_add(struct rc_plan *plan, unsigned phase, unsigned msg)
@@ -118,7 +119,7 @@ static char *spec_hash(const struct kk_container_spec *spec)
 	kk_auto_json *json = kk_json_encode(schema, spec, KK_JSON_API);
 	kk_auto_free char *text = NULL;
 	unsigned char hash[EVP_MAX_MD_SIZE];
-	char *hex = kk_xalloc(65);
+	struct kk_buf hex = {0};
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < schema->n_fields; i++) {
@@ -127,11 +128,9 @@ static char *spec_hash(const struct kk_container_spec *spec)
 	}
 	text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 	EVP_Digest(text, strlen(text), hash, &n, EVP_sha256(), NULL);
-	for (unsigned i = 0; i < n && i < 32; i++) {
-		hex[2 * i] = "0123456789abcdef"[hash[i] >> 4];
-		hex[2 * i + 1] = "0123456789abcdef"[hash[i] & 15];
-	}
-	return hex;
+	for (unsigned i = 0; i < n; i++)
+		kk_buf_printf(&hex, "%02x", hash[i]);
+	return kk_buf_take(&hex);
 }
 
 static void labels_fill(struct kk_map *labels, const struct kk_scope *scope,

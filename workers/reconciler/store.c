@@ -278,7 +278,7 @@ int rc_store_remove(const struct kk_scope *scope, struct kk_err *err)
 	kk_auto_free char *dir = rc_scope_dir(scope), *path = kk_xprintf("%s/metadata.json", dir);
 
 	if (kk_tree_remove(dir, err) < 0)
-		return err->code;
+		return kk_failed(err);
 	entry_forget(path);
 	return 0;
 }
