@@ -484,8 +484,10 @@ void sv_front_free(struct sv_front *front)
 		return;
 	if (front->path)
 		unlink(front->path);
-	while (front->clients)
-		client_free(front->clients);
+	for (struct client *c = front->clients, *next; c; c = next) {
+		next = c->next;
+		client_free(c);
+	}
 	kk_watch_free(front->watch);
 	kk_closep(&front->fd);
 	kk_closep(&front->spare_fd);

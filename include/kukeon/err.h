@@ -36,12 +36,19 @@ struct kk_err {
 #define KK_STRINGIFY(x) KK_STRINGIFY_(x)
 #define KK_WHERE __FILE__ ":" KK_STRINGIFY(__LINE__)
 
+/* What makes it certain, for the compiler and for analyzers, that a failure is negative. */
+static inline int kk_negative(int code)
+{
+	return code < 0 ? code : KK_E_INTERNAL;
+}
+
 /* Set the code, once, where the cause is known. Returns @code. A NULL @err is allowed. */
-#define kk_fail(err, code, ...) kk_err_set((err), (code), 0, KK_WHERE, __VA_ARGS__)
+#define kk_fail(err, code, ...) kk_negative(kk_err_set((err), (code), 0, KK_WHERE, __VA_ARGS__))
 /* The same, keeping errno and appending its text. */
-#define kk_fail_errno(err, code, ...) kk_err_set_errno((err), (code), KK_WHERE, __VA_ARGS__)
+#define kk_fail_errno(err, code, ...) \
+	kk_negative(kk_err_set_errno((err), (code), KK_WHERE, __VA_ARGS__))
 /* Add what was being done when the error came by. Returns the code that is set. */
-#define kk_wrap(err, ...) kk_err_wrap((err), KK_WHERE, __VA_ARGS__)
+#define kk_wrap(err, ...) kk_negative(kk_err_wrap((err), KK_WHERE, __VA_ARGS__))
 
 int kk_err_set(struct kk_err *err, int code, int sys_errno, const char *where, const char *format,
 	...) __attribute__((format(printf, 5, 6)));
@@ -53,7 +60,7 @@ int kk_err_wrap(struct kk_err *err, const char *where, const char *format, ...)
 /* The code of an error that is known to be set: for `return kk_failed(err);`. */
 static inline int kk_failed(const struct kk_err *err)
 {
-	return err->code < 0 ? err->code : KK_E_INTERNAL;
+	return kk_negative(err->code);
 }
 
 /* Give the error another code: at the border of a folder only, e.g. a gRPC status. Returns @code. */

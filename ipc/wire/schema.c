@@ -290,13 +290,16 @@ bool kk_schema_is_empty(const struct kk_schema *schema, const void *object)
 	return true;
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
+/* A step of FNV-1a. */
+static uint64_t hash_word(uint64_t hash, uint64_t word)
 {
-	const uint8_t *p = data;
+	return (hash ^ word) * 0x100000001b3ULL;
+}
 
-	/* FNV-1a. */
+static uint64_t hash_bytes(uint64_t hash, const char *data, size_t len)
+{
 	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ p[i]) * 0x100000001b3ULL;
+		hash = hash_word(hash, (uint8_t)data[i]);
 	return hash;
 }
 
@@ -307,10 +310,11 @@ uint64_t kk_schema_hash(const struct kk_schema *schema, uint64_t seed)
 
 	for (unsigned i = 0; i < schema->n_fields; i++) {
 		const struct kk_field *field = &schema->fields[i];
-		uint64_t facts[] = {field->type, field->max, field->max_items};
 
 		hash = hash_bytes(hash, field->name, strlen(field->name) + 1);
-		hash = hash_bytes(hash, facts, sizeof facts);
+		hash = hash_word(hash, field->type);
+		hash = hash_word(hash, field->max);
+		hash = hash_word(hash, field->max_items);
 		if (field->sub)
 			hash = kk_schema_hash(field->sub(), hash);
 	}

@@ -244,6 +244,10 @@ finish() {
 		printf 'FAILED  %s: leaves nothing behind\n%s\n' "$test_name" "$(host_state)"
 		sweep
 	}
+	! grep -E -A 20 'Sanitizer|runtime error:' "$D/kukeond.log" "$D/stderr" 2>/dev/null || {
+		n_failed=$((n_failed + 1))
+		printf 'FAILED  %s: finds no fault by a sanitizer\n' "$test_name"
+	}
 	kill "$containerd_pid" 2>/dev/null
 	wait "$containerd_pid" 2>/dev/null
 	umount -R "$RP/run/netns" 2>/dev/null

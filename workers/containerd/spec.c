@@ -150,11 +150,10 @@ static json_t *args_build(const struct build *b)
 
 static void env_set(struct kk_strs *env, const char *entry)
 {
-	const char *equals = strchr(entry, '=');
-	size_t len = equals ? (size_t)(equals - entry) + 1 : strlen(entry);
+	size_t len = strcspn(entry, "=");
 
 	for (size_t i = 0; i < env->n; i++) {
-		if (strncmp(env->items[i], entry, len) == 0) {
+		if (strcspn(env->items[i], "=") == len && memcmp(env->items[i], entry, len) == 0) {
 			kk_str_set(&env->items[i], entry);
 			return;
 		}
