@@ -17,7 +17,7 @@ struct kk_call {
 	struct kk_call *next;
 	struct kk_dispatch *dispatch;
 	const struct kk_msg_row *row;
-	int (*run)(struct kk_call *call, const void *req, void *rep, struct kk_err *err);
+	const struct kk_handler *handler;
 	void *req; /* decoded and checked, valid until the call ends */
 	void *rep; /* zeroed; the handler fills it and the call releases it */
 	struct kk_err err;
@@ -38,6 +38,7 @@ typedef int (*kk_handler_f)(struct kk_call *call, const void *req, void *rep, st
 struct kk_handler {
 	unsigned msg;
 	kk_handler_f run;
+	bool is_control; /* of the process itself: never refused as too much, never submitted */
 };
 
 struct kk_dispatch {
@@ -47,7 +48,7 @@ struct kk_dispatch {
 	kk_send_f send;
 	void *arg;
 	/* Where handlers run: NULL for right here; else it must run kk_call_run elsewhere and
-	 * kk_call_finish in the loop's thread. Events always run right here. */
+	 * kk_call_finish in the loop's thread. Events and control always run right here. */
 	void (*submit)(struct kk_call *call, void *arg);
 	void *submit_arg;
 	struct kk_call *calls; /* under way */

@@ -76,7 +76,7 @@ static void error_log(const struct kk_call *call, const struct kk_err *err)
 void kk_call_run(struct kk_call *call)
 {
 	call->is_running = true;
-	call->result = call->run(call, call->req, call->rep, &call->err);
+	call->result = call->handler->run(call, call->req, call->rep, &call->err);
 	call->is_running = false;
 	if (call->result < 0 && call->err.code == 0)
 		kk_fail(&call->err, call->result, "%s", kk_code_meaning(call->result));
@@ -138,10 +138,11 @@ static int call_prepare(struct kk_call *call, const struct kk_envelope *env)
 	if ((unsigned)call->row->from != env->source)
 		return kk_fail(&call->err, KK_E_PROTOCOL, "message '%s' must not come from the %s",
 			call->row->name, kk_role_name(env->source));
-	if (call->dispatch->max_calls && call->dispatch->n_calls > call->dispatch->max_calls)
+	if (!handler->is_control && call->dispatch->max_calls &&
+		call->dispatch->n_calls > call->dispatch->max_calls)
 		return kk_fail(&call->err, KK_E_BUSY, "the %s worker has too many requests",
 			kk_role_name(call->dispatch->self));
-	call->run = handler->run;
+	call->handler = handler;
 	call->req = kk_xalloc(schema->size);
 	if (call->row->rep) {
 		call->rep = kk_xalloc(call->row->rep()->size);
@@ -183,7 +184,7 @@ void kk_dispatch_take(struct kk_dispatch *dispatch, const struct kk_envelope *en
 		kk_call_finish(call);
 		return;
 	}
-	if (dispatch->submit && !row->is_event) {
+	if (dispatch->submit && !row->is_event && !call->handler->is_control) {
 		dispatch->submit(call, dispatch->submit_arg);
 		return;
 	}

@@ -244,9 +244,12 @@ finish() {
 		printf 'FAILED  %s: leaves nothing behind\n%s\n' "$test_name" "$(host_state)"
 		sweep
 	}
-	! grep -E -A 20 'Sanitizer|runtime error:' "$D/kukeond.log" "$D/stderr" 2>/dev/null || {
+	local findings
+	findings=$(grep -hE -A 20 'Sanitizer|runtime error:' "$D/kukeond.log" "$D/stderr" 2>/dev/null)
+	[ -z "$findings" ] || {
 		n_failed=$((n_failed + 1))
 		printf 'FAILED  %s: finds no fault by a sanitizer\n' "$test_name"
+		sed 's/^/    /' <<<"$findings"
 	}
 	kill "$containerd_pid" 2>/dev/null
 	wait "$containerd_pid" 2>/dev/null

@@ -132,8 +132,10 @@ static struct kk_handler *handlers_join(const struct kk_worker_def *def, size_t 
 		kk_xalloc((def->n_handlers + KK_COUNT(common_handlers)) * sizeof all[0]);
 	size_t n = 0;
 
-	for (size_t i = 0; i < KK_COUNT(common_handlers); i++)
-		all[n++] = common_handlers[i];
+	for (size_t i = 0; i < KK_COUNT(common_handlers); i++) {
+		all[n] = common_handlers[i];
+		all[n++].is_control = true;
+	}
 	for (size_t i = 0; i < def->n_handlers; i++)
 		all[n++] = def->handlers[i];
 	*ret_n = n;
