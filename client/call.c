@@ -16,7 +16,10 @@
 #include <kukeon/mem.h>
 #include <kukeon/supervisor.h>
 
-enum { FILE_MAX = 1024 * 1024 };
+enum {
+	FILE_MAX = 1024 * 1024,
+	READ_CHUNK = 256 * 1024,
+};
 
 /* --- kuke.yaml --- */
 
@@ -114,22 +117,21 @@ const char *cli_host(const struct cli *cli)
 
 /* --- the daemon --- */
 
-static int host_path(const char *host, const char **ret_path, struct kk_err *err)
+/* Where the socket is; NULL with @err set for a host that is none. */
+static const char *host_path(const char *host, struct kk_err *err)
 {
-	if (kk_str_starts(host, "ssh://"))
-		return kk_fail(err, KK_E_USAGE,
-			"unsupported kukeon host scheme: ssh transport not yet "
-			"implemented");
-	if (!kk_str_starts(host, "unix://"))
-		return kk_fail(err, KK_E_USAGE,
-			"unsupported kukeon host scheme: \"%s\" (expected unix:// "
-			"or ssh://)",
+	if (kk_str_starts(host, "unix://") && host[7])
+		return host + 7;
+	if (kk_str_starts(host, "unix://"))
+		kk_fail(err, KK_E_USAGE, "unsupported kukeon host scheme: unix path is empty");
+	else if (kk_str_starts(host, "ssh://"))
+		kk_fail(err, KK_E_USAGE,
+			"unsupported kukeon host scheme: ssh transport not yet implemented");
+	else
+		kk_fail(err, KK_E_USAGE,
+			"unsupported kukeon host scheme: \"%s\" (expected unix:// or ssh://)",
 			host);
-	if (!host[7])
-		return kk_fail(err, KK_E_USAGE,
-			"unsupported kukeon host scheme: unix path is empty");
-	*ret_path = host + 7;
-	return 0;
+	return NULL;
 }
 
 static int dial_fail(const char *path, struct kk_err *err)
@@ -150,44 +152,45 @@ static int dial_fail(const char *path, struct kk_err *err)
 static int dial(struct cli *cli, struct kk_err *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const char *path = NULL;
-	int r = host_path(cli_host(cli), &path, err);
+	const char *path = host_path(cli_host(cli), err);
+	kk_auto_fd int fd = -1;
 
-	if (r < 0)
-		return r;
+	if (!path)
+		return kk_failed(err);
 	if (strlen(path) >= sizeof address.sun_path)
 		return kk_fail(err, KK_E_DIAL,
 			"dial kukeond at %s: the path is longer than %zu bytes", path,
 			sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	cli->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (cli->fd < 0 || connect(cli->fd, (struct sockaddr *)&address, sizeof address) < 0)
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
 		return dial_fail(path, err);
+	cli->fd = kk_steal_fd(&fd);
 	return 0;
 }
 
-/* Read until one whole JSON value is there; our server ends each with a newline. */
-static int response_read(struct cli *cli, json_t **ret_response, struct kk_err *err)
+/* One line is one response. It stays in cli->in until the next call. */
+static int response_read(struct cli *cli, struct cli_text *ret_response, struct kk_err *err)
 {
+	size_t looked = 0;
+
 	for (;;) {
-		uint8_t *newline = cli->in.len ? memchr(cli->in.data, '\n', cli->in.len) : NULL;
+		uint8_t *newline = cli->in.len > looked ?
+			memchr(cli->in.data + looked, '\n', cli->in.len - looked) :
+			NULL;
 		uint8_t *room;
 		ssize_t n;
 
 		if (newline) {
-			size_t len = (size_t)(newline - cli->in.data) + 1;
-
-			*ret_response = json_loadb((char *)cli->in.data, len, 0, NULL);
-			kk_buf_consume(&cli->in, len);
-			return *ret_response ? 0 :
-					       kk_fail(err, KK_E_PROTOCOL,
-						       "kukeond sent something "
-						       "that is no JSON");
+			cli->in_done = (size_t)(newline - cli->in.data) + 1;
+			*ret_response = (struct cli_text){(char *)cli->in.data, cli->in_done};
+			return 0;
 		}
-		room = kk_buf_reserve(&cli->in, 262144);
+		looked = cli->in.len;
+		room = kk_buf_reserve(&cli->in, READ_CHUNK);
 		if (!room)
 			return kk_fail(err, KK_E_NOMEM, "no memory for the response");
-		n = recv(cli->fd, room, 262144, 0);
+		n = recv(cli->fd, room, READ_CHUNK, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -206,40 +209,53 @@ static int kind_code(const char *kind)
 	return KK_E_API;
 }
 
-/* What the reply says of itself: an error of the API has its whole text already. */
-static int reply_check(const json_t *reply, struct kk_err *err)
+static int no_json_fail(const char *who, struct kk_err *err)
 {
-	const json_t *failure = json_object_get(reply, "Err");
+	return kk_fail(err, KK_E_PROTOCOL, "%s sent something that is no JSON", who);
+}
 
-	if (!json_is_object(failure))
+/* What the reply says of itself: an error of the API has its whole text already. */
+static int reply_check(const struct cli_text *reply, const char *who, struct kk_err *err)
+{
+	kk_auto_json *failure = NULL;
+	struct cli_text text;
+
+	if (reply->data[0] != '{')
+		return no_json_fail(who, err);
+	if (!cli_text_member(reply, "Err", &text) || text.data[0] != '{')
 		return 0;
+	failure = cli_text_load(&text);
+	if (!failure)
+		return no_json_fail(who, err);
 	return kk_fail(err, kind_code(cli_json_string(failure, "Kind")), "%s",
 		cli_json_string(failure, "Message"));
 }
 
-int cli_call_daemon(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
+int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct cli_text *ret_result,
 	struct kk_err *err)
 {
-	kk_auto_json *owned = args, *response = NULL;
+	kk_auto_json *owned = args, *failure = NULL;
 	kk_auto_free char *params = json_dumps(owned, JSON_COMPACT);
 	kk_auto_free char *request =
 		kk_xprintf("{\"method\":\"KukeonV1.%s\",\"params\":[%s],\"id\":%u}\n", method,
 			params, cli->last_id++);
-	json_t *result;
+	struct cli_text response, error;
 
+	kk_buf_consume(&cli->in, cli->in_done);
+	cli->in_done = 0;
 	if (cli->fd < 0 && dial(cli, err) < 0)
 		return kk_failed(err);
 	if (kk_fd_write_all(cli->fd, request, strlen(request)) < 0)
 		return kk_fail_errno(err, KK_E_DIAL, "send to kukeond");
 	if (response_read(cli, &response, err) < 0)
 		return kk_failed(err);
-	if (json_is_string(json_object_get(response, "error")))
-		return kk_fail(err, KK_E_API, "%s", cli_json_string(response, "error"));
-	result = json_object_get(response, "result");
-	if (reply_check(result, err) < 0)
-		return kk_failed(err);
-	*ret_result = json_incref(result);
-	return 0;
+	if (cli_text_member(&response, "error", &error) && error.data[0] == '"') {
+		failure = cli_text_load(&error);
+		return kk_fail(err, KK_E_API, "%s", kk_str(json_string_value(failure)));
+	}
+	if (!cli_text_member(&response, "result", ret_result))
+		return no_json_fail("kukeond", err);
+	return reply_check(ret_result, "kukeond", err);
 }
 
 /* --- in-process --- */
@@ -298,7 +314,6 @@ static int local_open(struct cli *cli, struct kk_err *err)
 
 struct local_call {
 	struct cli *cli;
-	json_t *reply;
 	struct kk_err *err;
 	bool is_done;
 };
@@ -314,14 +329,14 @@ static void local_on_reply(const void *reply, const struct kk_err *err, void *ar
 	else if (!kk_str_empty(rep->error))
 		kk_fail(call->err, KK_E_API, "%s", rep->error);
 	else
-		call->reply = json_loadb((char *)rep->result.data, rep->result.len, 0, NULL);
+		kk_buf_append(&call->cli->in, rep->result.data, rep->result.len);
 	kk_loop_stop(call->cli->loop);
 }
 
-static int call_local(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
-	struct kk_err *err)
+static int call_local(struct cli *cli, const char *method, json_t *args,
+	struct cli_text *ret_result, struct kk_err *err)
 {
-	kk_auto_json *owned = args, *reply = NULL;
+	kk_auto_json *owned = args;
 	kk_auto_free char *params = json_dumps(owned, JSON_COMPACT);
 	kk_auto_free char *full = kk_xprintf("KukeonV1.%s", method);
 	const struct kk_peer peer = {.pid = getpid(), .uid = geteuid(), .is_local = true};
@@ -329,21 +344,19 @@ static int call_local(struct cli *cli, const char *method, json_t *args, json_t 
 
 	if (!cli->sv && local_open(cli, err) < 0)
 		return kk_failed(err);
+	kk_buf_clear(&cli->in);
 	kk_supervisor_call(cli->sv, full, params, strlen(params), &peer, local_on_reply, &call);
 	while (!call.is_done)
 		kk_loop_run_once(cli->loop);
-	reply = call.reply;
 	if (err->code)
 		return kk_failed(err);
-	if (!reply)
-		return kk_fail(err, KK_E_PROTOCOL, "the reconciler sent something that is no JSON");
-	if (reply_check(reply, err) < 0)
-		return kk_failed(err);
-	*ret_result = kk_steal(&reply);
-	return 0;
+	if (cli->in.len == 0)
+		return no_json_fail("the reconciler", err);
+	*ret_result = (struct cli_text){(char *)cli->in.data, cli->in.len};
+	return reply_check(ret_result, "the reconciler", err);
 }
 
-int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
+int cli_call_text(struct cli *cli, const char *method, json_t *args, struct cli_text *ret_result,
 	struct kk_err *err)
 {
 	const struct cli_routing routing = {
@@ -357,6 +370,18 @@ int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_res
 	if (cli_route_is_local(&routing))
 		return call_local(cli, method, args, ret_result, err);
 	return cli_call_daemon(cli, method, args, ret_result, err);
+}
+
+int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
+	struct kk_err *err)
+{
+	struct cli_text text;
+	int r = cli_call_text(cli, method, args, &text, err);
+
+	if (r < 0)
+		return r;
+	*ret_result = cli_text_load(&text);
+	return *ret_result ? 0 : no_json_fail("the other side", err);
 }
 
 void cli_close(struct cli *cli)

@@ -68,6 +68,7 @@ struct cli {
 	struct kk_config config;  /* in-process */
 	int fd;                   /* to the daemon; -1: none */
 	struct kk_buf in;
+	size_t in_done; /* bytes at its start that are the last reply */
 	unsigned last_id;
 	bool is_silent; /* the failure is told already */
 };
@@ -101,14 +102,32 @@ struct cli_routing {
 };
 bool cli_route_is_local(const struct cli_routing *routing);
 
+/* --- out/text.c --- */
+
+/* A piece of JSON text, borrowed. */
+struct cli_text {
+	const char *data;
+	size_t len;
+};
+/* Find a member of an object; false when it is not there or the text is no JSON. */
+bool cli_text_member(const struct cli_text *object, const char *key, struct cli_text *ret_value);
+/* Take the next item of an array: start with @rest being the array. */
+bool cli_text_next(struct cli_text *rest, struct cli_text *ret_item);
+json_t *cli_text_load(const struct cli_text *text); /* NULL: no JSON */
+/* Indented by two spaces a level, from the second line on by @depth more levels. */
+void cli_text_print(const struct cli_text *text, unsigned depth);
+
 /* --- call.c --- */
 
-/* Call KukeonV1.@method. @args is taken over. *@ret_result is the whole reply object, without "Err". Errors
- * of the API come with their message and, where it is known, their kind's code. */
+/* Call KukeonV1.@method. @args is taken over. *@ret_result is the whole reply object. Errors of the API
+ * come with their message and, where it is known, their kind's code. */
 int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
 	struct kk_err *err);
+/* The same, the reply as text: valid until the next call. */
+int cli_call_text(struct cli *cli, const char *method, json_t *args, struct cli_text *ret_result,
+	struct kk_err *err);
 /* The same with the daemon, whatever the routing. */
-int cli_call_daemon(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
+int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct cli_text *ret_result,
 	struct kk_err *err);
 void cli_close(struct cli *cli);
 int cli_setting_load(struct cli *cli, struct kk_err *err); /* kuke.yaml */

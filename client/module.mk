@@ -13,5 +13,6 @@ client_SRC := \
 	client/main.c \
 	client/out/doc.c \
 	client/out/table.c \
+	client/out/text.c \
 	client/route.c \
 	client/selector.c

@@ -144,19 +144,6 @@ static const struct kind_view cell_view = {
 	cell_row,
 };
 
-static void rows_print(const struct kind_view *view, const json_t *docs, bool is_wide)
-{
-	struct cli_table table;
-	size_t i;
-	json_t *doc;
-
-	cli_table_init(&table, view->columns, view->n_columns + (is_wide ? view->n_wide : 0));
-	json_array_foreach (docs, i, doc)
-		view->row(&table, doc, is_wide);
-	cli_table_print(&table);
-	cli_table_release(&table);
-}
-
 /* What all kinds share: output format, selector. */
 struct options {
 	enum cli_format format;
@@ -197,21 +184,31 @@ static int missing_fail(enum kk_kind kind, const struct kk_scope *s, struct kk_e
 	}
 }
 
-static int docs_print(const struct kind_view *view, const json_t *docs, bool is_single,
-	enum cli_format format, struct kk_err *err)
+static void table_start(struct cli_table *table, const struct kind_view *view, bool is_wide)
 {
-	const json_t *shown = is_single ? json_array_get(docs, 0) : docs;
+	cli_table_init(table, view->columns, view->n_columns + (is_wide ? view->n_wide : 0));
+}
 
+static void table_end(struct cli_table *table)
+{
+	cli_table_print(table);
+	cli_table_release(table);
+}
+
+static int doc_print(const struct kind_view *view, const json_t *doc, enum cli_format format,
+	struct kk_err *err)
+{
+	struct cli_table table;
+
+	if (format == CLI_YAML)
+		return cli_yaml_print(kk_kind_schema(view->kind), doc, err);
 	if (format == CLI_JSON) {
-		cli_json_print(shown);
+		cli_json_print(doc);
 		return 0;
 	}
-	if (format == CLI_YAML)
-		return cli_yaml_print(kk_kind_schema(view->kind), shown, err);
-	if (json_array_size(docs) == 0)
-		printf("No %s found.\n", view->plural);
-	else
-		rows_print(view, docs, format == CLI_WIDE);
+	table_start(&table, view, format == CLI_WIDE);
+	view->row(&table, doc, format == CLI_WIDE);
+	table_end(&table);
 	return 0;
 }
 
@@ -219,7 +216,7 @@ static int get_one(struct cli *cli, const struct kind_view *view, enum cli_forma
 	struct kk_err *err)
 {
 	struct kk_scope scope = cli_scope(cli, view->kind, cli_arg(cli, 0));
-	kk_auto_json *reply = NULL, *docs = NULL;
+	kk_auto_json *reply = NULL;
 	const json_t *result;
 
 	if (cli_scope_check(cli, view->kind, err) < 0 ||
@@ -229,8 +226,7 @@ static int get_one(struct cli *cli, const struct kind_view *view, enum cli_forma
 	result = json_object_get(reply, "Result");
 	if (!json_is_true(json_object_get(result, "MetadataExists")))
 		return missing_fail(view->kind, &scope, err);
-	docs = json_pack("[O]", json_object_get(result, kk_kind_name(view->kind)));
-	return docs_print(view, docs, true, format, err);
+	return doc_print(view, json_object_get(result, kk_kind_name(view->kind)), format, err);
 }
 
 static const char *filter(const struct cli *cli, const char *flag)
@@ -245,20 +241,99 @@ static json_t *list_args(const struct cli *cli)
 		filter(cli, "cell"));
 }
 
+/* Documents of a list, one after the other; NULL @selector: all. */
+static bool doc_next(struct cli_text *rest, const struct cli_selector *selector,
+	struct cli_text *ret_doc)
+{
+	while (cli_text_next(rest, ret_doc)) {
+		kk_auto_json *doc = NULL;
+
+		if (!selector)
+			return true;
+		doc = cli_text_load(ret_doc);
+		if (cli_selector_match(selector, part(part(doc, "metadata"), "labels")))
+			return true;
+	}
+	return false;
+}
+
+static void list_print_json(struct cli_text docs, const struct cli_selector *selector)
+{
+	const char *before = "[\n  ";
+	struct cli_text doc;
+
+	while (doc_next(&docs, selector, &doc)) {
+		fputs(before, stdout);
+		cli_text_print(&doc, 1);
+		before = ",\n  ";
+	}
+	puts(*before == '[' ? "[]" : "\n]");
+}
+
+static int list_print_yaml(const struct kk_schema *schema, struct cli_text docs,
+	const struct cli_selector *selector, struct kk_err *err)
+{
+	kk_auto_json *chosen = json_array();
+	struct cli_text doc;
+
+	while (doc_next(&docs, selector, &doc))
+		json_array_append_new(chosen, cli_text_load(&doc));
+	return cli_yaml_print(schema, chosen, err);
+}
+
+static void list_print_table(const struct kind_view *view, struct cli_text docs,
+	const struct cli_selector *selector, bool is_wide)
+{
+	struct cli_table table;
+	struct cli_text text;
+
+	table_start(&table, view, is_wide);
+	while (doc_next(&docs, selector, &text)) {
+		kk_auto_json *doc = cli_text_load(&text);
+
+		view->row(&table, doc, is_wide);
+	}
+	if (table.cells.n > table.n_columns)
+		cli_table_print(&table);
+	else
+		printf("No %s found.\n", view->plural);
+	cli_table_release(&table);
+}
+
+static int list_call(struct cli *cli, const char *method, const char *key,
+	struct cli_text *ret_docs, struct kk_err *err)
+{
+	struct cli_text reply;
+	int r = cli_call_text(cli, method, list_args(cli), &reply, err);
+
+	if (r < 0)
+		return r;
+	if (!cli_text_member(&reply, key, ret_docs))
+		return kk_fail(err, KK_E_PROTOCOL, "the reply to %s has no \"%s\"", method, key);
+	return 0;
+}
+
 static int get_list(struct cli *cli, const struct kind_view *view, const struct options *options,
 	struct kk_err *err)
 {
-	kk_auto_json *reply = NULL, *chosen = json_array();
-	size_t i;
-	json_t *doc;
+	const struct cli_selector *selector = cli_is_given(cli, "selector") ? options->selector :
+									      NULL;
+	struct cli_text docs;
 
-	if (cli_call(cli, view->list_method, list_args(cli), &reply, err) < 0)
+	if (list_call(cli, view->list_method, view->list_key, &docs, err) < 0)
 		return kk_failed(err);
-	json_array_foreach (json_object_get(reply, view->list_key), i, doc) {
-		if (cli_selector_match(options->selector, part(part(doc, "metadata"), "labels")))
-			json_array_append(chosen, doc);
+	switch (options->format) {
+	case CLI_JSON:
+		list_print_json(docs, selector);
+		return 0;
+	case CLI_YAML:
+		return list_print_yaml(kk_kind_schema(view->kind), docs, selector, err);
+	case CLI_TABLE:
+	case CLI_WIDE:
+		break;
 	}
-	return docs_print(view, chosen, false, options->format, err);
+	list_print_table(view, docs, selector, options->format == CLI_WIDE);
+	return 0;
 }
 
 static int get(struct cli *cli, const struct kind_view *view, struct kk_err *err)
@@ -326,35 +401,37 @@ static void container_row(struct cli_table *table, const json_t *spec, const jso
 	cli_table_cell(table, exit);
 }
 
-static const json_t *status_in(const json_t *cell, const char *id)
+static char *cell_key(const json_t *spec, const char *name)
+{
+	return kk_xprintf("%s/%s/%s/%s", cli_json_string(spec, "realmId"),
+		cli_json_string(spec, "spaceId"), cli_json_string(spec, "stackId"), name);
+}
+
+/* The statuses of all listed cells, by the key of the cell. */
+static int statuses_get(struct cli *cli, json_t *statuses, struct kk_err *err)
+{
+	struct cli_text cells, text;
+
+	if (list_call(cli, "ListCells", "Cells", &cells, err) < 0)
+		return kk_failed(err);
+	while (cli_text_next(&cells, &text)) {
+		kk_auto_json *cell = cli_text_load(&text);
+		kk_auto_free char *key = cell_key(part(cell, "spec"),
+			cli_json_string(part(cell, "metadata"), "name"));
+
+		json_object_set(statuses, key, json_object_get(part(cell, "status"), "containers"));
+	}
+	return 0;
+}
+
+static const json_t *status_in(const json_t *statuses, const char *id)
 {
 	size_t i;
 	json_t *status;
 
-	json_array_foreach (part(part(cell, "status"), "containers"), i, status) {
+	json_array_foreach (statuses, i, status) {
 		if (strcmp(cli_json_string(status, "id"), id) == 0)
 			return status;
-	}
-	return NULL;
-}
-
-static const json_t *cell_of(const json_t *cells, const json_t *spec)
-{
-	size_t i;
-	json_t *cell;
-
-	json_array_foreach (cells, i, cell) {
-		const json_t *cell_spec = part(cell, "spec");
-
-		if (strcmp(cli_json_string(part(cell, "metadata"), "name"),
-			    cli_json_string(spec, "cellId")) == 0 &&
-			strcmp(cli_json_string(cell_spec, "stackId"),
-				cli_json_string(spec, "stackId")) == 0 &&
-			strcmp(cli_json_string(cell_spec, "spaceId"),
-				cli_json_string(spec, "spaceId")) == 0 &&
-			strcmp(cli_json_string(cell_spec, "realmId"),
-				cli_json_string(spec, "realmId")) == 0)
-			return cell;
 	}
 	return NULL;
 }
@@ -396,37 +473,38 @@ static void none_print(struct cli *cli)
 
 static int containers_list(struct cli *cli, enum cli_format format, struct kk_err *err)
 {
-	kk_auto_json *reply = NULL, *cells = NULL;
-	const json_t *specs;
+	kk_auto_json *specs = json_array(), *statuses = json_object();
+	struct cli_text list, text;
 	struct cli_table table;
 	size_t i;
 	json_t *spec;
 
-	if (cli_call(cli, "ListContainers", list_args(cli), &reply, err) < 0)
+	if (list_call(cli, "ListContainers", "Containers", &list, err) < 0)
 		return kk_failed(err);
-	specs = json_object_get(reply, "Containers");
 	if (format == CLI_JSON) {
-		cli_json_print(specs);
+		list_print_json(list, NULL);
 		return 0;
 	}
 	if (format == CLI_YAML)
-		return cli_yaml_print(kk_schema_of_container_spec(), specs, err);
+		return list_print_yaml(kk_schema_of_container_spec(), list, NULL, err);
+	while (cli_text_next(&list, &text))
+		json_array_append_new(specs, cli_text_load(&text));
 	if (json_array_size(specs) == 0) {
 		none_print(cli);
 		return 0;
 	}
-	if (cli_call(cli, "ListCells", list_args(cli), &cells, err) < 0)
+	if (statuses_get(cli, statuses, err) < 0)
 		return kk_failed(err);
 	cli_table_init(&table, container_columns,
 		format == CLI_WIDE ? CONTAINER_WIDE : CONTAINER_COLUMNS);
 	json_array_foreach (specs, i, spec) {
-		const json_t *cell = cell_of(json_object_get(cells, "Cells"), spec);
+		kk_auto_free char *key = cell_key(spec, cli_json_string(spec, "cellId"));
 
-		container_row(&table, spec, status_in(cell, cli_json_string(spec, "id")),
+		container_row(&table, spec,
+			status_in(part(statuses, key), cli_json_string(spec, "id")),
 			format == CLI_WIDE);
 	}
-	cli_table_print(&table);
-	cli_table_release(&table);
+	table_end(&table);
 	return 0;
 }
 
@@ -454,8 +532,7 @@ static int container_one(struct cli *cli, enum cli_format format, struct kk_err 
 	cli_table_init(&table, container_columns,
 		format == CLI_WIDE ? CONTAINER_WIDE : CONTAINER_COLUMNS);
 	container_row(&table, part(doc, "spec"), part(doc, "status"), format == CLI_WIDE);
-	cli_table_print(&table);
-	cli_table_release(&table);
+	table_end(&table);
 	return 0;
 }
 

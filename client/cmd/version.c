@@ -10,6 +10,7 @@ static int run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto_json *reply = NULL;
 	struct kk_err cause = {0};
+	struct cli_text answer;
 	char text[KK_ERR_TEXT];
 	const char *daemon;
 
@@ -17,7 +18,7 @@ static int run(struct cli *cli, struct kk_err *err)
 	fflush(stdout);
 	if (cli_bool(cli, "no-daemon"))
 		return 0;
-	if (cli_call_daemon(cli, "Ping", json_object(), &reply, &cause) < 0) {
+	if (cli_call_daemon(cli, "Ping", json_object(), &answer, &cause) < 0) {
 		if (cause.code == KK_E_USAGE) {
 			*err = cause;
 			return cause.code;
@@ -26,6 +27,7 @@ static int run(struct cli *cli, struct kk_err *err)
 		fprintf(stderr, "Warning: daemon unreachable: %s\n", text);
 		return 0;
 	}
+	reply = cli_text_load(&answer);
 	daemon = cli_json_string(reply, "Version");
 	printf("Daemon: %s\n", daemon);
 	if (strcmp(daemon, KK_VERSION) == 0)

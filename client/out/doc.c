@@ -32,9 +32,15 @@ int cli_format_parse(const char *name, enum cli_format *ret_format, struct kk_er
 		"invalid output format: %s (supported: yaml, json, table, wide)", name);
 }
 
+/* json_dumpf would lock and unlock the stream for every brace. */
+static int piece_write(const char *piece, size_t len, void *stream)
+{
+	return fwrite_unlocked(piece, 1, len, stream) == len ? 0 : -1;
+}
+
 void cli_json_print(const json_t *json)
 {
-	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	json_dump_callback(json, piece_write, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
 	putchar('\n');
 }
 
