@@ -136,6 +136,14 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(MODULE_LIBS)
 	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group -Wl,-Bstatic -lcheck -lsubunit \
 		-Wl,-Bdynamic $(LIBS) -lrt
 
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(MODULE_LIBS)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group $(LIBS)
+
+# The floor of a start carries nothing at all.
+$(B)/tests/bench/empty: $(B)/tests/bench/empty.o
+	@$(CC) -o $@ $<
+
 tests: $(UNIT_TESTS)
 
 check: ## all tests; installs what is missing
@@ -148,6 +156,13 @@ check-unit: tests ## unit tests alone
 
 check-e2e: all ## end-to-end tests alone, on real containerd, as root
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $(E2E_TESTS)
+
+bench: ## measure the release build beside the floors; SAVE=FILE keeps a new baseline
+	@$(MAKE) --no-print-directory V=release bench-programs
+	@KUKE_BIN=$(CURDIR)/build/release bash tests/bench/run.sh
+
+bench-programs: all $(BENCH_PROGRAMS)
+.PHONY: bench-programs
 
 print-tests:
 	@echo $(UNIT_TESTS) $(E2E_TESTS)

@@ -1,4 +1,6 @@
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 E2E_TESTS := $(sort $(wildcard tests/e2e/*.sh))
-TEST_SRC := $(UNIT_SRC)
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
+TEST_SRC := $(UNIT_SRC) $(BENCH_SRC)

@@ -1,0 +1,267 @@
+# tests/bench/run.sh - measure the release build beside the floors, in one run: medians, ratios, the
+# target of each, and what the last baseline said. BASELINE=FILE compares; SAVE=FILE writes a new one.
+# shellcheck source=tests/support/lib.bash
+. tests/support/lib.bash
+
+BENCH=${BENCH:-$KUKE_BIN/tests/bench}
+BASELINE=${BASELINE:-tests/bench/baseline}
+SAVE=${SAVE:-}
+ROUNDS=${ROUNDS:-20}  # cells made one after the other
+CELLS=${CELLS:-100}   # cells of one file
+STORED=${STORED:-1000}
+SCOPE=(--realm r --space s --stack t)
+
+# row NAME VALUE UNIT LIMIT: one line; smaller is better everywhere.
+row() {
+	local last
+	last=$(sed -n "s/^$1	//p" "$BASELINE" 2>/dev/null)
+	awk -v name="$1" -v value="$2" -v unit="$3" -v limit="$4" -v last="${last:-}" 'BEGIN {
+		printf "%-46s %9.2f %-4s", name, value, unit
+		printf "  %-10s", (limit == "" ? "-" : "<= " limit)
+		printf "  %9s", (last == "" ? "-" : sprintf("%.2f", last))
+		print limit == "" || value <= limit ? "" : "   over"
+	}'
+	[ -z "$SAVE" ] || printf '%s\t%s\n' "$1" "$2" >>"$SAVE.new"
+}
+
+ratio() {
+	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", a / b }'
+}
+
+ms() {
+	awk -v us="$1" 'BEGIN { printf "%.2f", us / 1000 }'
+}
+
+# timed COMMAND…: its wall time in microseconds, in $us. Its output is kept out of the way.
+timed() {
+	local start=${EPOCHREALTIME/./}
+	"$@" >"$D/timed.out" 2>&1 || fail "failed: $*: $(<"$D/timed.out")"
+	us=$((${EPOCHREALTIME/./} - start))
+}
+
+median() {
+	sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'
+}
+
+percentile_99() {
+	sort -n | awk '{ a[NR] = $1 } END { print a[int(NR * 0.99 + 0.99)] }'
+}
+
+spawn() {
+	"$BENCH/spawn" "$@" || fail "spawn $*"
+}
+
+bench_start() {
+	local empty version own
+	read -r empty _ < <(spawn 200 "$BENCH/empty")
+	read -r version _ < <(spawn 200 kuke version --no-daemon)
+	read -r own _ < <(spawn 20 kuke get cells --no-daemon --run-path "$RP")
+	row "empty program" "$(ms "$empty")" ms ""
+	row "kuke version --no-daemon" "$(ms "$version")" ms ""
+	row "kuke version / empty program" "$(ratio "$version" "$empty")" x 3
+	row "kuke get cells --no-daemon, 1 cell" "$(ms "$own")" ms 40
+}
+
+# get_cells NAME LIMIT ARG…
+get_cells() {
+	local name=$1 limit=$2 middle
+	shift 2
+	read -r middle _ < <(spawn 50 kuke --host "unix://$D/k.sock" get cells "$@")
+	row "$name" "$(ms "$middle")" ms "$limit"
+}
+
+bench_messages() {
+	local middle
+	read -r middle _ < <("$BENCH/roundtrip" "$KUKE_BIN/kukeond" 20000)
+	row "message round trip, supervisor and worker" "$middle" us 100
+}
+
+# pss PID…: MiB of all.
+pss() {
+	local pid
+	for pid; do
+		cat "/proc/$pid/smaps_rollup"
+	done | awk '/^Pss:/ { kb += $2 } END { printf "%.2f", kb / 1024 }'
+}
+
+rss() {
+	awk '/^Rss:/ { printf "%.2f", $2 / 1024 }' "/proc/$1/smaps_rollup"
+}
+
+# bench_memory NAME LIMIT-SUPERVISOR LIMIT-ALL
+bench_memory() {
+	local workers pid
+	mapfile -t workers < <(pgrep -P "$daemon_pid")
+	row "PSS of the supervisor, $1" "$(pss "$daemon_pid")" MiB "$2"
+	for pid in "${workers[@]}"; do
+		row "RSS of $(<"/proc/$pid/comm"), $1" "$(rss "$pid")" MiB ""
+	done
+	row "PSS of all five, $1" "$(pss "$daemon_pid" "${workers[@]}")" MiB "$3"
+}
+
+worker_pid() {
+	pgrep -P "$daemon_pid" -x "kk-$1"
+}
+
+# Kill to ready, by the clock of the log.
+bench_restart() {
+	local role i before at ready
+	for ((i = 0; i < 25; i++)); do
+		for role in cgroup network containerd reconciler; do
+			before=$(grep -c "the $role worker is ready" "$D/kukeond.log")
+			at=$((${EPOCHREALTIME/./} / 1000))
+			kill -9 "$(worker_pid $role)"
+			wait_until 10 eval "[ \$(grep -c 'the $role worker is ready' '$D/kukeond.log') -gt $before ]" ||
+				fail "the $role worker does not come back"
+			ready=$(grep "the $role worker is ready" "$D/kukeond.log" | tail -n 1 | cut -d' ' -f1)
+			echo $(($(date -d "$ready" +%s%3N) - at))
+		done
+	done >"$D/restarts"
+	row "worker kill to ready, median" "$(median <"$D/restarts")" ms 100
+	row "worker kill to ready, 99th percentile" "$(percentile_99 <"$D/restarts")" ms 200
+}
+
+# The specification and parent snapshot of cell "one", for the floor.
+floor_prepare() {
+	namespace=r.$id.test
+	ctr_test -n "$namespace" containers info s_t_one_main >"$D/info.json"
+	python3 - "$D/info.json" >"$D/spec.json" <<-'END'
+		import json, sys
+		print(json.dumps(json.load(open(sys.argv[1]))["Spec"]))
+	END
+	parent=$(ctr_test -n "$namespace" snapshots info s_t_one_main | sed -n 's/.*"Parent": "\(.*\)".*/\1/p')
+}
+
+# floor N CONCURRENCY: $create, $delete (medians), $create_all, $delete_all (per cell), microseconds.
+floor() {
+	{
+		read -r create _
+		read -r delete _
+		read -r create_all delete_all
+	} < <("$BENCH/floor" "$D/containerd.sock" "$namespace" docker.io/library/busybox:latest "$parent" \
+		"$D/spec.json" "$1" "$2")
+	[ -n "${delete_all:-}" ] || fail "the floor could not be measured"
+}
+
+bench_one_cell() {
+	local i ctr applied deleted
+	for ((i = 0; i < ROUNDS; i++)); do
+		cell_yaml "b$i" >"$D/b.yaml"
+		timed kuked apply -f "$D/b.yaml"
+		echo "$us" >>"$D/applied"
+	done
+	for ((i = 0; i < ROUNDS; i++)); do
+		timed kuked delete cell "b$i" "${SCOPE[@]}" --force
+		echo "$us" >>"$D/deleted"
+	done
+	for ((i = 0; i < 5; i++)); do
+		timed ctr_test -n "$namespace" run --rm docker.io/library/busybox:latest "c$i" /bin/true
+		echo "$us" >>"$D/ctr"
+	done
+	floor "$ROUNDS" 1
+	applied=$(median <"$D/applied")
+	deleted=$(median <"$D/deleted")
+	ctr=$(median <"$D/ctr")
+	row "raw create of one container" "$(ms "$create")" ms ""
+	row "ctr run --rm of true" "$(ms "$ctr")" ms ""
+	row "apply of one cell" "$(ms "$applied")" ms ""
+	row "apply of one cell / raw create" "$(ratio "$applied" "$create")" x 1.35
+	row "apply of one cell / ctr run" "$(ratio "$applied" "$ctr")" x ""
+	row "raw delete of one container" "$(ms "$delete")" ms ""
+	row "delete of one cell" "$(ms "$deleted")" ms ""
+	row "delete of one cell / raw delete" "$(ratio "$deleted" "$delete")" x 1.4
+}
+
+bench_many_cells() {
+	local i best_create=0 best_delete=0 concurrency
+	for concurrency in 2 4 8; do
+		floor "$CELLS" "$concurrency"
+		[ "$best_create" != 0 ] && [ "$create_all" -gt "$best_create" ] || best_create=$create_all
+		[ "$best_delete" != 0 ] && [ "$delete_all" -gt "$best_delete" ] || best_delete=$delete_all
+	done
+	for ((i = 0; i < CELLS; i++)); do
+		echo ---
+		cell_yaml "m$i"
+	done >"$D/many.yaml"
+	timed kuked apply -f "$D/many.yaml"
+	row "raw create, each of $CELLS, best concurrency" "$(ms "$best_create")" ms ""
+	row "apply of $CELLS cells in one file, each" "$(ms $((us / CELLS)))" ms ""
+	row "apply of $CELLS cells / raw create" "$(ratio $((us / CELLS)) "$best_create")" x 1.4
+	bench_memory "$CELLS cells" "" ""
+	timed kuked delete -f "$D/many.yaml" --force
+	row "raw delete, each of $CELLS, best concurrency" "$(ms "$best_delete")" ms ""
+	row "delete of $CELLS cells, each" "$(ms $((us / CELLS)))" ms ""
+	row "delete of $CELLS cells / raw delete" "$(ratio $((us / CELLS)) "$best_delete")" x ""
+}
+
+# Many stored cells, stopped: copies of one that is.
+stored_make() {
+	local i dir=$RP/data/r/s/t
+	kuked stop one "${SCOPE[@]}" >/dev/null
+	daemon_stop
+	for ((i = 0; i < STORED; i++)); do
+		mkdir "$dir/n$i"
+		sed "s/\"one\"/\"n$i\"/; s/_one_/_n${i}_/; s,t/one,t/n$i," "$dir/one/metadata.json" \
+			>"$dir/n$i/metadata.json"
+	done
+	daemon_start
+}
+
+cpu_ticks() {
+	local pid
+	for pid in "$daemon_pid" $(pgrep -P "$daemon_pid"); do
+		cut -d' ' -f14,15 "/proc/$pid/stat"
+	done | awk '{ n += $1 + $2 } END { print n }'
+}
+
+# The share of one core over a while without any request: the while is what is measured.
+bench_idle() {
+	local before after
+	before=$(cpu_ticks)
+	sleep 40
+	after=$(cpu_ticks)
+	row "idle CPU with $STORED cells" "$(ratio $((after - before)) 40)" % 1
+}
+
+bench_stored() {
+	local idle full pids
+	daemon_stop
+	daemon_start
+	kuked get cells -o json >/dev/null
+	mapfile -t pids < <(pgrep -P "$daemon_pid")
+	idle=$(pss "$daemon_pid" "${pids[@]}")
+	stored_make
+	get_cells "kuke get cells, $STORED cells" ""
+	mapfile -t pids < <(pgrep -P "$daemon_pid")
+	get_cells "kuke get cells -o json, $STORED cells" 40 -o json
+	full=$(pss "$daemon_pid" "${pids[@]}")
+	row "growth per stored cell" "$(awk -v a="$full" -v b="$idle" -v n="$STORED" \
+		'BEGIN { printf "%.2f", (a - b) * 1024 / n }')" KiB 20
+	bench_idle
+	find "$RP/data/r/s/t" -maxdepth 1 -name 'n[0-9]*' -exec rm -rf {} +
+}
+
+bench_all() {
+	cell_yaml one >"$D/one.yaml"
+	kuked apply -f "$D/one.yaml"
+	floor_prepare
+	printf '%-46s %9s %-4s  %-10s  %9s\n' what measured "" target last
+	bench_start
+	get_cells "kuke get cells, 1 cell" 6
+	bench_messages
+	bench_memory idle 4 25
+	bench_restart
+	bench_one_cell
+	bench_many_cells
+	bench_stored
+	kuked delete realm r --cascade --force
+}
+
+[ -z "$SAVE" ] || : >"$SAVE.new"
+containerd_start
+daemon_start
+image_make "$D/busybox.tar"
+kuked create realm r >/dev/null
+kukel image load "$D/busybox.tar" --realm r >/dev/null
+bench_all
+[ -z "$SAVE" ] || mv "$SAVE.new" "$SAVE"
