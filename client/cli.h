@@ -70,7 +70,6 @@ struct cli {
 	struct kk_buf in;
 	size_t in_done; /* bytes at its start that are the last reply */
 	unsigned last_id;
-	bool is_silent; /* the failure is told already */
 };
 
 extern const struct cli_command cli_root;

@@ -9,6 +9,7 @@
 #include <kukeon/auto.h>
 #include <kukeon/buf.h>
 #include <kukeon/mem.h>
+#include <kukeon/utf8.h>
 
 static void json_free(json_t **json)
 {
@@ -65,47 +66,12 @@ void sv_request_release(struct sv_request *request)
 	*request = (struct sv_request){0};
 }
 
-/* Length of the valid UTF-8 sequence at @p, 0 where there is none. */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-	size_t n = p[0] < 0x80              ? 1 :
-		p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
-		p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
-		p[0] >= 0xf0 && p[0] < 0xf5 ? 4 :
-					      0;
-
-	if (n == 0 || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
-/* As Go does: what is no UTF-8 becomes U+FFFD. */
-static int utf8_repair(const uint8_t *data, size_t len, struct kk_buf *out)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < len && r == 0;) {
-		size_t n = utf8_len(data + i, len - i);
-
-		r = n ? kk_buf_append(out, data + i, n) : kk_buf_str(out, "\xef\xbf\xbd");
-		i += n ? n : 1;
-	}
-	return r;
-}
-
 static json_t *json_read(const uint8_t *data, size_t len)
 {
 	kk_auto_buf repaired = {0};
 	json_t *root = json_loadb((const char *)data, len, JSON_ALLOW_NUL, NULL);
 
-	if (root || utf8_repair(data, len, &repaired) < 0 || repaired.len == len)
+	if (root || kk_utf8_repair(data, len, &repaired) < 0 || repaired.len == len)
 		return root;
 	return json_loadb((const char *)repaired.data, repaired.len, JSON_ALLOW_NUL, NULL);
 }
@@ -153,11 +119,12 @@ int sv_request_parse(const uint8_t *data, size_t len, struct sv_request *ret_req
 
 static int text_write(struct kk_buf *out, const char *text)
 {
-	kk_auto(json_free) json_t *string = json_string(text);
+	kk_auto_buf repaired = {0};
+	kk_auto(json_free) json_t *string = NULL;
 	kk_auto_free char *dump = NULL;
 
-	if (!string)
-		string = json_string("(text that is no UTF-8)");
+	if (kk_utf8_repair(text, strlen(text), &repaired) == 0)
+		string = json_stringn(repaired.len ? (char *)repaired.data : "", repaired.len);
 	dump = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
 	return kk_buf_str(out, dump ? dump : "\"out of memory\"");
 }

@@ -63,7 +63,7 @@ static int realm_run(struct cli *cli, struct kk_err *err)
 		return kk_failed(err);
 	args = cli_doc_args(KK_KIND_REALM, &(struct kk_scope){.realm = name}, NULL);
 	json_object_set_new(json_object_get(json_object_get(args, "Doc"), "spec"), "namespace",
-		json_string(namespace));
+		kk_json_string(namespace));
 	if (create(cli, KK_KIND_REALM, args, &result, err) < 0)
 		return kk_failed(err);
 	printf("Realm \"%s\" (namespace \"%s\")\n", name,

@@ -33,7 +33,7 @@ static int run(struct cli *cli, struct kk_err *err)
 	if (strcmp(daemon, KK_VERSION) == 0)
 		return 0;
 	fprintf(stderr, "Warning: version mismatch (client: %s, daemon: %s)\n", KK_VERSION, daemon);
-	cli->is_silent = true;
+	/* The warning tells it; a failure adds no line of its own. */
 	return cli_bool(cli, "strict") ? KK_E_STATE : 0;
 }
 

@@ -20,6 +20,9 @@ static inline void kk_json_free(json_t **json)
 
 #define kk_auto_json kk_auto(kk_json_free) json_t
 
+/* A string of any bytes, "" for NULL: a new reference. json_string() has nothing for what is no UTF-8. */
+json_t *kk_json_string(const char *s);
+
 /* A new reference. */
 json_t *kk_json_encode(const struct kk_schema *schema, const void *object, enum kk_json_form form);
 json_t *kk_json_encode_list(const struct kk_schema *schema, const struct kk_list *list,

@@ -4,4 +4,5 @@ ipc_base_SRC := \
 	ipc/base/err.c \
 	ipc/base/fd.c \
 	ipc/base/log.c \
-	ipc/base/mem.c
+	ipc/base/mem.c \
+	ipc/base/utf8.c

@@ -6,15 +6,19 @@
 #include <strings.h>
 
 #include <kukeon/auto.h>
+#include <kukeon/buf.h>
 #include <kukeon/clock.h>
 #include <kukeon/mem.h>
+#include <kukeon/utf8.h>
 
-static json_t *string_encode(const char *s)
+json_t *kk_json_string(const char *s)
 {
 	json_t *json = json_string(kk_str(s));
+	kk_auto_buf repaired = {0};
 
-	/* Only what came from a file system or a container can be no UTF-8. */
-	return json ? json : json_string("(not UTF-8)");
+	if (!json && kk_utf8_repair(s, strlen(s), &repaired) == 0)
+		json = json_stringn((char *)repaired.data, repaired.len);
+	return json;
 }
 
 static json_t *strs_encode(const struct kk_field *field, const struct kk_strs *strs)
@@ -27,7 +31,7 @@ static json_t *strs_encode(const struct kk_field *field, const struct kk_strs *s
 	for (size_t i = 0; i < strs->n; i++)
 		json_array_append_new(array,
 			field->type == KK_T_INTS ? json_integer(atoll(strs->items[i])) :
-						   string_encode(strs->items[i]));
+						   kk_json_string(strs->items[i]));
 	return array;
 }
 
@@ -39,7 +43,7 @@ static json_t *map_encode(const struct kk_map *map)
 		return json_null();
 	object = json_object();
 	for (size_t i = 0; i < map->n; i++)
-		json_object_set_new(object, map->items[i].key, string_encode(map->items[i].value));
+		json_object_set_new(object, map->items[i].key, kk_json_string(map->items[i].value));
 	return object;
 }
 
@@ -68,7 +72,7 @@ static json_t *field_encode(const struct kk_field *field, const void *p, enum kk
 	case KK_T_U64:
 		return json_integer(*(const int64_t *)p);
 	case KK_T_STR:
-		return string_encode(*(char *const *)p);
+		return kk_json_string(*(char *const *)p);
 	case KK_T_ENUM:
 		return json_string(field->names->names[*(const int *)p]);
 	case KK_T_TIME:

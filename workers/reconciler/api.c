@@ -33,8 +33,11 @@ struct method {
 	const char *name;
 	int kind; /* of the argument Doc; -1: there is none */
 	void (*run)(struct api *api);
-	bool is_local;   /* served to the embedding process alone */
-	bool is_reading; /* in-process, what is shown is looked at first */
+	const char *list;   /* key of the list that is the whole reply; NULL: there is a Result */
+	int listed;         /* kind of what it lists */
+	const char *result; /* keys of the Result: *document ?bool $string @list, see result_zero */
+	bool is_local;      /* served to the embedding process alone */
+	bool is_reading;    /* in-process, what is shown is looked at first */
 };
 
 static void api_free(struct api *api)
@@ -72,16 +75,58 @@ static void api_result(struct api *api, json_t *result)
 	api_reply(api, json_pack("{s:o, s:n}", "Result", result, "Err"));
 }
 
+/* A document as nobody filled it. */
+static json_t *doc_zero(enum kk_kind kind)
+{
+	const struct kk_schema *schema = kk_kind_schema(kind);
+	kk_auto_free void *empty = kk_xalloc(schema->size);
+
+	kk_schema_init(schema, empty);
+	return kk_json_encode(schema, empty, KK_JSON_API);
+}
+
+static json_t *value_zero(char type, const char *key)
+{
+	switch (type) {
+	case '*':
+		return doc_zero((enum kk_kind)kk_kind_parse(key));
+	case '?':
+		return json_false();
+	case '$':
+		return json_string("");
+	default:
+		return json_null();
+	}
+}
+
+/* The Result of a failed call: every key that the method has, each with nothing in it. */
+static json_t *result_zero(const struct method *method)
+{
+	kk_auto_free char *words = kk_xstrdup(method->result);
+	json_t *result = json_object();
+	char *rest = words, *word;
+
+	while ((word = strsep(&rest, " ")))
+		json_object_set_new(result, word + 1, value_zero(word[0], word + 1));
+	return result;
+}
+
 static void api_fail(struct api *api, const struct kk_err *err)
 {
+	json_t *failure, *reply = json_object();
 	char text[KK_ERR_TEXT * 2];
 
 	kk_err_format(err, text, sizeof text);
 	kk_info("call failed method=%s code=%s: %s", api->method->name, kk_code_name(err->code),
 		text);
-	api_reply(api,
-		json_pack("{s:{s:s, s:s}}", "Err", "Kind", kk_code_kind(err->code), "Message",
-			text));
+	failure = json_pack("{s:s, s:o}", "Kind", kk_code_kind(err->code), "Message",
+		kk_json_string(text));
+	if (api->method->list)
+		json_object_set_new(reply, api->method->list, json_null());
+	else
+		json_object_set_new(reply, "Result", result_zero(api->method));
+	json_object_set_new(reply, "Err", failure);
+	api_reply(api, reply);
 }
 
 /* A call that could not be made at all. */
@@ -90,22 +135,17 @@ static void api_refuse(struct kk_rep_api_request *rep, const char *text)
 	kk_str_set(&rep->error, text);
 }
 
+/* The document as it is stored; one that is not there is empty but for its kind. */
 static json_t *stored_json(const struct kk_scope *scope, enum kk_kind kind)
 {
 	const char *text = rc_store_text(scope);
-	kk_auto_free void *empty = NULL;
-	struct kk_realm *any;
 	json_t *json;
 
 	if (text)
 		return json_loads(text, 0, NULL);
-	empty = kk_xalloc(kk_kind_schema(kind)->size);
-	kk_schema_init(kk_kind_schema(kind), empty);
-	any = empty;
-	any->api_version = kk_xstrdup(KK_API_VERSION);
-	any->kind = kk_xstrdup(kk_kind_name(kind));
-	json = kk_json_encode(kk_kind_schema(kind), empty, KK_JSON_API);
-	kk_schema_release(kk_kind_schema(kind), empty);
+	json = doc_zero(kind);
+	json_object_set_new(json, "apiVersion", json_string(KK_API_VERSION));
+	json_object_set_new(json, "kind", json_string(kk_kind_name(kind)));
 	if (kind == KK_KIND_CELL) {
 		json_object_set_new(json_object_get(json, "spec"), "containers", json_array());
 		json_object_set_new(json_object_get(json, "status"), "containers", json_array());
@@ -300,37 +340,17 @@ static void list_walk(const struct kk_scope *scope, int depth, const char *const
 	}
 }
 
-static void list_scopes(struct api *api, int depth, const char *key)
+static void list_scopes(struct api *api)
 {
 	const char *const filter[] = {string_arg(api, "RealmName"), string_arg(api, "SpaceName"),
 		string_arg(api, "StackName"), ""};
 	const struct kk_scope top = {0};
 	struct kk_buf out = {0};
 
-	kk_buf_printf(&out, "{\"%s\":[", key);
-	list_walk(&top, depth, filter, &out);
+	kk_buf_printf(&out, "{\"%s\":[", api->method->list);
+	list_walk(&top, api->method->listed, filter, &out);
 	kk_buf_str(&out, "],\"Err\":null}");
 	api_end(api, kk_buf_take(&out));
-}
-
-static void list_realms(struct api *api)
-{
-	list_scopes(api, 0, "Realms");
-}
-
-static void list_spaces(struct api *api)
-{
-	list_scopes(api, 1, "Spaces");
-}
-
-static void list_stacks(struct api *api)
-{
-	list_scopes(api, 2, "Stacks");
-}
-
-static void list_cells(struct api *api)
-{
-	list_scopes(api, 3, "Cells");
 }
 
 static void list_containers(struct api *api)
@@ -749,34 +769,59 @@ static void image_call(struct api *api)
 
 /* --- the table --- */
 
+#define WAS_METADATA "?MetadataExistsPre ?MetadataExistsPost "
+#define WAS_CGROUP "?CgroupExistsPre ?CgroupExistsPost ?CgroupCreated "
+#define WAS_NAMESPACE \
+	"?ContainerdNamespaceExistsPre ?ContainerdNamespaceExistsPost ?ContainerdNamespaceCreated "
+#define WAS_NETWORK "?CNINetworkExistsPre ?CNINetworkExistsPost ?CNINetworkCreated "
+#define CELL_CREATED                                                                         \
+	"*Cell " WAS_METADATA WAS_CGROUP "?RootContainerExistsPre ?RootContainerExistsPost " \
+	"?RootContainerCreated ?StartedPre ?StartedPost ?Started ?Created @Containers"
+
 static const struct method methods[] = {
-	{"ApplyDocuments", -1, documents, false, false},
-	{"CreateCell", KK_KIND_CELL, create_cell, false, false},
-	{"CreateRealm", KK_KIND_REALM, create_scope, false, false},
-	{"CreateSpace", KK_KIND_SPACE, create_scope, false, false},
-	{"CreateStack", KK_KIND_STACK, create_scope, false, false},
-	{"DeleteCell", KK_KIND_CELL, delete_cell, false, false},
-	{"DeleteDocuments", -1, documents, false, false},
-	{"DeleteRealm", KK_KIND_REALM, delete_scope, false, false},
-	{"DeleteSpace", KK_KIND_SPACE, delete_scope, false, false},
-	{"DeleteStack", KK_KIND_STACK, delete_scope, false, false},
-	{"GetCell", KK_KIND_CELL, get_cell, false, true},
-	{"GetContainer", KK_KIND_CONTAINER, get_container, false, true},
-	{"GetRealm", KK_KIND_REALM, get_scope, false, false},
-	{"GetSpace", KK_KIND_SPACE, get_scope, false, false},
-	{"GetStack", KK_KIND_STACK, get_scope, false, false},
-	{"KillCell", KK_KIND_CELL, kill_cell, false, false},
-	{"ListCells", -1, list_cells, false, true},
-	{"ListContainers", -1, list_containers, false, true},
-	{"ListImages", -1, image_call, true, false},
-	{"ListRealms", -1, list_realms, false, false},
-	{"ListSpaces", -1, list_spaces, false, false},
-	{"ListStacks", -1, list_stacks, false, false},
-	{"LoadImage", -1, image_call, true, false},
-	{"MaterializeCell", KK_KIND_CELL, create_cell, false, false},
-	{"RemoveImage", -1, image_call, true, false},
-	{"StartCell", KK_KIND_CELL, start_cell, false, false},
-	{"StopCell", KK_KIND_CELL, stop_cell, false, false},
+	{"ApplyDocuments", -1, documents, .result = "@Resources"},
+	{"CreateCell", KK_KIND_CELL, create_cell, .result = CELL_CREATED},
+	{"CreateRealm", KK_KIND_REALM, create_scope,
+		.result = "*Realm " WAS_METADATA WAS_CGROUP WAS_NAMESPACE "?Created"},
+	{"CreateSpace", KK_KIND_SPACE, create_scope,
+		.result = "*Space " WAS_METADATA WAS_CGROUP WAS_NETWORK "?Created"},
+	{"CreateStack", KK_KIND_STACK, create_scope,
+		.result = "*Stack " WAS_METADATA WAS_CGROUP "?Created"},
+	{"DeleteCell", KK_KIND_CELL, delete_cell,
+		.result = "*Cell ?ContainersDeleted ?CgroupDeleted ?MetadataDeleted"},
+	{"DeleteDocuments", -1, documents, .result = "@Resources"},
+	{"DeleteRealm", KK_KIND_REALM, delete_scope,
+		.result = "*Realm @Deleted ?MetadataDeleted ?CgroupDeleted "
+			  "?ContainerdNamespaceDeleted"},
+	{"DeleteSpace", KK_KIND_SPACE, delete_scope,
+		.result = "*Space $SpaceName $RealmName ?MetadataDeleted ?CgroupDeleted "
+			  "?CNINetworkDeleted @Deleted"},
+	{"DeleteStack", KK_KIND_STACK, delete_scope,
+		.result = "*Stack $StackName $RealmName $SpaceName ?MetadataDeleted ?CgroupDeleted "
+			  "@Deleted"},
+	{"GetCell", KK_KIND_CELL, get_cell,
+		.result = "*Cell ?MetadataExists ?CgroupExists ?RootContainerExists "
+			  "?RootContainerTaskRunning",
+		.is_reading = true},
+	{"GetContainer", KK_KIND_CONTAINER, get_container,
+		.result = "*Container ?CellMetadataExists ?ContainerExists", .is_reading = true},
+	{"GetRealm", KK_KIND_REALM, get_scope,
+		.result = "*Realm ?MetadataExists ?CgroupExists ?ContainerdNamespaceExists"},
+	{"GetSpace", KK_KIND_SPACE, get_scope,
+		.result = "*Space ?MetadataExists ?CgroupExists ?CNINetworkExists"},
+	{"GetStack", KK_KIND_STACK, get_scope, .result = "*Stack ?MetadataExists ?CgroupExists"},
+	{"KillCell", KK_KIND_CELL, kill_cell, .result = "*Cell ?Killed"},
+	{"ListCells", -1, list_scopes, .list = "Cells", .listed = KK_KIND_CELL, .is_reading = true},
+	{"ListContainers", -1, list_containers, .list = "Containers", .is_reading = true},
+	{"ListImages", -1, image_call, .result = "@Images", .is_local = true},
+	{"ListRealms", -1, list_scopes, .list = "Realms", .listed = KK_KIND_REALM},
+	{"ListSpaces", -1, list_scopes, .list = "Spaces", .listed = KK_KIND_SPACE},
+	{"ListStacks", -1, list_scopes, .list = "Stacks", .listed = KK_KIND_STACK},
+	{"LoadImage", -1, image_call, .result = "@Images", .is_local = true},
+	{"MaterializeCell", KK_KIND_CELL, create_cell, .result = CELL_CREATED},
+	{"RemoveImage", -1, image_call, .result = "$Name", .is_local = true},
+	{"StartCell", KK_KIND_CELL, start_cell, .result = "*Cell ?Started"},
+	{"StopCell", KK_KIND_CELL, stop_cell, .result = "*Cell ?Stopped"},
 };
 
 /* The method of "KukeonV1.<name>", or the text that Go's net/rpc has for one that is not there. */

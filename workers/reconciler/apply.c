@@ -61,7 +61,7 @@ static json_t *result_make(const struct batch *batch, size_t i, const struct rc_
 
 	if (outcome->action == RC_FAILED) {
 		kk_err_format(&outcome->err, text, sizeof text);
-		json_object_set_new(result, "error", json_string(text));
+		json_object_set_new(result, "error", kk_json_string(text));
 	}
 	if (outcome->action == RC_UPDATED && outcome->changes.n) {
 		changes = json_array();

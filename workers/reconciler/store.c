@@ -164,7 +164,7 @@ static char *damaged_text(const struct kk_scope *scope, const struct entry *entr
 	json = kk_json_encode(kk_kind_schema(entry->kind), doc, KK_JSON_API);
 	kk_schema_release(kk_kind_schema(entry->kind), doc);
 	kk_err_format(entry->damage, why, sizeof why);
-	json_object_set_new(json_object_get(json, "metadata"), "name", json_string(name));
+	json_object_set_new(json_object_get(json, "metadata"), "name", kk_json_string(name));
 	spec = json_object_get(json, "spec");
 	if (scope->space)
 		json_object_set_new(spec, "realmId", json_string(scope->realm));
@@ -175,7 +175,7 @@ static char *damaged_text(const struct kk_scope *scope, const struct entry *entr
 	status = json_object_get(json, "status");
 	json_object_set_new(status, "state", json_string("Failed"));
 	json_object_set_new(status, "reason", json_string("DocumentUnreadable"));
-	json_object_set_new(status, "message", json_string(why));
+	json_object_set_new(status, "message", kk_json_string(why));
 	text = json_dumps(json, JSON_COMPACT);
 	return text;
 }
