@@ -349,6 +349,7 @@ static int daemon_start(struct daemon *daemon, struct kk_err *err)
 	struct kk_config *config = &daemon->config;
 
 	kk_log_open("supervisor", 1, config->log_levels[KK_ROLE_supervisor]);
+	kk_log_set_patience(0);
 	if (kk_instance_join(config, err) < 0 || lock_take(daemon, err) < 0 ||
 		socket_dir_make(config->socket, err) < 0)
 		return kk_failed(err);

@@ -48,7 +48,7 @@ static void worker_buried(struct sv_worker *worker, int status)
 	char how[96];
 
 	death_describe(status, how, sizeof how);
-	/* What it said before it died counts: read the channel empty first. */
+	/* An answer that is still in the channel goes with it: the request is asked again. */
 	sv_spawn_release(worker);
 	kk_timer_stop(worker->ping_timer);
 	kk_timer_stop(worker->kill_timer);

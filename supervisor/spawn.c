@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,21 +181,21 @@ int sv_spawn(struct sv_worker *worker, struct kk_err *err)
 /* A line that a worker wrote through its own log is complete; anything else is a library's. */
 static bool line_is_ours(const char *line, size_t len)
 {
-	return len > 24 && line[4] == '-' && line[10] == 'T' && memchr(line, 'Z', 40);
+	return len > 24 && len < PIPE_BUF && line[4] == '-' && line[10] == 'T' &&
+		memchr(line, 'Z', 40);
 }
 
+/* @line is followed by its newline. */
 static void line_store(struct sv_worker *worker, const char *line, size_t len)
 {
 	/* An in-process command says nothing but its result, unless it was asked to. */
 	if (worker->sv->is_embedded && !kk_log_is_on(KK_LEVEL_INFO))
 		return;
-	if (line_is_ours(line, len)) {
-		(void)kk_fd_write_all(STDERR_FILENO, line, len);
-		(void)kk_fd_write_all(STDERR_FILENO, "\n", 1);
-	} else {
+	if (line_is_ours(line, len))
+		kk_log_pass(line, len + 1);
+	else
 		kk_log_foreign(KK_LEVEL_WARNING, kk_role_name(worker->role), worker->generation,
 			line, len);
-	}
 }
 
 static void stderr_on_ready(int fd, unsigned what, void *arg)
@@ -207,7 +208,8 @@ static void stderr_on_ready(int fd, unsigned what, void *arg)
 	(void)what;
 	if (!room) {
 		/* A line without an end: pass it on as it is. */
-		line_store(worker, (char *)buf->data, buf->len);
+		kk_log_foreign(KK_LEVEL_WARNING, kk_role_name(worker->role), worker->generation,
+			(char *)buf->data, buf->len);
 		kk_buf_clear(buf);
 		return;
 	}

@@ -13,6 +13,9 @@ enum kk_level { KK_LEVEL_ERROR, KK_LEVEL_WARNING, KK_LEVEL_INFO, KK_LEVEL_DEBUG,
 
 /* Set who speaks. @role is kept, not copied. */
 void kk_log_open(const char *role, unsigned generation, int level);
+/* How long a line may wait for standard error to be read before it is lost, and counted; negative (at
+ * first): for ever. A supervisor must not wait for whoever reads its log. */
+void kk_log_set_patience(int ms);
 void kk_log_set_level(int level);
 int kk_log_level(void);
 bool kk_log_is_on(int level);
@@ -32,6 +35,9 @@ const char *kk_level_name(int level);
 
 /* One line; bytes that could forge another are escaped. */
 void kk_log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Pass on a whole line, newline included and up to 4096 bytes, that another process logged. */
+void kk_log_pass(const char *line, size_t len);
 
 /* Pass on a line of another process that did not come through kk_log_line (a library's, a crash's). */
 void kk_log_foreign(int level, const char *role, unsigned generation, const char *text, size_t len);

@@ -1,6 +1,7 @@
 /* ipc/base/log.c */
 #include <kukeon/log.h>
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,9 @@ static struct {
 	const char *role;
 	unsigned generation;
 	int level;
-} self = {.role = "kuke", .level = KK_LEVEL_WARNING};
+	int patience_ms;
+	unsigned n_lost;
+} self = {.role = "kuke", .level = KK_LEVEL_WARNING, .patience_ms = -1};
 
 /* A thread works for one operation at a time. */
 static _Thread_local uint64_t self_op;
@@ -28,6 +31,11 @@ void kk_log_open(const char *role, unsigned generation, int level)
 	self.role = role;
 	self.generation = generation;
 	self.level = level;
+}
+
+void kk_log_set_patience(int ms)
+{
+	self.patience_ms = ms;
 }
 
 void kk_log_set_level(int level)
@@ -83,22 +91,61 @@ static size_t escape(char *out, size_t size, const char *text, size_t len)
 	return n;
 }
 
-static void emit(int level, const char *role, unsigned generation, uint64_t op, const char *text,
-	size_t len)
+/* A pipe that is ready takes at least PIPE_BUF bytes, more than a line has, without blocking. */
+static bool line_write(const char *line, size_t len)
 {
-	char line[LINE_MAX_BYTES], now[KK_TIME_TEXT];
+	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (self.patience_ms >= 0 &&
+		(poll(&pfd, 1, self.patience_ms) != 1 || !(pfd.revents & POLLOUT)))
+		return false;
+	return kk_fd_write_all(STDERR_FILENO, line, len) == 0;
+}
+
+/* Returns the length of the line in @line, of LINE_MAX_BYTES. */
+static size_t line_make(char *line, int level, const char *role, unsigned generation, uint64_t op,
+	const char *text, size_t len)
+{
+	char now[KK_TIME_TEXT];
 	size_t n;
 
 	kk_time_format(kk_time_now() / 1000000 * 1000000, now);
-	n = (size_t)snprintf(line, sizeof line, "%s %s %s gen=%u", now, kk_level_name(level), role,
-		generation);
+	n = (size_t)snprintf(line, LINE_MAX_BYTES, "%s %s %s gen=%u", now, kk_level_name(level),
+		role, generation);
 	if (op)
-		n += (size_t)snprintf(line + n, sizeof line - n, " op=%016llx",
+		n += (size_t)snprintf(line + n, LINE_MAX_BYTES - n, " op=%016llx",
 			(unsigned long long)op);
 	line[n++] = ' ';
-	n += escape(line + n, sizeof line - n - 1, text, len);
+	n += escape(line + n, LINE_MAX_BYTES - n - 1, text, len);
 	line[n++] = '\n';
-	(void)kk_fd_write_all(STDERR_FILENO, line, n);
+	return n;
+}
+
+/* A gap in the log is told before it goes on. */
+static bool lost_tell(void)
+{
+	char line[LINE_MAX_BYTES], text[64];
+	int n = snprintf(text, sizeof text, "%u log lines were lost, nobody read them",
+		self.n_lost);
+
+	return line_write(line,
+		line_make(line, KK_LEVEL_WARNING, self.role, self.generation, 0, text, (size_t)n));
+}
+
+void kk_log_pass(const char *line, size_t len)
+{
+	if (self.n_lost && lost_tell())
+		self.n_lost = 0;
+	if (self.n_lost || !line_write(line, len))
+		self.n_lost++;
+}
+
+static void emit(int level, const char *role, unsigned generation, uint64_t op, const char *text,
+	size_t len)
+{
+	char line[LINE_MAX_BYTES];
+
+	kk_log_pass(line, line_make(line, level, role, generation, op, text, len));
 }
 
 void kk_log_line(int level, const char *format, ...)

@@ -68,6 +68,30 @@ out_of_memory() {
 	expect_out 'OOMKilled'
 }
 
+killed_processes() {
+	kuked get container main --cell parent "${scope[@]}" -o json | sed -n 's/.*"message": "\([0-9]*\) process.*/\1/p'
+}
+
+more_killed_than() {
+	[ "$(killed_processes)" -gt "$1" ] 2>/dev/null
+}
+
+# The first process lives on while its children are killed; a new cgroup worker goes on watching.
+out_of_memory_survived() {
+	local before
+	cell_yaml parent /bin/sh -c 'while :; do (x=a; while :; do x=$x$x; done); sleep 0.1; done' >"$D/parent.yaml"
+	printf '      resources: {memoryLimitBytes: 33554432}\n' >>"$D/parent.yaml"
+	run kuked apply -f "$D/parent.yaml"
+	expect_status 0
+	wait_until 20 more_killed_than 0 || fail "no kill was noticed: $(cell_json parent)"
+	expect_equal "$(cell_state parent)" Ready
+	pkill -9 -P "$daemon_pid" -x kk-cgroup
+	before=$(killed_processes)
+	wait_until 20 more_killed_than $((before + 2)) || fail "the new worker does not watch"
+	run kuked delete cell parent "${scope[@]}"
+	expect_status 0
+}
+
 children_are_minded() {
 	run kuked delete realm r
 	expect_refusal 'resource has child resources: realm "r" has 1 space(s). Use --cascade to delete them or --force'
@@ -86,4 +110,5 @@ it "stops, starts and kills" stop_start_kill
 it "escalates to SIGKILL and keeps the writable layer" stop_escalates_and_keeps_the_layer
 it "tells a clean exit from a failure" exits_are_told_apart
 it "says when memory ran out" out_of_memory
+it "says that processes of a running container ran out of memory" out_of_memory_survived
 it "minds children" children_are_minded

@@ -86,6 +86,24 @@ stopped_worker_recovers() {
 	grep -q 'no sign of life within the heartbeat limit' "$D/kukeond.log" || fail "the log does not say why"
 }
 
+# A pipe that is full, and nobody at its other end: the API must not wait for it.
+unread_log() {
+	local i reader writer
+	mkfifo "$D/unread"
+	exec {reader}<>"$D/unread" {writer}>"$D/unread"
+	kukeond serve --socket "$D/unread.sock" --run-path "$D/unread.rp" --log-level trace \
+		--containerd-socket "$D/containerd.sock" --configuration "$RP/none.yaml" \
+		--cgroup-root "/kuke-$id-unread" 2>&$writer &
+	local pid=$!
+	wait_until 10 kuke --host "unix://$D/unread.sock" get realms || fail "it does not start"
+	for ((i = 0; i < 300; i++)); do
+		timeout 5 kuke --host "unix://$D/unread.sock" get realms >/dev/null || fail "call $i hangs"
+	done
+	kill $pid
+	wait $pid
+	exec {reader}<&- {writer}>&-
+}
+
 supervisor_killed() {
 	local workers
 	workers=$(pgrep -P "$daemon_pid")
@@ -110,6 +128,7 @@ it "answers while a worker is killed, and has it back" killed_idle
 it "answers after all workers were killed" killed_all_at_once
 it "applies $KILLS times under random kills with the same output" killed_during_apply
 it "replaces a worker that hangs" stopped_worker_recovers
+it "serves although nobody reads its log" unread_log
 it "ends its workers, and no container, when it is killed" supervisor_killed
 daemon_start
 it "takes over what the former one left" taken_over

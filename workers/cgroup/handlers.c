@@ -64,8 +64,15 @@ static const struct kk_handler handlers[] = {
 
 static int cgroup_start(struct kk_worker *worker, struct kk_err *err)
 {
+	static const struct kk_req_cgroup_started started;
+
 	self = worker;
-	return cg_tree_open(kk_str(worker->config.cgroup_root), err);
+	if (cg_tree_open(kk_str(worker->config.cgroup_root), err) < 0)
+		return kk_failed(err);
+	if (!worker->config.is_embedded)
+		(void)kk_rpc_event(worker->rpc, KK_ROLE_reconciler, KK_MSG_cgroup_started, &started,
+			0);
+	return 0;
 }
 
 int kk_cgroup_main(void)

@@ -123,31 +123,58 @@ static bool observed_update(struct op *op)
 
 static void oom_done(const struct kk_err *err, void *arg);
 
-/* Ask for the cgroups of containers that were killed and whose reason is not known. They exist as long
- * as the task does, so this comes before anything deletes it. Returns whether there is any. */
+/* Can the kernel have killed in this container for memory, without our knowing it yet? */
+static bool oom_is_possible(const struct op *op, const struct kk_container_status *status)
+{
+	if (status->state == KK_CONTAINER_READY)
+		return op->verb == RC_CELL_OOM;
+	return status->state == KK_CONTAINER_ERROR && status->exit_code == EXIT_KILLED &&
+		kk_str_empty(status->reason);
+}
+
+/* Ask for the cgroups of these containers. They exist as long as the task does, so this comes before
+ * anything deletes it. Returns whether there is any. */
 static bool oom_ask(struct op *op)
 {
-	kk_auto_free char *cgroup = rc_cgroup_path(&op->scope);
 	bool is_any = false;
 
 	plan_again(op);
 	for (size_t i = 0; i < op->cell.status.containers.n; i++) {
 		struct kk_container_status *status = &op->cell.status.containers.items[i];
 		struct kk_req_cgroup_get *req;
-		kk_auto_free char *id = NULL;
 
-		if (status->state != KK_CONTAINER_ERROR || status->exit_code != EXIT_KILLED ||
-			!kk_str_empty(status->reason))
+		if (!oom_is_possible(op, status))
 			continue;
-		id = rc_container_id(&op->scope, status->id);
 		req = rc_plan_add(&op->plan, 0, KK_MSG_cgroup_get);
-		req->path = kk_xprintf("%s/%s", cgroup, id);
+		req->path = rc_container_cgroup(&op->scope, status->id);
 		op->plan.steps[op->plan.n - 1].is_optional = true;
 		is_any = true;
 	}
 	if (is_any)
 		rc_plan_run(&op->plan, op->id, oom_done, op);
 	return is_any;
+}
+
+/* A container that goes on although one of its processes was killed says so, and stays Ready. */
+static void oom_survived(struct op *op, struct kk_container_status *status, uint64_t kills,
+	int64_t limit)
+{
+	kk_auto_free char *text =
+		kk_xprintf("%llu process(es) killed: out of memory, the limit is %lld bytes",
+			(unsigned long long)kills, (long long)limit);
+
+	op->is_dirty |= !kk_str_equal(status->message, text);
+	kk_str_set(&status->message, text);
+}
+
+static void oom_ended(struct op *op, struct kk_container_status *status, int64_t limit)
+{
+	kk_str_set(&status->reason, "OOMKilled");
+	free(status->message);
+	status->message = kk_xprintf("out of memory: the limit is %lld bytes", (long long)limit);
+	free(op->cell.status.message);
+	op->cell.status.message =
+		kk_xprintf("container \"%s\" was killed: out of memory (OOMKilled)", status->id);
 }
 
 static void oom_apply(struct op *op)
@@ -157,24 +184,18 @@ static void oom_apply(struct op *op)
 	for (size_t i = 0; i < op->cell.status.containers.n; i++) {
 		struct kk_container_status *status = &op->cell.status.containers.items[i];
 		const struct kk_container_spec *spec = kk_cell_container(&op->cell, status->id);
+		int64_t limit = spec ? rc_memory_limit(spec) : 0;
 		const struct kk_rep_cgroup_get *cgroup;
 
-		if (status->state != KK_CONTAINER_ERROR || status->exit_code != EXIT_KILLED ||
-			!kk_str_empty(status->reason))
+		if (!oom_is_possible(op, status))
 			continue;
 		cgroup = rc_plan_reply(&op->plan, KK_MSG_cgroup_get, nth++);
-		if (!cgroup || cgroup->oom_kills == 0) {
+		if (status->state == KK_CONTAINER_READY && cgroup && cgroup->oom_kills)
+			oom_survived(op, status, cgroup->oom_kills, limit);
+		else if (status->state == KK_CONTAINER_ERROR && cgroup && cgroup->oom_kills)
+			oom_ended(op, status, limit);
+		else if (status->state == KK_CONTAINER_ERROR)
 			kk_str_set(&status->reason, "Killed");
-			continue;
-		}
-		kk_str_set(&status->reason, "OOMKilled");
-		free(status->message);
-		status->message = kk_xprintf("out of memory: the limit is %lld bytes",
-			(long long)(spec ? spec->resources.memory_limit_bytes.value : 0));
-		free(op->cell.status.message);
-		op->cell.status.message = kk_xprintf("container \"%s\" was killed: out of memory "
-						     "(OOMKilled)",
-			status->id);
 	}
 }
 
@@ -206,7 +227,7 @@ static void refresh_done(const struct kk_err *err, void *arg)
 		return;
 	}
 	op->is_dirty |= observed_update(op);
-	if (!op->is_dirty || !oom_ask(op))
+	if ((!op->is_dirty && op->verb != RC_CELL_OOM) || !oom_ask(op))
 		finish(op);
 }
 
@@ -782,6 +803,7 @@ static void turn_begin(struct rc_turn *turn, void *arg)
 	case RC_CELL_KILL:
 	case RC_CELL_DELETE:
 	case RC_CELL_REFRESH:
+	case RC_CELL_OOM:
 		existing_turn(op);
 		break;
 	}

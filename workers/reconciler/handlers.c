@@ -23,6 +23,7 @@ static const struct kk_handler handlers[] = {
 	KK_HANDLER(task_exited),
 	KK_HANDLER(containerd_connected),
 	KK_HANDLER(cgroup_oom),
+	KK_HANDLER(cgroup_started),
 };
 
 static int reconciler_start(struct kk_worker *worker, struct kk_err *err)

@@ -52,6 +52,13 @@ char *rc_container_id(const struct kk_scope *scope, const char *container)
 	return id;
 }
 
+char *rc_container_cgroup(const struct kk_scope *scope, const char *container)
+{
+	kk_auto_free char *cell = rc_cgroup_path(scope), *id = rc_container_id(scope, container);
+
+	return kk_xprintf("%s/%s", cell, id);
+}
+
 enum kk_kind rc_scope_kind(const struct kk_scope *scope)
 {
 	return scope->cell   ? KK_KIND_CELL :

@@ -166,7 +166,7 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 	req->group = kk_xprintf("%s-%s-%s", scope.space, scope.stack, scope.cell);
 	req->hostname = kk_xstrdup(scope.cell);
 	req->cell_cgroup_path = rc_cgroup_path(&scope);
-	req->cgroup_path = kk_xprintf("%s/%s", req->cell_cgroup_path, req->id);
+	req->cgroup_path = rc_container_cgroup(&scope, spec->id);
 	req->netns_path = kk_xstrdup(network->netns_path);
 	req->utsns_path = kk_xstrdup(network->utsns_path);
 	req->ipcns_path = kk_xstrdup(network->ipcns_path);
@@ -186,6 +186,30 @@ void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell,
 			network);
 }
 
+int64_t rc_memory_limit(const struct kk_container_spec *spec)
+{
+	int64_t own = spec->resources.memory_limit_bytes.value;
+
+	return own > 0 ? own : rc.worker->config.default_memory_limit_bytes;
+}
+
+void rc_plan_oom_watch(struct rc_plan *plan, unsigned phase, const struct kk_cell *cell)
+{
+	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
+
+	/* A command that runs in-process is over before an event could matter. */
+	for (size_t i = 0; i < cell->spec.containers.n && !rc.worker->config.is_embedded; i++) {
+		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
+		struct kk_req_cgroup_watch *req;
+
+		if (rc_memory_limit(spec) <= 0)
+			continue;
+		req = rc_plan_add(plan, phase, KK_MSG_cgroup_watch);
+		req->path = rc_container_cgroup(&scope, spec->id);
+		plan->steps[plan->n - 1].is_optional = true;
+	}
+}
+
 void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
 	const char *namespace)
 {
@@ -198,6 +222,7 @@ void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
 		req->namespace = kk_xstrdup(namespace);
 		req->id = rc_container_id(&scope, cell->spec.containers.items[i].id);
 	}
+	rc_plan_oom_watch(plan, (unsigned)cell->spec.containers.n, cell);
 }
 
 static void network_remove_add(struct rc_plan *plan, unsigned phase, const struct kk_scope *scope)

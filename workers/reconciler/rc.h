@@ -32,6 +32,9 @@ char *rc_scope_dir(const struct kk_scope *scope);
 char *rc_cgroup_path(const struct kk_scope *scope);
 char *rc_namespace_default(const char *realm);
 char *rc_container_id(const struct kk_scope *scope, const char *container);
+char *rc_container_cgroup(const struct kk_scope *scope, const char *container);
+/* Bytes; 0: it has none, and there is no default. */
+int64_t rc_memory_limit(const struct kk_container_spec *spec);
 enum kk_kind rc_scope_kind(const struct kk_scope *scope);
 
 /* --- store.c: one metadata.json per object, read through a cache that trusts only stat(2) --- */
@@ -96,6 +99,8 @@ void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell,
 	const char *namespace, const struct kk_rep_cell_network_ensure *network);
 void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
 	const char *namespace);
+/* Containers with a memory limit are watched for kills; nothing where there is none. */
+void rc_plan_oom_watch(struct rc_plan *plan, unsigned phase, const struct kk_cell *cell);
 void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace,
 	int64_t grace_ms);
 void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
@@ -147,6 +152,7 @@ enum rc_cell_verb {
 	RC_CELL_KILL,
 	RC_CELL_DELETE,
 	RC_CELL_REFRESH, /* look at it, and record what was seen */
+	RC_CELL_OOM,     /* the same, after the kernel killed in it for memory */
 };
 /* @cell gives the identity, and for APPLY, CREATE and MATERIALIZE the wanted spec. */
 void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, uint64_t op, rc_outcome_f fn,
@@ -159,6 +165,7 @@ void rc_container_apply(const struct kk_container *container, uint64_t op, rc_ou
 KK_HANDLES_EVENT(task_exited);
 KK_HANDLES_EVENT(containerd_connected);
 KK_HANDLES_EVENT(cgroup_oom);
+KK_HANDLES_EVENT(cgroup_started);
 void rc_tick_start(void);
 /* Look at all cells of all realms, then call @fn. */
 void rc_observe_all(uint64_t op, rc_done_f fn, void *arg);

@@ -40,21 +40,8 @@ static void cell_looked(struct rc_outcome *outcome, void *arg)
 	pass_step(arg);
 }
 
-/* Does the record of this cell differ from what was seen? Only then it needs a turn. */
-static bool cell_differs(const struct kk_scope *scope, const struct kk_rep_container_list *seen)
-{
-	struct kk_cell cell;
-	struct kk_err err = {0};
-	bool differs;
-
-	if (rc_turn_is_busy(scope) || rc_store_load(scope, &cell, &err) != 1)
-		return false;
-	differs = rc_status_update(&cell, seen->containers.items, seen->containers.n);
-	kk_cell_release(&cell);
-	return differs;
-}
-
-static void cell_refresh(const struct kk_scope *scope, uint64_t op, rc_outcome_f fn, void *arg)
+static void cell_look(const struct kk_scope *scope, enum rc_cell_verb verb, uint64_t op,
+	rc_outcome_f fn, void *arg)
 {
 	struct kk_cell cell;
 
@@ -63,7 +50,28 @@ static void cell_refresh(const struct kk_scope *scope, uint64_t op, rc_outcome_f
 	cell.spec.realm_id = (char *)scope->realm;
 	cell.spec.space_id = (char *)scope->space;
 	cell.spec.stack_id = (char *)scope->stack;
-	rc_cell_do(RC_CELL_REFRESH, &cell, op, fn, arg);
+	rc_cell_do(verb, &cell, op, fn, arg);
+}
+
+static void watched(const struct kk_err *err, void *arg)
+{
+	struct rc_plan *plan = arg;
+
+	(void)err;
+	rc_plan_release(plan);
+	free(plan);
+}
+
+/* Cells that run already: those of before this daemon, and those that a kuke started in-process. */
+static void oom_watch(const struct kk_cell *cell, uint64_t op)
+{
+	struct rc_plan *plan;
+
+	if (cell->status.state != KK_CELL_READY && cell->status.state != KK_CELL_DEGRADED)
+		return;
+	plan = kk_xalloc(sizeof *plan);
+	rc_plan_oom_watch(plan, 0, cell);
+	rc_plan_run(plan, op, watched, plan);
 }
 
 typedef void (*each_cell_f)(const struct kk_scope *scope, void *arg);
@@ -94,16 +102,23 @@ static void each_cell(const char *realm, each_cell_f fn, void *arg)
 	}
 }
 
+/* Only a cell whose record differs from what was seen needs a turn. */
 static void look_at_cell(const struct kk_scope *scope, void *arg)
 {
 	struct realm_look *look = arg;
 	const struct kk_rep_container_list *seen =
 		rc_plan_reply(&look->plan, KK_MSG_container_list, 0);
+	struct kk_cell cell;
+	struct kk_err err = {0};
 
-	if (!cell_differs(scope, seen))
+	if (rc_turn_is_busy(scope) || rc_store_load(scope, &cell, &err) != 1)
 		return;
-	look->pass->n_open++;
-	cell_refresh(scope, look->pass->op, cell_looked, look->pass);
+	oom_watch(&cell, look->pass->op);
+	if (rc_status_update(&cell, seen->containers.items, seen->containers.n)) {
+		look->pass->n_open++;
+		cell_look(scope, RC_CELL_REFRESH, look->pass->op, cell_looked, look->pass);
+	}
+	kk_cell_release(&cell);
 }
 
 static void realm_looked(const struct kk_err *err, void *arg)
@@ -168,7 +183,7 @@ static void event_done(struct rc_outcome *outcome, void *arg)
 	if (outcome->action != RC_FAILED || outcome->err.code == KK_E_CELL_NOT_FOUND)
 		return;
 	kk_err_format(&outcome->err, text, sizeof text);
-	kk_warning("an exit could not be recorded, the next pass tries again: %s", text);
+	kk_warning("what happened to a cell could not be recorded, the next pass tries again: %s", text);
 }
 
 struct exit_search {
@@ -190,7 +205,7 @@ static void exit_match(const struct kk_scope *scope, void *arg)
 		is_it = kk_str_equal(id, search->event->id);
 	}
 	if (is_it)
-		cell_refresh(scope, 0, event_done, NULL);
+		cell_look(scope, RC_CELL_REFRESH, 0, event_done, NULL);
 	kk_cell_release(&cell);
 }
 
@@ -226,14 +241,46 @@ int on_containerd_connected(struct kk_call *call, const struct kk_req_containerd
 	return 0;
 }
 
-int on_cgroup_oom(struct kk_call *call, const struct kk_req_cgroup_oom *req, void *rep,
+int on_cgroup_started(struct kk_call *call, const struct kk_req_cgroup_started *req, void *rep,
 	struct kk_err *err)
 {
 	(void)call;
+	(void)req;
 	(void)rep;
 	(void)err;
-	/* The exit that may follow is what changes a state; this is for whoever reads the log. */
-	kk_warning("out of memory in cgroup '%s' oom_kills=%llu", kk_str(req->path),
+	rc_observe_all(0, pass_done, NULL);
+	return 0;
+}
+
+/* The cell of `<root>/realm/space/stack/cell/container`; its parts are cut out of @path. */
+static bool scope_of_cgroup(char *path, struct kk_scope *ret_scope)
+{
+	const char **const parts[] = {
+		&ret_scope->realm, &ret_scope->space, &ret_scope->stack, &ret_scope->cell};
+	char *rest = path + strlen(rc.cgroup_root);
+
+	if (!kk_str_starts(path, rc.cgroup_root) || *rest++ != '/')
+		return false;
+	for (size_t i = 0; i < KK_COUNT(parts); i++) {
+		*parts[i] = strsep(&rest, "/");
+		if (!rest)
+			return false;
+	}
+	return true;
+}
+
+int on_cgroup_oom(struct kk_call *call, const struct kk_req_cgroup_oom *req, void *rep,
+	struct kk_err *err)
+{
+	kk_auto_free char *path = kk_xstrdup(kk_str(req->path));
+	struct kk_scope scope = {0};
+
+	(void)call;
+	(void)rep;
+	(void)err;
+	kk_warning("out of memory in cgroup '%s' oom_kills=%llu", path,
 		(unsigned long long)req->oom_kills);
+	if (scope_of_cgroup(path, &scope))
+		cell_look(&scope, RC_CELL_OOM, 0, event_done, NULL);
 	return 0;
 }
