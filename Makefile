@@ -59,6 +59,7 @@ IPC_LIBS := $(foreach m,ipc/model ipc/chan ipc/wire ipc/base,$(call lib,$(m)))
 ALL_SRC := $(foreach m,$(MODULES),$($(subst /,_,$(m))_SRC))
 
 .DEFAULT_GOAL := all
+.SECONDARY: # objects of the test programs are kept
 .PHONY: all help deps install uninstall-files lint fmt check check-unit check-integration check-e2e \
 	check-chaos fuzz bench docs up down clean torture check-layers check-headers check-format \
 	check-tidy check-cppcheck check-banned tests

@@ -96,7 +96,7 @@ containerd_start() {
 daemon_start() {
 	kukeond serve --socket "$D/k.sock" --run-path "$RP" --containerd-socket "$D/containerd.sock" \
 		--containerd-namespace-suffix "$id.test" --cgroup-root "/kuke-$id" \
-		--pod-subnet-cidr 10.$((16 + RANDOM % 200)).0.0/16 --configuration "$RP/none.yaml" "$@" \
+		--pod-subnet-cidr "$pool.0.0/16" --configuration "$RP/none.yaml" "$@" \
 		>>"$D/kukeond.log" 2>&1 &
 	daemon_pid=$!
 	wait_until 10 kuked get realms || fail "kukeond does not answer"
@@ -202,6 +202,11 @@ instance_id() {
 	printf %08x $hash
 }
 
+# The directories of host-local that this test's addresses are in; those of others are left alone.
+leases() {
+	grep -rlF "$pool." /var/lib/cni/networks --include=last_reserved_ip.0 2>/dev/null | xargs -r dirname
+}
+
 # All that a test could leave behind, one line each.
 host_state() {
 	ip -d link show | grep -o "kukeon:$instance:.*"
@@ -210,7 +215,7 @@ host_state() {
 	find /sys/fs/cgroup -maxdepth 3 -name "kuke-$id" 2>/dev/null
 	pgrep -af "containerd-shim.*$id" || :
 	pgrep -af "kukeond?:? .*$id" || :
-	find /var/lib/cni/networks -mindepth 1 2>/dev/null | grep -vxFf "$D/leases.before"
+	leases
 	[ ! -d "$RP/data" ] || find "$RP/data" -mindepth 1
 }
 
@@ -234,7 +239,7 @@ sweep() {
 	for group in /sys/fs/cgroup/*/"kuke-$id" /sys/fs/cgroup/"kuke-$id"; do
 		[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} +
 	done
-	find /var/lib/cni/networks -mindepth 1 | grep -vxFf "$D/leases.before" | sort -r | xargs -r rm -rf
+	leases | xargs -r rm -rf
 } 2>/dev/null
 
 finish() {
@@ -266,6 +271,6 @@ RP=$D/rp
 export HOME=$D/home
 mkdir -p "$HOME" "$RP"
 instance=$(instance_id)
-find /var/lib/cni/networks -mindepth 1 >"$D/leases.before" 2>/dev/null
+pool=10.$((16 + RANDOM % 200))
 trap 'finish' EXIT
 trap 'exit 1' TERM INT

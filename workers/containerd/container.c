@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <kukeon/buf.h>
 #include <kukeon/clock.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
@@ -614,56 +615,100 @@ static enum kk_container_state task_state(Ct__Process__Status status, uint32_t e
 	}
 }
 
-static bool labels_match(const Ct__Container *container, const struct kk_map *labels)
-{
-	for (size_t i = 0; i < labels->n; i++) {
-		const char *value = label_get(container, labels->items[i].key);
-
-		if (!value || strcmp(value, labels->items[i].value) != 0)
-			return false;
-	}
-	return true;
-}
-
 static void info_fill(struct kk_task_info *info, const Ct__Container *container,
-	const Ct__TaskListResponse *tasks)
+	const Ct__Process *process)
 {
 	info->id = kk_xstrdup(container->id);
 	info->image = kk_xstrdup(container->image);
 	info->state = KK_CONTAINER_STOPPED;
 	for (size_t i = 0; i < container->n_labels; i++)
 		kk_map_set(&info->labels, container->labels[i]->key, container->labels[i]->value);
-	for (size_t i = 0; i < tasks->n_tasks; i++) {
-		const Ct__Process *process = tasks->tasks[i];
-
-		if (strcmp(process->id, container->id) != 0)
-			continue;
-		info->has_task = true;
-		info->state = (int)task_state(process->status, process->exit_status);
-		info->pid = process->pid;
-		info->exit_status = process->exit_status;
-		info->exited_at = ct_time(process->exited_at);
-	}
+	if (!process)
+		return;
+	info->has_task = true;
+	info->state = (int)task_state(process->status, process->exit_status);
+	info->pid = process->pid;
+	info->exit_status = process->exit_status;
+	info->exited_at = ct_time(process->exited_at);
 }
 
-int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels,
-	struct kk_list *containers, struct kk_err *err)
+/* containerd's filter for all of these labels; the caller frees it. */
+static char *filter_make(const struct kk_map *labels)
+{
+	struct kk_buf filter = {0};
+
+	for (size_t i = 0; i < labels->n; i++)
+		kk_buf_printf(&filter, "%slabels.\"%s\"==\"%s\"", i ? "," : "",
+			labels->items[i].key, labels->items[i].value);
+	return kk_buf_take(&filter);
+}
+
+static int records_list(const struct ct_ctx *ctx, const struct kk_map *labels,
+	Ct__ContainerListResponse **ret_found, struct kk_err *err)
 {
 	Ct__ContainerListRequest req = CT__CONTAINER_LIST_REQUEST__INIT;
-	Ct__TaskListRequest tasks_req = CT__TASK_LIST_REQUEST__INIT;
-	ct_auto_message Ct__ContainerListResponse *found = NULL;
-	ct_auto_message Ct__TaskListResponse *tasks = NULL;
+	kk_auto_free char *filter = filter_make(labels);
 
-	if (ct_unary(ctx, "containers.v1.Containers/List", &req.base,
-		    &ct__container_list_response__descriptor, &found, err) < 0 ||
-		ct_unary(ctx, "tasks.v1.Tasks/List", &tasks_req.base,
-			&ct__task_list_response__descriptor, &tasks, err) < 0)
-		return kk_failed(err);
-	containers->is_set = true;
-	for (size_t i = 0; i < found->n_containers; i++) {
-		if (labels_match(found->containers[i], labels))
-			info_fill(kk_list_add(containers, kk_schema_of_task_info()),
-				found->containers[i], tasks);
+	req.n_filters = labels->n ? 1 : 0;
+	req.filters = &filter;
+	return ct_unary(ctx, "containers.v1.Containers/List", &req.base,
+		&ct__container_list_response__descriptor, ret_found, err);
+}
+
+static const Ct__Process *process_find(const Ct__TaskListResponse *tasks, const char *id)
+{
+	for (size_t i = 0; i < tasks->n_tasks; i++) {
+		if (strcmp(tasks->tasks[i]->id, id) == 0)
+			return tasks->tasks[i];
 	}
+	return NULL;
+}
+
+static int list_all(const struct ct_ctx *ctx, const Ct__ContainerListResponse *found,
+	struct kk_list *containers, struct kk_err *err)
+{
+	Ct__TaskListRequest req = CT__TASK_LIST_REQUEST__INIT;
+	ct_auto_message Ct__TaskListResponse *tasks = NULL;
+	int r = ct_unary(ctx, "tasks.v1.Tasks/List", &req.base, &ct__task_list_response__descriptor,
+		&tasks, err);
+
+	for (size_t i = 0; r == 0 && i < found->n_containers; i++)
+		info_fill(kk_list_add(containers, kk_schema_of_task_info()), found->containers[i],
+			process_find(tasks, found->containers[i]->id));
+	return r;
+}
+
+/* containerd asks every shim of the namespace for a list of tasks: for a few containers it is cheaper
+ * to ask for each. */
+static int list_some(const struct ct_ctx *ctx, const Ct__ContainerListResponse *found,
+	struct kk_list *containers, struct kk_err *err)
+{
+	for (size_t i = 0; i < found->n_containers; i++) {
+		ct_auto_message Ct__TaskGetResponse *task = NULL;
+		int r = task_get(ctx, found->containers[i]->id, &task, err);
+
+		if (r < 0)
+			return r;
+		info_fill(kk_list_add(containers, kk_schema_of_task_info()), found->containers[i],
+			r ? task->process : NULL);
+	}
+	return 0;
+}
+
+int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, bool is_records_only,
+	struct kk_list *containers, struct kk_err *err)
+{
+	ct_auto_message Ct__ContainerListResponse *found = NULL;
+	int r = records_list(ctx, labels, &found, err);
+
+	if (r < 0)
+		return r;
+	containers->is_set = true;
+	if (!is_records_only)
+		return labels->n ? list_some(ctx, found, containers, err) :
+				   list_all(ctx, found, containers, err);
+	for (size_t i = 0; i < found->n_containers; i++)
+		info_fill(kk_list_add(containers, kk_schema_of_task_info()), found->containers[i],
+			NULL);
 	return 0;
 }

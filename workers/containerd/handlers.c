@@ -84,7 +84,8 @@ static KK_HANDLES(container_list)
 {
 	const struct ct_ctx ctx = ctx_of(call, req->namespace);
 
-	return ct_container_list(&ctx, &req->labels, KK_LIST(&rep->containers), err);
+	return ct_container_list(&ctx, &req->labels, req->is_records_only,
+		KK_LIST(&rep->containers), err);
 }
 
 static const struct kk_handler handlers[] = {

@@ -46,7 +46,7 @@ static int containers_remove(const struct ct_ctx *ctx, struct kk_err *err)
 {
 	const struct kk_map all = {0};
 	KK_LIST_OF(kk_task_info) found = {0};
-	int r = ct_container_list(ctx, &all, KK_LIST(&found), err);
+	int r = ct_container_list(ctx, &all, true, KK_LIST(&found), err);
 
 	for (size_t i = 0; i < found.n; i++) {
 		bool was_present;

@@ -107,7 +107,7 @@ static void plan_again(struct op *op)
 static void observe(struct op *op, rc_done_f fn)
 {
 	plan_again(op);
-	rc_plan_cell_list(&op->plan, &op->scope, op->namespace);
+	rc_plan_cell_list(&op->plan, &op->scope, op->namespace, false);
 	rc_plan_run(&op->plan, op->id, fn, op);
 }
 
@@ -777,7 +777,8 @@ static void existing_turn(struct op *op)
 		break;
 	case RC_CELL_DELETE:
 		rc_journal_note(op->id, &op->scope, "delete");
-		observe(op, delete_seen);
+		rc_plan_cell_list(&op->plan, &op->scope, op->namespace, true);
+		rc_plan_run(&op->plan, op->id, delete_seen, op);
 		break;
 	default:
 		op->outcome.action = RC_UNCHANGED;

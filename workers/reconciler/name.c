@@ -52,6 +52,19 @@ char *rc_container_id(const struct kk_scope *scope, const char *container)
 	return id;
 }
 
+bool rc_container_id_parse(char *id, struct kk_scope *scope)
+{
+	const char **const parts[] = {&scope->space, &scope->stack, &scope->cell};
+	char *rest = id;
+
+	if (strlen(id) >= CONTAINERD_ID_MAX)
+		return false;
+	/* No name has a '_'. */
+	for (size_t i = 0; i < KK_COUNT(parts); i++)
+		*parts[i] = strsep(&rest, "_");
+	return rest && !strchr(rest, '_');
+}
+
 char *rc_container_cgroup(const struct kk_scope *scope, const char *container)
 {
 	kk_auto_free char *cell = rc_cgroup_path(scope), *id = rc_container_id(scope, container);

@@ -264,11 +264,13 @@ void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
 	}
 }
 
-void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace)
+void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
+	bool is_records_only)
 {
 	struct kk_req_container_list *req = rc_plan_add(plan, 0, KK_MSG_container_list);
 
 	req->namespace = kk_xstrdup(namespace);
+	req->is_records_only = is_records_only;
 	kk_map_set(&req->labels, "kukeon.io/cell", scope->cell);
 	kk_map_set(&req->labels, "kukeon.io/stack", scope->stack);
 	kk_map_set(&req->labels, "kukeon.io/space", scope->space);

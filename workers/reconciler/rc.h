@@ -32,6 +32,9 @@ char *rc_scope_dir(const struct kk_scope *scope);
 char *rc_cgroup_path(const struct kk_scope *scope);
 char *rc_namespace_default(const char *realm);
 char *rc_container_id(const struct kk_scope *scope, const char *container);
+/* Cut an id into the parts below the realm of @scope, which then point into it. False for one that was
+ * shortened. */
+bool rc_container_id_parse(char *id, struct kk_scope *scope);
 char *rc_container_cgroup(const struct kk_scope *scope, const char *container);
 /* Bytes; 0: it has none, and there is no default. */
 int64_t rc_memory_limit(const struct kk_container_spec *spec);
@@ -105,7 +108,8 @@ void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const c
 	int64_t grace_ms);
 void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
 	const char *namespace, const struct kk_strs *ids);
-void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace);
+void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
+	bool is_records_only);
 void rc_plan_cell_remove(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
 	const struct kk_strs *containerd_ids);
 void rc_plan_scope_remove(struct rc_plan *plan, const struct kk_scope *scope,

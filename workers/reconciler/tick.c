@@ -183,7 +183,8 @@ static void event_done(struct rc_outcome *outcome, void *arg)
 	if (outcome->action != RC_FAILED || outcome->err.code == KK_E_CELL_NOT_FOUND)
 		return;
 	kk_err_format(&outcome->err, text, sizeof text);
-	kk_warning("what happened to a cell could not be recorded, the next pass tries again: %s", text);
+	kk_warning("what happened to a cell could not be recorded, the next pass tries again: %s",
+		text);
 }
 
 struct exit_search {
@@ -209,11 +210,23 @@ static void exit_match(const struct kk_scope *scope, void *arg)
 	kk_cell_release(&cell);
 }
 
+/* Nearly every id tells its cell; one that was shortened has to be looked for. */
+static void exit_take(const char *realm, const struct kk_req_task_exited *event)
+{
+	kk_auto_free char *id = kk_xstrdup(kk_str(event->id));
+	struct exit_search search = {event};
+	struct kk_scope scope = {.realm = realm};
+
+	if (rc_container_id_parse(id, &scope))
+		cell_look(&scope, RC_CELL_REFRESH, 0, event_done, NULL);
+	else
+		each_cell(realm, exit_match, &search);
+}
+
 int on_task_exited(struct kk_call *call, const struct kk_req_task_exited *req, void *rep,
 	struct kk_err *err)
 {
 	kk_auto(kk_strs_release) struct kk_strs realms = {0};
-	struct exit_search search = {req};
 
 	(void)call;
 	(void)rep;
@@ -225,7 +238,7 @@ int on_task_exited(struct kk_call *call, const struct kk_req_task_exited *req, v
 		kk_auto_free char *namespace = rc_store_namespace(realms.items[i]);
 
 		if (kk_str_equal(namespace, req->namespace))
-			each_cell(realms.items[i], exit_match, &search);
+			exit_take(realms.items[i], req);
 	}
 	return 0;
 }
