@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,27 +11,10 @@
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
-/* Standard input may be a socket, which no other process can open: its bytes go through a pipe. */
-struct pump {
-	int from;
-	int to;
-	size_t n;
-};
+/* What comes in through a pipe waits here, under no name. */
+#define SPOOL_DIR "/var/tmp"
 
-static void *pump_run(void *arg)
-{
-	struct pump *pump = arg;
-	char piece[65536];
-	ssize_t n;
-
-	while ((n = read(pump->from, piece, sizeof piece)) > 0) {
-		pump->n += (size_t)n;
-		if (kk_fd_write_all(pump->to, piece, (size_t)n) < 0)
-			break;
-	}
-	close(pump->to);
-	return NULL;
-}
+enum { PIECE = 256 * 1024 };
 
 static int load_call(struct cli *cli, const char *path, struct kk_err *err)
 {
@@ -58,31 +40,51 @@ static int load_call(struct cli *cli, const char *path, struct kk_err *err)
 	return 0;
 }
 
+static int spool_copy(int to, off_t *ret_size, struct kk_err *err)
+{
+	kk_auto_free char *piece = kk_xalloc(PIECE);
+	ssize_t n;
+
+	*ret_size = 0;
+	while ((n = read(STDIN_FILENO, piece, PIECE)) > 0) {
+		if (kk_fd_write_all(to, piece, (size_t)n) < 0)
+			return kk_fail_errno(err, KK_E_IO, "keep standard input in %s", SPOOL_DIR);
+		*ret_size += n;
+	}
+	return n < 0 ? kk_fail_errno(err, KK_E_IO, "read standard input") : 0;
+}
+
+/* Standard input as a file that can be read from its start as often as it takes: a pipe would be half
+ * empty for whoever takes over from a worker that died. Returns a descriptor. */
+static int stdin_file(off_t *ret_size, struct kk_err *err)
+{
+	kk_auto_fd int fd = -1;
+	struct stat st;
+
+	if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) &&
+		lseek(STDIN_FILENO, 0, SEEK_CUR) == 0) {
+		*ret_size = st.st_size;
+		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	} else {
+		fd = open(SPOOL_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		if (fd >= 0 && spool_copy(fd, ret_size, err) < 0)
+			return kk_failed(err);
+	}
+	return fd < 0 ? kk_fail_errno(err, KK_E_IO, "keep standard input in %s", SPOOL_DIR) :
+			kk_steal_fd(&fd);
+}
+
 static int load_stdin(struct cli *cli, struct kk_err *err)
 {
-	kk_auto_free char *path = NULL;
-	struct pump pump = {.from = STDIN_FILENO};
-	pthread_t thread;
-	int pipe_fds[2], r;
-	char first;
+	off_t size;
+	kk_auto_fd int fd = stdin_file(&size, err);
+	kk_auto_free char *path = kk_xprintf("/proc/%d/fd/%d", (int)getpid(), fd);
 
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return kk_fail_errno(err, KK_E_IO, "create a pipe");
-	r = (int)read(STDIN_FILENO, &first, 1);
-	if (r <= 0) {
-		close(pipe_fds[0]);
-		close(pipe_fds[1]);
+	if (fd < 0)
+		return kk_failed(err);
+	if (size == 0)
 		return kk_fail(err, KK_E_USAGE, "image tarball is required");
-	}
-	(void)!write(pipe_fds[1], &first, 1);
-	pump.to = pipe_fds[1];
-	path = kk_xprintf("/proc/%d/fd/%d", (int)getpid(), pipe_fds[0]);
-	if (pthread_create(&thread, NULL, pump_run, &pump) != 0)
-		return kk_fail(err, KK_E_NOMEM, "no thread for standard input");
-	pthread_detach(thread);
-	r = load_call(cli, path, err);
-	close(pipe_fds[0]);
-	return r;
+	return load_call(cli, path, err);
 }
 
 static int load_run(struct cli *cli, struct kk_err *err)

@@ -7,7 +7,7 @@ loads_docker() {
 	run kukel image load "$D/plain.tar" --realm r
 	expect_equal "$out" "loaded 1 image(s) into realm \"r\" (namespace \"r.$id.test\"):
   - docker.io/library/busybox:latest"
-	run kukel image load "$D/plain.tar" --realm r
+	run kukel image load - --realm r <"$D/plain.tar"
 	expect_status 0
 	run kukel get images --realm r
 	expect_out 'docker.io/library/busybox:latest'
@@ -23,7 +23,7 @@ loads_gzip() {
 
 loads_oci_from_stdin() {
 	oci_make "$D/oci.tar"
-	run kukel image load - --realm r <"$D/oci.tar"
+	run kukel image load - --realm r < <(cat "$D/oci.tar")
 	expect_out 'docker.io/library/oci:1'
 }
 
