@@ -74,9 +74,7 @@ int cli_setting_load(struct cli *cli, struct kk_err *err)
 		return kk_fail(err, KK_E_CONFIG,
 			"load client configuration: read client configuration "
 			"\"%s\": client configuration is invalid: open %s: %s",
-			path, path,
-			cause.sys_errno == EACCES ? "permission denied" :
-						    strerror(cause.sys_errno));
+			path, path, kk_errno_text(cause.sys_errno));
 	}
 	if (kk_yaml_read(kk_schema_of_client_configuration(), text.data ? (char *)text.data : "",
 		    text.len, &cli->file, &cause) < 0) {
@@ -136,17 +134,13 @@ static const char *host_path(const char *host, struct kk_err *err)
 
 static int dial_fail(const char *path, struct kk_err *err)
 {
-	const char *why = errno == ENOENT ? "no such file or directory" :
-		errno == ECONNREFUSED     ? "connection refused" :
-					    strerror(errno);
-
 	if (errno == EACCES || errno == EPERM)
 		return kk_fail(err, KK_E_DIAL,
 			"dial kukeond at %s: permission denied — add yourself to "
 			"the kukeon group (sudo usermod -aG kukeon $USER) and log in again",
 			path);
 	return kk_fail(err, KK_E_DIAL, "dial kukeond at %s: dial unix %s: connect: %s", path, path,
-		why);
+		kk_errno_text(errno));
 }
 
 static int dial(struct cli *cli, struct kk_err *err)

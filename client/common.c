@@ -107,9 +107,7 @@ int cli_input_read(const char *path, struct kk_buf *buf, struct kk_err *err)
 		return kk_fail(err, KK_E_TOO_BIG, "file \"%s\" is larger than %zu MiB", path,
 			buf->max >> 20);
 	return kk_fail(err, KK_E_IO, "failed to open file \"%s\": open %s: %s", path, path,
-		cause.sys_errno == ENOENT         ? "no such file or directory" :
-			cause.sys_errno == EACCES ? "permission denied" :
-						    strerror(cause.sys_errno));
+		kk_errno_text(cause.sys_errno));
 }
 
 char *cli_base64(const void *data, size_t len)

@@ -115,7 +115,7 @@ int kuke_main(int argc, char **argv)
 		fprintf(stderr, "Error: %s\n", text);
 	}
 	if (fflush(stdout) != 0 && r == 0) {
-		fprintf(stderr, "Error: write to standard output: %s\n", strerror(errno));
+		fprintf(stderr, "Error: write to standard output: %s\n", kk_errno_text(errno));
 		r = KK_E_IO;
 	}
 	cli_close(&cli);

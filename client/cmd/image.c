@@ -110,7 +110,7 @@ static int load_run(struct cli *cli, struct kk_err *err)
 		return load_stdin(cli, err);
 	if (stat(file, &st) < 0)
 		return kk_fail(err, KK_E_IO, "failed to open file \"%s\": open %s: %s", file, file,
-			errno == ENOENT ? "no such file or directory" : strerror(errno));
+			kk_errno_text(errno));
 	if (S_ISREG(st.st_mode) && st.st_size == 0)
 		return kk_fail(err, KK_E_USAGE, "image tarball is required");
 	if (S_ISDIR(st.st_mode))

@@ -75,6 +75,9 @@ void kk_err_format(const struct kk_err *err, char *buf, size_t size);
 /* Where the error began, as file:line. */
 const char *kk_err_origin(const struct kk_err *err);
 
+/* The text of an errno in lower case, as it stands within a sentence; good until the thread's next call. */
+const char *kk_errno_text(int sys_errno);
+
 const char *kk_code_name(int code);    /* "CELL_NOT_FOUND" */
 const char *kk_code_kind(int code);    /* "CellNotFound"; "Unknown" for anything else */
 const char *kk_code_meaning(int code); /* one line */

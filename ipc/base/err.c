@@ -2,6 +2,7 @@
 #include <kukeon/err.h>
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,7 +73,7 @@ int kk_err_set_errno(struct kk_err *err, int code, const char *where, const char
 	va_end(ap);
 	frame = &err->frames[err->n_frames - 1];
 	used = strlen(frame->text);
-	snprintf(frame->text + used, sizeof frame->text - used, ": %s", strerror(saved));
+	snprintf(frame->text + used, sizeof frame->text - used, ": %s", kk_errno_text(saved));
 	return code;
 }
 
@@ -123,6 +124,18 @@ void kk_err_format(const struct kk_err *err, char *buf, size_t size)
 const char *kk_err_origin(const struct kk_err *err)
 {
 	return err->n_frames ? err->frames[0].where : "";
+}
+
+const char *kk_errno_text(int sys_errno)
+{
+	static _Thread_local char text[128];
+
+	snprintf(text, sizeof text, "%s",
+		strerrordesc_np(sys_errno) ? strerrordesc_np(sys_errno) : "unknown error");
+	/* "No such file", but "RFS specific error". */
+	if (islower((unsigned char)text[1]))
+		text[0] = (char)tolower((unsigned char)text[0]);
+	return text;
 }
 
 const char *kk_code_name(int code)

@@ -43,7 +43,7 @@ int kk_server_configuration_read(const char *path, struct kk_server_configuratio
 		return kk_fail(err, KK_E_CONFIG,
 			"read server configuration \"%s\": server "
 			"configuration is invalid: %s",
-			path, strerror(cause.sys_errno));
+			path, kk_errno_text(cause.sys_errno));
 	}
 	if (kk_yaml_read(kk_schema_of_server_configuration(), (char *)text.data, text.len, &file,
 		    &cause) < 0) {
@@ -165,7 +165,7 @@ int kk_instance_join(struct kk_config *config, struct kk_err *err)
 	if (kk_file_read(path, &text, &cause) < 0) {
 		if (cause.sys_errno == ENOENT)
 			return instance_write(path, config, err);
-		return kk_fail(err, KK_E_IO, "read %s: %s", path, strerror(cause.sys_errno));
+		return kk_fail(err, KK_E_IO, "read %s: %s", path, kk_errno_text(cause.sys_errno));
 	}
 	json = json_loadb((char *)text.data, text.len, 0, NULL);
 	if (!json || kk_json_decode(kk_schema_of_instance(), json, &instance, &cause) < 0)

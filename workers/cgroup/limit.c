@@ -64,6 +64,7 @@ int cg_limit_set(const char *path, int64_t memory_bytes, int64_t cpu_shares, int
 	r = cgroup_modify_cgroup(cg);
 	if (r != 0)
 		return kk_fail(err, KK_E_CGROUP, "limit cgroup '%s': %s", path,
-			r == ECGOTHER ? strerror(cgroup_get_last_errno()) : cgroup_strerror(r));
+			r == ECGOTHER ? kk_errno_text(cgroup_get_last_errno()) :
+					cgroup_strerror(r));
 	return 0;
 }

@@ -200,7 +200,8 @@ static int v1_create(const char *path, struct kk_strs *ret_controllers, struct k
 	r = cgroup_create_cgroup(cg, 1);
 	if (r != 0)
 		return kk_fail(err, KK_E_CGROUP, "create cgroup '%s': %s", path,
-			r == ECGOTHER ? strerror(cgroup_get_last_errno()) : cgroup_strerror(r));
+			r == ECGOTHER ? kk_errno_text(cgroup_get_last_errno()) :
+					cgroup_strerror(r));
 	return 0;
 }
 
@@ -309,7 +310,7 @@ int cg_tree_remove(const char *path, bool *ret_was_present, struct kk_err *err)
 		r = dir_remove(dir, end_ms, ret_was_present);
 		if (r < 0)
 			return kk_fail(err, KK_E_CGROUP, "remove cgroup '%s': %s", dir,
-				strerror(-r));
+				kk_errno_text(-r));
 		/* The root goes with the last realm; while anything is in it the kernel refuses. */
 		snprintf(dir, sizeof dir, "%s%s", tree.hierarchies[i].mount, tree.root);
 		rmdir(dir);

@@ -219,6 +219,6 @@ int ct_events_start(struct kk_worker *worker, struct kk_err *err)
 	r = pthread_create(&thread, &attr, events_run, NULL);
 	pthread_attr_destroy(&attr);
 	if (r != 0)
-		return kk_fail(err, KK_E_IO, "start the event thread: %s", strerror(r));
+		return kk_fail(err, KK_E_IO, "start the event thread: %s", kk_errno_text(r));
 	return 0;
 }

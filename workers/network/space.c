@@ -70,7 +70,7 @@ int net_space_load(const char *realm, const char *name, struct net_space *ret_sp
 	if (kk_file_read(path, &text, &cause) < 0) {
 		int r = cause.sys_errno == ENOENT || cause.sys_errno == ENOTDIR ?
 			0 :
-			kk_fail(err, KK_E_IO, "read %s: %s", path, strerror(cause.sys_errno));
+			kk_fail(err, KK_E_IO, "read %s: %s", path, kk_errno_text(cause.sys_errno));
 
 		if (r == 0)
 			*ret_space = space;
