@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
-#include <kukeon/clock.h>
 #include <kukeon/fd.h>
 
 enum { LINE_MAX_BYTES = 4096 };
@@ -102,15 +102,26 @@ static bool line_write(const char *line, size_t len)
 	return kk_fd_write_all(STDERR_FILENO, line, len) == 0;
 }
 
+/* All stamps are of one width, so that columns line up. */
+static size_t stamp(char *buf, size_t size)
+{
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	return n + (size_t)snprintf(buf + n, size - n, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
 /* Returns the length of the line in @line, of LINE_MAX_BYTES. */
 static size_t line_make(char *line, int level, const char *role, unsigned generation, uint64_t op,
 	const char *text, size_t len)
 {
-	char now[KK_TIME_TEXT];
-	size_t n;
+	size_t n = stamp(line, LINE_MAX_BYTES);
 
-	kk_time_format(kk_time_now() / 1000000 * 1000000, now);
-	n = (size_t)snprintf(line, LINE_MAX_BYTES, "%s %s %s gen=%u", now, kk_level_name(level),
+	n += (size_t)snprintf(line + n, LINE_MAX_BYTES - n, " %s %s gen=%u", kk_level_name(level),
 		role, generation);
 	if (op)
 		n += (size_t)snprintf(line + n, LINE_MAX_BYTES - n, " op=%016llx",

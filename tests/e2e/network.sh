@@ -30,7 +30,7 @@ knows_itself() {
 }
 
 outlives_a_container() {
-	local before
+	local before pid
 	before=$(cell_ip a)
 	cat >>"$D/a.yaml" <<-END
 		    - id: second
@@ -43,6 +43,12 @@ outlives_a_container() {
 	ctr_test -n "r.$id.test" tasks kill -s SIGKILL s_t_a_main
 	wait_until 5 eval '[ "$(cell_state a)" = Degraded ]' || fail "state is $(cell_state a)"
 	ping -c 1 -W 2 "$before" || fail "the network went with the container"
+	sed 's/id: second/id: third/' <<<"$(tail -n 4 "$D/a.yaml")" >>"$D/a.yaml"
+	run kuked apply -f "$D/a.yaml"
+	expect_out 'container "third" added'
+	expect_equal "$(cell_ip a)" "$before"
+	pid=$(ctr_test -n "r.$id.test" tasks ls | awk '$1 == "s_t_a_third" { print $2 }')
+	nsenter -t "$pid" -n ip -4 -o addr show dev eth0 | grep -qF " $before/" || fail "the third is elsewhere"
 	run kuked delete cell a --realm r --space s --stack t
 	expect_status 0
 }

@@ -211,6 +211,7 @@ leases() {
 host_state() {
 	ip -d link show | grep -o "kukeon:$instance:.*"
 	nft list tables | grep "kukeon_$instance"
+	ctr_test namespaces ls -q | grep -F ".$id.test"
 	grep -o "[^ ]*$id[^ ]*" /proc/mounts | sort -u
 	find /sys/fs/cgroup -maxdepth 3 -name "kuke-$id" 2>/dev/null
 	pgrep -af "containerd-shim.*$id" || :
