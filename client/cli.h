@@ -43,7 +43,7 @@ struct cli_command {
 	int min_args;
 	int max_args; /* -1: extra ones are ignored */
 	enum cli_route route;
-	bool ignores_files; /* help: neither flags files nor the configuration are read */
+	bool is_reading; /* in-process, it makes nothing, not even the run path */
 	int (*run)(struct cli *cli, struct kk_err *err);
 };
 

@@ -350,7 +350,7 @@ static int daemon_start(struct daemon *daemon, struct kk_err *err)
 
 	kk_log_open("supervisor", 1, config->log_levels[KK_ROLE_supervisor]);
 	kk_log_set_patience(0);
-	if (kk_instance_join(config, err) < 0 || lock_take(daemon, err) < 0 ||
+	if (kk_instance_join(config, false, err) < 0 || lock_take(daemon, err) < 0 ||
 		socket_dir_make(config->socket, err) < 0)
 		return kk_failed(err);
 	daemon->loop = kk_loop_new();

@@ -712,6 +712,7 @@ static const struct cli_command realm = {
 	.flags = realm_flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.is_reading = true,
 	.run = realm_run,
 };
 static const struct cli_command space = {
@@ -722,6 +723,7 @@ static const struct cli_command space = {
 	.flags = space_flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.is_reading = true,
 	.run = space_run,
 };
 static const struct cli_command stack = {
@@ -732,6 +734,7 @@ static const struct cli_command stack = {
 	.flags = stack_flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.is_reading = true,
 	.run = stack_run,
 };
 static const struct cli_command cell = {
@@ -742,6 +745,7 @@ static const struct cli_command cell = {
 	.flags = cell_flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.is_reading = true,
 	.run = cell_run,
 };
 static const struct cli_command container = {
@@ -752,6 +756,7 @@ static const struct cli_command container = {
 	.flags = container_flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.is_reading = true,
 	.run = container_run,
 };
 static const struct cli_command image = {
@@ -762,6 +767,7 @@ static const struct cli_command image = {
 	.flags = image_flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_LOCAL,
+	.is_reading = true,
 	.run = image_run,
 };
 

@@ -45,9 +45,10 @@ int kk_server_configuration_read(const char *path, struct kk_server_configuratio
 /* Fails with KK_E_CONFIG where suffix, cgroup root or subnet is malformed. */
 int kk_config_check(const struct kk_config *config, struct kk_err *err);
 
-/* Take over what the run path's instance file states and @config does not state explicitly; create
- * the file where there is none. Fails with KK_E_INSTANCE_MISMATCH, KK_E_IO, KK_E_PERMISSION. */
-int kk_instance_join(struct kk_config *config, struct kk_err *err);
+/* Take over what the run path's instance file states and @config does not state explicitly. Where there
+ * is none, run path and file are made, unless @is_reading. Fails with KK_E_INSTANCE_MISMATCH, KK_E_CONFIG,
+ * KK_E_IO. */
+int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *err);
 
 /* Names that derive from the run path. The caller frees them. */
 char *kk_config_instance_id(const struct kk_config *config); /* 8 hex digits */

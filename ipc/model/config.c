@@ -151,7 +151,7 @@ static int instance_write(const char *path, const struct kk_config *config, stru
 	return kk_file_replace(path, text, strlen(text), 0640, err);
 }
 
-int kk_instance_join(struct kk_config *config, struct kk_err *err)
+int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *err)
 {
 	kk_auto_free char *path = kk_xprintf("%s/.kukeon-instance.json", config->run_path);
 	kk_auto_buf text = {.max = FILE_MAX};
@@ -160,11 +160,11 @@ int kk_instance_join(struct kk_config *config, struct kk_err *err)
 	struct kk_err cause = {0};
 	int r;
 
-	if (kk_dir_make(config->run_path, 0755, err) < 0)
+	if (!is_reading && kk_dir_make(config->run_path, 0755, err) < 0)
 		return kk_wrap(err, "open run path '%s'", config->run_path);
 	if (kk_file_read(path, &text, &cause) < 0) {
 		if (cause.sys_errno == ENOENT)
-			return instance_write(path, config, err);
+			return is_reading ? 0 : instance_write(path, config, err);
 		return kk_fail(err, KK_E_IO, "read %s: %s", path, kk_errno_text(cause.sys_errno));
 	}
 	json = json_loadb((char *)text.data, text.len, 0, NULL);
