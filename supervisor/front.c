@@ -199,6 +199,17 @@ static void ping_answer(struct client *client, const char *id)
 	respond(client, id, text, sizeof text - 1, NULL);
 }
 
+#ifdef KK_WITH_FAULTS
+static void faults_arm(struct client *client, const struct sv_request *request)
+{
+	static const char text[] = "{\"Err\":null}";
+	kk_auto_free char *specification = sv_request_string(request, "Specification");
+
+	kk_supervisor_faults_arm(client->front->sv, kk_str(specification));
+	respond(client, request->id, text, sizeof text - 1, NULL);
+}
+#endif
+
 static void request_take(struct client *client, struct sv_request *request)
 {
 	struct api_call *call;
@@ -214,6 +225,12 @@ static void request_take(struct client *client, struct sv_request *request)
 		ping_answer(client, request->id);
 		return;
 	}
+#ifdef KK_WITH_FAULTS
+	if (strcmp(request->method, "KukeonV1.ArmFaults") == 0) {
+		faults_arm(client, request);
+		return;
+	}
+#endif
 	call = kk_alloc(sizeof *call);
 	if (!call) {
 		respond(client, request->id, NULL, 0, "out of memory");

@@ -117,6 +117,15 @@ int sv_request_parse(const uint8_t *data, size_t len, struct sv_request *ret_req
 	return 0;
 }
 
+char *sv_request_string(const struct sv_request *request, const char *key)
+{
+	kk_auto(json_free) json_t *params =
+		request->params ? json_loadb(request->params, request->params_len, 0, NULL) : NULL;
+	const char *text = json_string_value(json_object_get(params, key));
+
+	return text ? strdup(text) : NULL;
+}
+
 static int text_write(struct kk_buf *out, const char *text)
 {
 	kk_auto_buf repaired = {0};

@@ -35,6 +35,9 @@ void sv_request_release(struct sv_request *request);
 /* Returns 0, or -1 when the connection must be closed without an answer. */
 int sv_request_parse(const uint8_t *data, size_t len, struct sv_request *ret_request);
 
+/* A string out of the parameters; the caller frees it. NULL where there is none of this name. */
+char *sv_request_string(const struct sv_request *request, const char *key);
+
 /* Append a response; @result is JSON or NULL, @error text or NULL. */
 int sv_response_write(struct kk_buf *out, const char *id, const void *result, size_t result_len,
 	const char *error);

@@ -37,7 +37,7 @@ struct daemon {
 	bool is_stopping;
 };
 
-enum { DRAIN_MS = 15000 };
+enum { DRAIN_MS = 15000, HEARTBEAT_MIN_MS = 100 };
 
 /* One setting: where its value may come from, strongest first: flag, environment, file, default. */
 struct setting {
@@ -56,6 +56,7 @@ enum setting_id {
 	SET_CONTAINERD_SOCKET,
 	SET_LOG_LEVEL,
 	SET_RECONCILE_INTERVAL,
+	SET_HEARTBEAT_LIMIT,
 	SET_NAMESPACE_SUFFIX,
 	SET_CGROUP_ROOT,
 	SET_POD_SUBNET_CIDR,
@@ -77,6 +78,8 @@ static struct setting settings[SET_N] = {
 		"error, warning, info, debug or trace"},
 	[SET_RECONCILE_INTERVAL] = {"reconcile-interval", "KUKEOND_RECONCILE_INTERVAL", NULL, "30s",
 		"time between passes over all cells; 0: none"},
+	[SET_HEARTBEAT_LIMIT] = {"heartbeat-limit", "KUKEOND_HEARTBEAT_LIMIT", NULL, "5s",
+		"a worker that says nothing for so long is replaced"},
 	[SET_NAMESPACE_SUFFIX] = {"containerd-namespace-suffix", "KUKEON_NAMESPACE_SUFFIX", NULL,
 		KK_DEFAULT_NAMESPACE_SUFFIX, "realm r lives in containerd namespace r.<suffix>"},
 	[SET_CGROUP_ROOT] = {"cgroup-root", "KUKEON_CGROUP_ROOT", NULL, KK_DEFAULT_CGROUP_ROOT,
@@ -150,6 +153,17 @@ static void interval_get(struct kk_config *config, const char *from_file)
 		config->reconcile_interval_ms = 0;
 }
 
+static int heartbeat_get(struct kk_config *config, const char *from_file, struct kk_err *err)
+{
+	const char *text = setting_get(SET_HEARTBEAT_LIMIT, from_file, NULL);
+
+	if (kk_duration_parse(text, &config->heartbeat_limit_ms) == 0 &&
+		config->heartbeat_limit_ms >= HEARTBEAT_MIN_MS)
+		return 0;
+	return kk_fail(err, KK_E_USAGE, "heartbeat limit \"%s\" is no duration of %d ms or more",
+		text, HEARTBEAT_MIN_MS);
+}
+
 static int level_of(const char *name, const char *whose)
 {
 	int level = kk_level_parse(name);
@@ -214,6 +228,8 @@ static int config_load(struct daemon *daemon, struct kk_err *err)
 		setting_get(SET_POD_SUBNET_CIDR, spec->pod_subnet_cidr,
 			&config->is_subnet_explicit));
 	interval_get(config, spec->reconcile_interval);
+	if (heartbeat_get(config, spec->heartbeat_limit, err) < 0)
+		return kk_failed(err);
 	levels_get(config, spec);
 	if (number_get(SET_SOCKET_GID, spec->socket_gid, &config->socket_gid, err) < 0 ||
 		number_get(SET_DEFAULT_MEMORY_LIMIT, spec->default_memory_limit_bytes,

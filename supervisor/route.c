@@ -57,7 +57,7 @@ static void answer_deliver(struct kk_supervisor *sv, const struct sv_flight *fli
 	struct sv_worker *source = &sv->workers[flight->env.source];
 	struct kk_envelope out = *env;
 
-	out.generation = flight->source_generation;
+	/* It keeps the generation of who answered. */
 	if (flight->env.source == KK_ROLE_supervisor) {
 		kk_rpc_take(sv->rpc, &out);
 		return;
@@ -114,7 +114,9 @@ static int request_take(struct kk_supervisor *sv, const struct kk_envelope *env)
 	struct sv_worker *target = &sv->workers[env->target];
 	struct sv_flight *flight;
 
-	if (!target->is_ready && sv_backoff_is_degraded(&target->backoff, kk_clock_ms()))
+	/* Its own start is what may end that. */
+	if (!target->is_ready && !is_start(env) &&
+		sv_backoff_is_degraded(&target->backoff, kk_clock_ms()))
 		return KK_E_WORKER_DOWN;
 	flight = flight_add(sv, env);
 	if (!flight)
@@ -188,6 +190,26 @@ static void answer_take(struct sv_worker *worker, const struct kk_envelope *env)
 	free(flight);
 }
 
+void sv_route_garbled(enum kk_role role, unsigned generation, void *arg)
+{
+	struct kk_supervisor *sv = arg;
+	struct sv_worker *worker = &sv->workers[role];
+
+	if (worker->generation == generation)
+		sv_worker_kill(worker, SIGKILL, "a reply of it can't be read");
+}
+
+static void garbled_take(struct kk_supervisor *sv, const struct kk_envelope *env)
+{
+	struct kk_req_reply_garbled garbled;
+	struct kk_err ignored = {0};
+
+	if (kk_schema_decode(kk_req_schema_reply_garbled(), env->body, env->body_len, &garbled,
+		    &ignored) == 0 &&
+		garbled.role > 0 && garbled.role < KK_ROLES)
+		sv_route_garbled((enum kk_role)garbled.role, (unsigned)garbled.generation, sv);
+}
+
 void sv_route_from_worker(struct sv_worker *worker, const struct kk_envelope *env)
 {
 	struct kk_supervisor *sv = worker->sv;
@@ -205,6 +227,11 @@ void sv_route_from_worker(struct sv_worker *worker, const struct kk_envelope *en
 	}
 	if (env->kind == KK_ENVELOPE_CANCEL) {
 		cancel_take(sv, env);
+		return;
+	}
+	if (env->type == KK_MSG_reply_garbled && env->kind == KK_ENVELOPE_EVENT &&
+		row->from == (int)worker->role) {
+		garbled_take(sv, env);
 		return;
 	}
 	if (!row || row->from != (int)worker->role || env->target == KK_ROLE_supervisor ||

@@ -11,6 +11,20 @@
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
+static int64_t heartbeat_limit_ms(const struct sv_worker *worker)
+{
+	int64_t limit_ms = worker->sv->config->heartbeat_limit_ms;
+
+	return limit_ms ? limit_ms : kk_role_heartbeat_ms(worker->role);
+}
+
+static void ping_timer_start(struct sv_worker *worker)
+{
+	int64_t share_ms = heartbeat_limit_ms(worker) / SV_PINGS_PER_LIMIT;
+
+	kk_timer_start(worker->ping_timer, share_ms < SV_PING_MS ? share_ms : SV_PING_MS);
+}
+
 static void ping_on_timer(void *arg)
 {
 	struct sv_worker *worker = arg;
@@ -24,7 +38,7 @@ static void ping_on_timer(void *arg)
 
 	if (!worker->chan)
 		return;
-	if (worker->pinged_ms && now - worker->pinged_ms >= kk_role_heartbeat_ms(worker->role)) {
+	if (worker->pinged_ms && now - worker->pinged_ms >= heartbeat_limit_ms(worker)) {
 		/* A hung backend is a dead backend. The abort leaves a trace of where it hung. */
 		sv_worker_kill(worker, SIGABRT, "no sign of life within the heartbeat limit");
 		kk_timer_start(worker->kill_timer, SV_ABORT_MS);
@@ -34,7 +48,7 @@ static void ping_on_timer(void *arg)
 		worker->pinged_ms = now;
 		(void)kk_chan_send(worker->chan, &env);
 	}
-	kk_timer_start(worker->ping_timer, SV_PING_MS);
+	ping_timer_start(worker);
 }
 
 static void kill_on_timer(void *arg)
@@ -142,6 +156,13 @@ static void level_send(struct sv_worker *worker)
 	(void)kk_rpc_event(worker->sv->rpc, worker->role, KK_MSG_worker_level, &level, 0);
 }
 
+static void faults_send(struct sv_worker *worker)
+{
+	struct kk_req_worker_fault fault = {.specification = worker->sv->faults};
+
+	(void)kk_rpc_event(worker->sv->rpc, worker->role, KK_MSG_worker_fault, &fault, 0);
+}
+
 static void start_send(struct sv_worker *worker)
 {
 	struct kk_supervisor *sv = worker->sv;
@@ -163,6 +184,8 @@ static void start_send(struct sv_worker *worker)
 	};
 
 	level_send(worker);
+	if (sv->faults)
+		faults_send(worker);
 	kk_rpc_call(sv->rpc, worker->role, KK_MSG_worker_start, &start, 0, ready_on_reply, worker);
 }
 
@@ -187,7 +210,7 @@ void sv_worker_start(struct sv_worker *worker)
 		return;
 	}
 	start_send(worker);
-	kk_timer_start(worker->ping_timer, SV_PING_MS);
+	ping_timer_start(worker);
 }
 
 static int worker_init(struct kk_supervisor *sv, enum kk_role role)
@@ -220,6 +243,8 @@ struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, const struct kk_co
 	sv->runtime_dir = kk_config_runtime_dir(config);
 	sv->nft_table = kk_config_nft_table(config);
 	sv->rpc = kk_rpc_new(loop, KK_ROLE_supervisor, sv_route_own, sv);
+	if (sv->rpc)
+		kk_rpc_on_garbled(sv->rpc, sv_route_garbled, sv);
 	sv->child_watch = kk_signal_new(loop, SIGCHLD, child_on_signal, sv);
 	for (int i = 1; i < KK_ROLES; i++)
 		r |= worker_init(sv, i);
@@ -249,6 +274,37 @@ void kk_supervisor_levels_apply(struct kk_supervisor *sv)
 		level_send(&sv->workers[i]);
 }
 
+void kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification)
+{
+	kk_str_set(&sv->faults, specification);
+	for (int i = 1; i < KK_ROLES; i++) {
+		/* What one test did to a worker is not held against the next. */
+		sv->workers[i].backoff = (struct sv_backoff){0};
+		faults_send(&sv->workers[i]);
+	}
+}
+
+/* Whose call it is, and which operation. */
+struct api_call {
+	struct kk_supervisor *sv;
+	uint64_t op;
+	kk_reply_f fn;
+	void *arg;
+};
+
+static void api_on_reply(const void *reply, const struct kk_err *err, void *arg)
+{
+	static const struct kk_req_api_answered answered;
+	const struct kk_rep_api_request *rep = reply;
+	struct api_call *call = arg;
+
+	if (rep && rep->is_noted)
+		(void)kk_rpc_event(call->sv->rpc, KK_ROLE_reconciler, KK_MSG_api_answered,
+			&answered, call->op);
+	call->fn(reply, err, call->arg);
+	free(call);
+}
+
 uint64_t kk_supervisor_call(struct kk_supervisor *sv, const char *method, const void *params,
 	size_t len, const struct kk_peer *peer, kk_reply_f fn, void *arg)
 {
@@ -260,8 +316,11 @@ uint64_t kk_supervisor_call(struct kk_supervisor *sv, const char *method, const 
 		.is_local = peer->is_local,
 	};
 
-	return kk_rpc_call(sv->rpc, KK_ROLE_reconciler, KK_MSG_api_request, &req, ++sv->last_op, fn,
-		arg);
+	struct api_call *call = kk_xalloc(sizeof *call);
+
+	*call = (struct api_call){.sv = sv, .op = ++sv->last_op, .fn = fn, .arg = arg};
+	return kk_rpc_call(sv->rpc, KK_ROLE_reconciler, KK_MSG_api_request, &req, call->op,
+		api_on_reply, call);
 }
 
 void kk_supervisor_stop(struct kk_supervisor *sv, void (*fn)(void *arg), void *arg)
@@ -298,5 +357,6 @@ void kk_supervisor_free(struct kk_supervisor *sv)
 	free(sv->instance);
 	free(sv->runtime_dir);
 	free(sv->nft_table);
+	free(sv->faults);
 	free(sv);
 }

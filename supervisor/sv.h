@@ -15,7 +15,8 @@
 #include "backoff.h"
 
 enum {
-	SV_PING_MS = 1000,
+	SV_PING_MS = 1000, /* at the most; several pings fit into a heartbeat limit */
+	SV_PINGS_PER_LIMIT = 5,
 	SV_ABORT_MS = 500,      /* from SIGABRT to SIGKILL */
 	SV_STOP_MS = 5000,      /* what a worker has for its drain */
 	SV_FLIGHTS_MAX = 16384, /* requests under way, over all workers */
@@ -68,6 +69,7 @@ struct kk_supervisor {
 	char *instance;
 	char *runtime_dir;
 	char *nft_table;
+	char *faults;                       /* what new workers are to arm; NULL: nothing */
 	struct sv_worker workers[KK_ROLES]; /* [0] unused */
 	struct sv_flight *flights;          /* oldest first */
 	struct sv_flight **flights_end;
@@ -97,6 +99,7 @@ int sv_route_own(const struct kk_envelope *env, void *arg);
 void sv_route_from_worker(struct sv_worker *worker, const struct kk_envelope *env);
 void sv_route_ready(struct sv_worker *worker);
 void sv_route_dead(struct sv_worker *worker, bool is_own_fault, const char *how);
+void sv_route_garbled(enum kk_role role, unsigned generation, void *arg); /* for its own rpc */
 void sv_route_release(struct kk_supervisor *sv);
 
 #endif

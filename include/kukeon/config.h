@@ -28,6 +28,7 @@ struct kk_config {
 	char *cgroup_root;
 	char *pod_subnet_cidr;
 	int64_t reconcile_interval_ms; /* 0: no passes */
+	int64_t heartbeat_limit_ms;    /* for all workers; 0: what roles.def has for each */
 	int64_t default_memory_limit_bytes;
 	int log_levels[KK_ROLES];
 	bool is_suffix_explicit; /* told by flag, environment or file, so the instance must agree */

@@ -31,6 +31,7 @@ struct kk_call {
 	bool is_cancelled;
 	bool is_running; /* its handler is */
 	bool is_ended;   /* by its handler, while that ran */
+	bool is_corrupt; /* a fault: its reply is to be garbled */
 };
 
 typedef int (*kk_handler_f)(struct kk_call *call, const void *req, void *rep, struct kk_err *err);

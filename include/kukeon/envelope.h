@@ -37,8 +37,7 @@ struct kk_envelope {
 	uint64_t op;     /* the client request that all this belongs to */
 	unsigned source; /* enum kk_role */
 	unsigned target;
-	unsigned
-		generation; /* incarnation of the worker concerned: sender, or receiver of a reply */
+	unsigned generation; /* incarnation of the worker that a request is for, or that answers */
 	int64_t deadline_ms; /* on kk_clock_ms; 0: none */
 	const uint8_t *body; /* borrowed */
 	size_t body_len;

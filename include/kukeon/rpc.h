@@ -11,7 +11,10 @@
 struct kk_loop;
 struct kk_rpc;
 
-enum { KK_RPC_PENDING_MAX = 65536 };
+enum {
+	KK_RPC_PENDING_MAX = 65536,
+	KK_RPC_GARBLED_MAX = 3,
+};
 
 /* Exactly one of @rep and @err is not NULL; both are borrowed. */
 typedef void (*kk_reply_f)(const void *rep, const struct kk_err *err, void *arg);
@@ -22,6 +25,11 @@ typedef int (*kk_send_f)(const struct kk_envelope *env, void *arg);
 /* NULL: out of memory. */
 struct kk_rpc *kk_rpc_new(struct kk_loop *loop, enum kk_role self, kk_send_f send, void *arg);
 void kk_rpc_free(struct kk_rpc *rpc); /* pending callbacks are not called */
+
+/* A reply of this incarnation of @role can't be read. The request is sent again behind the call, to
+ * whoever takes its place, until KK_RPC_GARBLED_MAX replies were of no use. */
+typedef void (*kk_garbled_f)(enum kk_role role, unsigned generation, void *arg);
+void kk_rpc_on_garbled(struct kk_rpc *rpc, kk_garbled_f fn, void *arg);
 
 /* Send the request @msg with body @req (struct kk_req_…) to @target. @fn is called exactly once,
  * later; also when sending failed or the deadline passed. Returns the request's id. */

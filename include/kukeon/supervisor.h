@@ -34,6 +34,9 @@ void kk_supervisor_stop(struct kk_supervisor *sv, void (*fn)(void *arg), void *a
 /* Tell all workers the log levels that the configuration now states. */
 void kk_supervisor_levels_apply(struct kk_supervisor *sv);
 
+/* Arm faults in all workers and in those to come, see <kukeon/fault.h>. @specification is copied. */
+void kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification);
+
 void kk_supervisor_free(struct kk_supervisor *sv);
 
 #endif

@@ -2,6 +2,7 @@ ipc_base_SRC := \
 	ipc/base/buf.c \
 	ipc/base/clock.c \
 	ipc/base/err.c \
+	ipc/base/fault.c \
 	ipc/base/fd.c \
 	ipc/base/log.c \
 	ipc/base/mem.c \

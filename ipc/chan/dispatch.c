@@ -5,6 +5,7 @@
 
 #include <kukeon/buf.h>
 #include <kukeon/clock.h>
+#include <kukeon/fault.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -46,6 +47,8 @@ static void answer_send(struct kk_call *call, const struct kk_err *error)
 	int r = error ? kk_error_encode(error, &body) :
 			kk_schema_encode(call->row->rep(), call->rep, &body);
 
+	if (r == 0 && call->is_corrupt && body.len)
+		body.data[0] ^= 0xff;
 	env.body = body.data;
 	env.body_len = body.len;
 	if (r == 0)
@@ -73,11 +76,25 @@ static void error_log(const struct kk_call *call, const struct kk_err *err)
 		kk_code_name(err->code), err->sys_errno, kk_err_origin(err));
 }
 
+static int fault_pass(struct kk_call *call, const char *when)
+{
+	int r = kk_fault_message(kk_role_name(call->dispatch->self), call->row->name, when,
+		&call->err);
+
+	(void)when;
+	call->is_corrupt |= kk_fault_corrupts();
+	return r;
+}
+
 void kk_call_run(struct kk_call *call)
 {
 	call->is_running = true;
-	call->result = call->handler->run(call, call->req, call->rep, &call->err);
+	call->result = fault_pass(call, "begin");
+	if (call->result == 0)
+		call->result = call->handler->run(call, call->req, call->rep, &call->err);
 	call->is_running = false;
+	if (call->result == 0)
+		call->result = fault_pass(call, "end");
 	if (call->result < 0 && call->err.code == 0)
 		kk_fail(&call->err, call->result, "%s", kk_code_meaning(call->result));
 }
@@ -103,6 +120,8 @@ void kk_call_end(struct kk_call *call, const struct kk_err *err)
 {
 	if (err)
 		call->err = *err;
+	else
+		(void)fault_pass(call, "end");
 	/* Its own handler may end it before it returns: then it is finished behind the handler. */
 	if (call->is_running)
 		call->is_ended = true;

@@ -18,6 +18,8 @@ struct pending {
 	int64_t deadline_ms;
 	kk_reply_f fn;
 	void *arg;
+	struct kk_buf body;     /* as it was sent */
+	unsigned n_garbled;     /* replies that could not be read */
 	struct kk_err *failure; /* known at once, delivered from the loop */
 };
 
@@ -26,6 +28,8 @@ struct kk_rpc {
 	enum kk_role self;
 	kk_send_f send;
 	void *arg;
+	kk_garbled_f garbled;
+	void *garbled_arg;
 	struct pending *pending;
 	size_t n_pending;
 	uint64_t last_id;
@@ -34,6 +38,7 @@ struct kk_rpc {
 
 static void pending_free(struct pending *p)
 {
+	kk_buf_release(&p->body);
 	free(p->failure);
 	free(p);
 }
@@ -63,6 +68,20 @@ static struct pending *pending_remove(struct kk_rpc *rpc, struct pending **link)
 	return p;
 }
 
+/* Nobody waits for it any more: it must not be sent to a later incarnation either. */
+static void cancel_send(struct kk_rpc *rpc, const struct pending *p)
+{
+	struct kk_envelope env = {
+		.kind = KK_ENVELOPE_CANCEL,
+		.id = p->id,
+		.op = p->op,
+		.source = rpc->self,
+		.target = p->target,
+	};
+
+	(void)rpc->send(&env, rpc->arg);
+}
+
 /* A callback may start and cancel requests, so each round begins anew. */
 static struct pending *overdue_take(struct kk_rpc *rpc)
 {
@@ -83,13 +102,15 @@ static void rpc_on_timer(void *arg)
 	while ((p = overdue_take(rpc))) {
 		struct kk_err err = {0};
 
-		if (p->failure)
+		if (p->failure) {
 			err = *p->failure;
-		else
+		} else {
+			cancel_send(rpc, p);
 			kk_fail(&err, KK_E_TIMEOUT,
 				"the %s worker did not answer '%s' within %lld s",
 				kk_role_name(p->target), p->row->name,
 				(long long)p->row->timeout_ms / 1000);
+		}
 		p->fn(NULL, &err, p->arg);
 		pending_free(p);
 	}
@@ -121,10 +142,15 @@ void kk_rpc_free(struct kk_rpc *rpc)
 	free(rpc);
 }
 
-static int request_send(struct kk_rpc *rpc, struct pending *p, const void *req)
+void kk_rpc_on_garbled(struct kk_rpc *rpc, kk_garbled_f fn, void *arg)
 {
-	kk_auto_buf body = {0};
-	struct kk_envelope env = {
+	rpc->garbled = fn;
+	rpc->garbled_arg = arg;
+}
+
+static int request_send(struct kk_rpc *rpc, const struct pending *p)
+{
+	const struct kk_envelope env = {
 		.kind = KK_ENVELOPE_REQUEST,
 		.type = p->row->id,
 		.id = p->id,
@@ -132,15 +158,18 @@ static int request_send(struct kk_rpc *rpc, struct pending *p, const void *req)
 		.source = rpc->self,
 		.target = p->target,
 		.deadline_ms = p->deadline_ms,
+		.body = p->body.data,
+		.body_len = p->body.len,
 	};
-	int r = rpc->n_pending > KK_RPC_PENDING_MAX ? KK_E_BUSY :
-						      kk_schema_encode(p->row->req(), req, &body);
 
-	if (r < 0)
-		return r;
-	env.body = body.data;
-	env.body_len = body.len;
 	return rpc->send(&env, rpc->arg);
+}
+
+static void failure_set(struct pending *p, int code)
+{
+	p->failure = kk_xalloc(sizeof *p->failure);
+	kk_fail(p->failure, code, "request '%s' could not be sent to the %s worker: %s",
+		p->row->name, kk_role_name(p->target), kk_code_meaning(code));
 }
 
 uint64_t kk_rpc_call(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req,
@@ -161,12 +190,12 @@ uint64_t kk_rpc_call(struct kk_rpc *rpc, enum kk_role target, unsigned msg, cons
 	p->deadline_ms = kk_clock_ms() + p->row->timeout_ms;
 	rpc->pending = p;
 	rpc->n_pending++;
-	r = request_send(rpc, p, req);
-	if (r < 0) {
-		p->failure = kk_xalloc(sizeof *p->failure);
-		kk_fail(p->failure, r, "request '%s' could not be sent to the %s worker: %s",
-			p->row->name, kk_role_name(target), kk_code_meaning(r));
-	}
+	r = rpc->n_pending > KK_RPC_PENDING_MAX ? KK_E_BUSY :
+						  kk_schema_encode(p->row->req(), req, &p->body);
+	if (r == 0)
+		r = request_send(rpc, p);
+	if (r < 0)
+		failure_set(p, r);
 	timer_arm(rpc);
 	return p->id;
 }
@@ -182,15 +211,13 @@ static struct pending **find(struct kk_rpc *rpc, uint64_t id)
 
 void kk_rpc_cancel(struct kk_rpc *rpc, uint64_t id)
 {
-	struct pending **link = find(rpc, id);
-	struct kk_envelope env = {.kind = KK_ENVELOPE_CANCEL, .id = id, .source = rpc->self};
+	struct pending **link = find(rpc, id), *p;
 
 	if (!*link)
 		return;
-	env.target = (*link)->target;
-	env.op = (*link)->op;
-	pending_free(pending_remove(rpc, link));
-	(void)rpc->send(&env, rpc->arg);
+	p = pending_remove(rpc, link);
+	cancel_send(rpc, p);
+	pending_free(p);
 }
 
 int kk_rpc_event(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req,
@@ -239,6 +266,41 @@ void kk_error_decode(const struct kk_envelope *env, struct kk_err *ret_error)
 	kk_remote_error_release(&remote);
 }
 
+/* Ask again, someone else: who garbles one reply may have garbled more than that. */
+static bool garbled_retry(struct kk_rpc *rpc, struct pending **link, unsigned generation)
+{
+	struct pending *p = *link;
+	int r;
+
+	if (!rpc->garbled || ++p->n_garbled >= KK_RPC_GARBLED_MAX)
+		return false;
+	rpc->garbled(p->target, generation, rpc->garbled_arg);
+	r = request_send(rpc, p);
+	if (r < 0)
+		failure_set(p, r);
+	return true;
+}
+
+static void reply_take(struct kk_rpc *rpc, struct pending **link, const struct kk_envelope *env)
+{
+	const struct kk_schema *schema = (*link)->row->rep();
+	kk_auto_free void *rep = kk_xalloc(schema->size);
+	struct kk_err err = {0};
+	struct pending *p;
+
+	if (kk_schema_decode(schema, env->body, env->body_len, rep, &err) < 0) {
+		if (garbled_retry(rpc, link, env->generation))
+			return;
+		p = pending_remove(rpc, link);
+		p->fn(NULL, &err, p->arg);
+	} else {
+		p = pending_remove(rpc, link);
+		p->fn(rep, NULL, p->arg);
+		kk_schema_release(schema, rep);
+	}
+	pending_free(p);
+}
+
 void kk_rpc_take(struct kk_rpc *rpc, const struct kk_envelope *env)
 {
 	struct pending **link = find(rpc, env->id), *p;
@@ -250,22 +312,14 @@ void kk_rpc_take(struct kk_rpc *rpc, const struct kk_envelope *env)
 			(unsigned long long)env->id);
 		return;
 	}
-	p = pending_remove(rpc, link);
 	if (env->kind == KK_ENVELOPE_ERROR) {
+		p = pending_remove(rpc, link);
 		kk_error_decode(env, &err);
 		p->fn(NULL, &err, p->arg);
+		pending_free(p);
 	} else {
-		const struct kk_schema *schema = p->row->rep();
-		kk_auto_free void *rep = kk_xalloc(schema->size);
-
-		if (kk_schema_decode(schema, env->body, env->body_len, rep, &err) < 0) {
-			p->fn(NULL, &err, p->arg);
-		} else {
-			p->fn(rep, NULL, p->arg);
-			kk_schema_release(schema, rep);
-		}
+		reply_take(rpc, link, env);
 	}
-	pending_free(p);
 	timer_arm(rpc);
 }
 

@@ -18,6 +18,7 @@
 #include <kukeon/auto.h>
 #include <kukeon/buf.h>
 #include <kukeon/clock.h>
+#include <kukeon/fault.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
@@ -311,6 +312,9 @@ int cg_tree_remove(const char *path, bool *ret_was_present, struct kk_err *err)
 		if (r < 0)
 			return kk_fail(err, KK_E_CGROUP, "remove cgroup '%s': %s", dir,
 				kk_errno_text(-r));
+		r = kk_fault(KK_FAULT_cgroup_removed_half, err);
+		if (r < 0)
+			return r;
 		/* The root goes with the last realm; while anything is in it the kernel refuses. */
 		snprintf(dir, sizeof dir, "%s%s", tree.hierarchies[i].mount, tree.root);
 		rmdir(dir);

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include <kukeon/chan.h>
+#include <kukeon/clock.h>
+#include <kukeon/fault.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
 /* An exit status that tells the supervisor not to try again: this build can't work with it. */
-enum { EXIT_INCOMPATIBLE = 78 };
+enum { EXIT_INCOMPATIBLE = 78, STUCK_MS = 2000 };
 
 static struct kk_worker worker;
 
@@ -60,10 +62,21 @@ static int on_worker_level(struct kk_call *call, const struct kk_req_worker_leve
 	return 0;
 }
 
+static int on_worker_fault(struct kk_call *call, const struct kk_req_worker_fault *req, void *rep,
+	struct kk_err *err)
+{
+	(void)call;
+	(void)rep;
+	(void)err;
+	kk_fault_arm(kk_str(req->specification));
+	return 0;
+}
+
 static const struct kk_handler common_handlers[] = {
 	KK_HANDLER(worker_start),
 	KK_HANDLER(worker_stop),
 	KK_HANDLER(worker_level),
+	KK_HANDLER(worker_fault),
 };
 
 static int worker_send(const struct kk_envelope *env, void *arg)
@@ -72,10 +85,34 @@ static int worker_send(const struct kk_envelope *env, void *arg)
 	return kk_chan_send(worker.chan, env);
 }
 
+static void rpc_on_garbled(enum kk_role role, unsigned generation, void *arg)
+{
+	const struct kk_req_reply_garbled garbled = {.role = role, .generation = generation};
+
+	(void)arg;
+	(void)kk_rpc_event(worker.rpc, KK_ROLE_supervisor, KK_MSG_reply_garbled, &garbled, 0);
+}
+
+/* A thread that is stuck beyond the deadline of its call, which nobody waits for any more, never comes
+ * back: only a new process helps. */
+static void stuck_check(void)
+{
+	int64_t now = kk_clock_ms();
+
+	for (const struct kk_call *call = worker.dispatch.calls; call; call = call->next) {
+		if (call->deadline_ms && now > call->deadline_ms + STUCK_MS) {
+			kk_error("'%s' is stuck %lld ms beyond its deadline", call->row->name,
+				(long long)(now - call->deadline_ms));
+			abort();
+		}
+	}
+}
+
 static void pong(const struct kk_envelope *ping)
 {
 	struct kk_envelope env = *ping;
 
+	stuck_check();
 	env.kind = KK_ENVELOPE_PONG;
 	env.source = worker.def->role;
 	env.target = ping->source;
@@ -114,7 +151,7 @@ static void chan_on_message(struct kk_chan *chan, const struct kk_envelope *env,
 	case KK_ENVELOPE_EVENT:
 	case KK_ENVELOPE_CANCEL:
 		if (!worker.is_started && env->type != KK_MSG_worker_start &&
-			env->type != KK_MSG_worker_level) {
+			env->type != KK_MSG_worker_level && env->type != KK_MSG_worker_fault) {
 			kk_warning("a message came before the start, dropped");
 			break;
 		}
@@ -160,6 +197,7 @@ int kk_worker_main(const struct kk_worker_def *def)
 	worker.rpc = kk_rpc_new(worker.loop, def->role, worker_send, NULL);
 	if (!worker.chan || !worker.rpc)
 		return EXIT_FAILURE;
+	kk_rpc_on_garbled(worker.rpc, rpc_on_garbled, NULL);
 	worker.dispatch = (struct kk_dispatch){
 		.self = def->role,
 		.send = worker_send,

@@ -17,6 +17,7 @@
 
 #include <kukeon/buf.h>
 #include <kukeon/clock.h>
+#include <kukeon/fault.h>
 #include <kukeon/json.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
@@ -367,6 +368,8 @@ static int load_run(struct load *load, const char *path, struct kk_err *err)
 		return kk_fail(err, KK_E_IO, "failed to open image tarball: %s",
 			kk_str(archive_error_string(load->archive)));
 	r = entries_read(load, err);
+	if (r == 0)
+		r = kk_fault(KK_FAULT_containerd_blobs_stored, err);
 	if (r < 0)
 		return r;
 	if (load->has_layout && load->index.len)

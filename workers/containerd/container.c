@@ -11,6 +11,7 @@
 
 #include <kukeon/buf.h>
 #include <kukeon/clock.h>
+#include <kukeon/fault.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
@@ -361,7 +362,8 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 	struct ct_mounts mounts;
 
 	if (ct_image_get(ctx, kk_str(req->spec.image), &image, err) < 0 ||
-		snapshot_ensure(ctx, req->id, image.chain_id, &rootfs, err) < 0)
+		snapshot_ensure(ctx, req->id, image.chain_id, &rootfs, err) < 0 ||
+		kk_fault(KK_FAULT_containerd_snapshot_made, err) < 0)
 		return kk_failed(err);
 	mounts = (struct ct_mounts){rootfs->mounts, rootfs->n_mounts};
 	spec = ct_spec_build(req, &image, &mounts, err);
@@ -371,7 +373,7 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 		kk_map_set(&labels, req->labels.items[i].key, req->labels.items[i].value);
 	kk_map_set(&labels, LABEL_STOP_SIGNAL, stop_signal_of(&image));
 	record_fill(&record, req, &image, &labels, spec);
-	if (record_put(ctx, &record, err) < 0)
+	if (record_put(ctx, &record, err) < 0 || kk_fault(KK_FAULT_containerd_record_made, err) < 0)
 		return kk_wrap(err, "create container \"%s\"", kk_str(req->spec.id));
 	return task_create(ctx, req, rootfs, &rep->pid, err);
 }
@@ -546,7 +548,8 @@ static int container_halt(const struct ct_ctx *ctx, const char *id, int64_t grac
 		if (r < 0)
 			return r;
 	}
-	return task_delete(ctx, id, err);
+	r = kk_fault(KK_FAULT_containerd_task_ended, err);
+	return r < 0 ? r : task_delete(ctx, id, err);
 }
 
 int ct_container_stop(const struct ct_ctx *ctx, const char *id, int64_t grace_ms,
@@ -590,7 +593,11 @@ int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_
 	r = container_halt(ctx, id, 0, &ignored, err);
 	/* The record goes last: as long as it is there, a repetition finds the rest. */
 	if (r == 0)
+		r = kk_fault(KK_FAULT_containerd_task_gone, err);
+	if (r == 0)
 		r = snapshot_remove(ctx, id, ret_was_present, err);
+	if (r == 0)
+		r = kk_fault(KK_FAULT_containerd_snapshot_gone, err);
 	if (r == 0)
 		r = record_remove(ctx, id, ret_was_present, err);
 	ct_container_unlock(ctx->namespace, id);

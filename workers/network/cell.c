@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kukeon/fault.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -151,10 +152,14 @@ int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cel
 	had_ns = net_ns_exists(&names.ns);
 	if (!had_ns && net_ns_create(&names.ns, key->cell, err) < 0)
 		goto undo_ns;
-	if (net_lease_take(&space, names.owner, &address, err) < 0)
+	if (kk_fault(KK_FAULT_network_namespaces_pinned, err) < 0 ||
+		net_lease_take(&space, names.owner, &address, err) < 0)
 		goto undo_ns;
-	if (veth_ensure(&space, &names, err) < 0 ||
-		inside_ensure(&space, names.ns.net, address, err) < 0)
+	if (kk_fault(KK_FAULT_network_lease_taken, err) < 0 ||
+		veth_ensure(&space, &names, err) < 0 ||
+		kk_fault(KK_FAULT_network_link_made, err) < 0 ||
+		inside_ensure(&space, names.ns.net, address, err) < 0 ||
+		kk_fault(KK_FAULT_network_address_set, err) < 0)
 		goto undo_lease;
 	cell_fill(&names, &space, address, &cell);
 	cell.is_created = !had_ns;
@@ -204,7 +209,8 @@ int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struc
 	names_make(key, &names);
 	/* The namespace takes its link with it, in the kernel's own time: deleting the link by hand
 	 * would wait 30 ms for the same. */
-	if (net_ns_remove(&names.ns, ret_was_present, err) < 0)
+	if (net_ns_remove(&names.ns, ret_was_present, err) < 0 ||
+		kk_fault(KK_FAULT_network_namespaces_gone, err) < 0)
 		return kk_failed(err);
 	return net_lease_drop(&space, names.owner, err);
 }

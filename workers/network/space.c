@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <kukeon/buf.h>
+#include <kukeon/fault.h>
 #include <kukeon/fd.h>
 #include <kukeon/json.h>
 #include <kukeon/log.h>
@@ -212,7 +213,8 @@ static int space_allocate(struct nl_sock *socket, struct net_space *space, struc
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return kk_fail_errno(err, KK_E_IO, "lock /run");
 	if (names_choose(socket, space, err) < 0 ||
-		subnet_choose(socket, &space->subnet, err) < 0 || record_write(space, err) < 0)
+		subnet_choose(socket, &space->subnet, err) < 0 || record_write(space, err) < 0 ||
+		kk_fault(KK_FAULT_network_record_written, err) < 0)
 		return kk_failed(err);
 	there = net_link_get(socket, space->bridge, &link, err);
 	if (there != 0)
@@ -293,8 +295,11 @@ int net_space_ensure(const char *realm, const char *name, struct net_space *ret_
 		return kk_failed(err);
 	if (r == 0 && space_allocate(socket, &space, err) < 0)
 		return kk_wrap(err, "give space '%s' a network", name);
-	if (bridge_ensure(socket, &space, err) < 0 || net_rule_ensure(&space, err) < 0 ||
-		forwarding_enable(err) < 0 || conflist_write(&space, err) < 0)
+	if (bridge_ensure(socket, &space, err) < 0 ||
+		kk_fault(KK_FAULT_network_bridge_made, err) < 0 ||
+		net_rule_ensure(&space, err) < 0 ||
+		kk_fault(KK_FAULT_network_rules_made, err) < 0 || forwarding_enable(err) < 0 ||
+		conflist_write(&space, err) < 0)
 		return kk_wrap(err, "set up network '%s'", space.network);
 	*ret_created = r == 0;
 	*ret_space = space;
@@ -315,7 +320,7 @@ int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
 	*ret_was_present = r == 1;
 	if (r == 0)
 		return 0;
-	if (net_rule_remove(&space, err) < 0)
+	if (net_rule_remove(&space, err) < 0 || kk_fault(KK_FAULT_network_rules_gone, err) < 0)
 		return kk_failed(err);
 	r = net_link_get(socket, space.bridge, &link, err);
 	if (r < 0)
@@ -323,7 +328,8 @@ int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
 	if (r == 1 && strcmp(link.alias, space.alias) == 0 &&
 		net_link_remove(socket, space.bridge, err) < 0)
 		return kk_failed(err);
-	if (net_lease_remove_all(&space, err) < 0)
+	if (kk_fault(KK_FAULT_network_bridge_gone, err) < 0 ||
+		net_lease_remove_all(&space, err) < 0)
 		return kk_failed(err);
 	conflist = kk_xprintf("%s/network.conflist", space.dir);
 	record = kk_xprintf("%s/network.json", space.dir);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kukeon/fault.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -160,6 +161,7 @@ static void schedule(void)
 			turn = turn->next;
 			continue;
 		}
+		(void)kk_fault(KK_FAULT_reconciler_turn_begun, NULL);
 		turn->is_running = true;
 		actor.n_heavy += turn->is_heavy;
 		turn->fn(turn, turn->arg);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <kukeon/buf.h>
+#include <kukeon/fault.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -50,15 +51,19 @@ static void api_free(struct api *api)
 	free(api);
 }
 
-/* The end of each call. The notes of the operation are not needed once its answer is out. */
+/* The end of each call. Its notes are kept until the supervisor has the answer: should that be lost, the
+ * call comes again. For an in-process command nobody is left to tell. */
 static void api_end(struct api *api, char *text)
 {
 	struct kk_rep_api_request *rep = api->call->rep;
 	uint64_t op = api->call->op;
 
+	(void)kk_fault(KK_FAULT_reconciler_before_answer, NULL);
 	rep->result = (struct kk_bin){(uint8_t *)text, strlen(text)};
+	rep->is_noted = rc_journal_is_open(op) && !rc.worker->config.is_embedded;
 	kk_call_end(api->call, NULL);
-	rc_journal_forget(op);
+	if (rc.worker->config.is_embedded)
+		rc_journal_forget(op);
 	api_free(api);
 }
 

@@ -2,14 +2,20 @@
  * must outlive this process, not the machine: the client of an operation does not either. */
 #include "rc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
+
+enum { EXPIRY_S = 600 }; /* as long as a request may take */
 
 void rc_journal_text(uint64_t op, char *buf)
 {
@@ -54,6 +60,13 @@ bool rc_journal_has(uint64_t op, const struct kk_scope *scope, const char *what)
 	return access(note, F_OK) == 0;
 }
 
+bool rc_journal_is_open(uint64_t op)
+{
+	kk_auto_free char *dir = dir_of(op);
+
+	return access(dir, F_OK) == 0;
+}
+
 void rc_journal_forget(uint64_t op)
 {
 	kk_auto_free char *dir = dir_of(op), *all = kk_xprintf("%s/journal", rc.run_path);
@@ -63,4 +76,22 @@ void rc_journal_forget(uint64_t op)
 		kk_debug("journal entry %s stays", dir);
 	/* Gone with the last entry. */
 	(void)rmdir(all);
+}
+
+void rc_journal_expire(void)
+{
+	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
+	const struct dirent *entry;
+	DIR *handle = opendir(all);
+
+	while (handle && (entry = readdir(handle))) {
+		uint64_t op = strtoull(entry->d_name, NULL, 16);
+		kk_auto_free char *dir = dir_of(op);
+		struct stat st;
+
+		if (op && stat(dir, &st) == 0 && time(NULL) - st.st_mtime > EXPIRY_S)
+			rc_journal_forget(op);
+	}
+	if (handle)
+		closedir(handle);
 }

@@ -61,7 +61,10 @@ char *rc_store_namespace(const char *realm);
 /* --- journal.c: what an operation did, so that its repetition reports the same --- */
 void rc_journal_note(uint64_t op, const struct kk_scope *scope, const char *what);
 bool rc_journal_has(uint64_t op, const struct kk_scope *scope, const char *what);
+bool rc_journal_is_open(uint64_t op);
 void rc_journal_forget(uint64_t op);
+/* Forget what nobody will ask for again: its supervisor died before the answer arrived. */
+void rc_journal_expire(void);
 void rc_journal_text(uint64_t op, char *buf); /* of 17 bytes */
 
 /* --- actor.c: one operation at a time on an object and its subtree, in this process and others --- */
@@ -166,6 +169,7 @@ void rc_container_apply(const struct kk_container *container, uint64_t op, rc_ou
 	void *arg);
 
 /* --- tick.c: events and passes --- */
+KK_HANDLES_EVENT(api_answered);
 KK_HANDLES_EVENT(task_exited);
 KK_HANDLES_EVENT(containerd_connected);
 KK_HANDLES_EVENT(cgroup_oom);

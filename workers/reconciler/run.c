@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include <kukeon/fault.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -61,7 +62,7 @@ static void step_on_reply(const void *rep, const struct kk_err *err, void *arg)
 	free(answer);
 	if (--run->n_open)
 		return;
-	if (run->err.code) {
+	if (run->err.code || kk_fault(KK_FAULT_reconciler_phase_done, &run->err) < 0) {
 		run_end(run);
 		return;
 	}

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <kukeon/buf.h>
 #include <kukeon/clock.h>
+#include <kukeon/fault.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
@@ -244,6 +246,25 @@ static struct times times_of(enum kk_kind kind, void *doc)
 	}
 }
 
+/* Whoever died while it wrote left a temporary file; nobody else writes here now. */
+static void leftovers_remove(const char *dir)
+{
+	const struct dirent *entry;
+	DIR *handle = opendir(dir);
+
+	while (handle && (entry = readdir(handle))) {
+		kk_auto_free char *path = NULL;
+
+		if (!kk_str_starts(entry->d_name, "metadata.json."))
+			continue;
+		path = kk_xprintf("%s/%s", dir, entry->d_name);
+		if (unlink(path) < 0)
+			kk_warning("leftover %s stays: %m", path);
+	}
+	if (handle)
+		closedir(handle);
+}
+
 int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 {
 	enum kk_kind kind = rc_scope_kind(scope);
@@ -267,8 +288,10 @@ int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 	text = json_dumps(json, JSON_INDENT(2));
 	if (!text)
 		return kk_fail(err, KK_E_NOMEM, "no memory for %s", path);
+	leftovers_remove(dir);
 	if (kk_dir_make(dir, 02750, err) < 0 ||
-		kk_file_replace(path, text, strlen(text), 0644, err) < 0)
+		kk_file_replace(path, text, strlen(text), 0644, err) < 0 ||
+		kk_fault(KK_FAULT_reconciler_saved, err) < 0)
 		return kk_wrap(err, "store %s '%s'", kk_kind_word(kind), kk_doc_name(kind, doc));
 	return 0;
 }
@@ -280,7 +303,7 @@ int rc_store_remove(const struct kk_scope *scope, struct kk_err *err)
 	if (kk_tree_remove(dir, err) < 0)
 		return kk_failed(err);
 	entry_forget(path);
-	return 0;
+	return kk_fault(KK_FAULT_reconciler_removed, err);
 }
 
 static int is_child(const struct dirent *entry)

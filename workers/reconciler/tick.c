@@ -165,6 +165,7 @@ static void pass_done(const struct kk_err *err, void *arg)
 static void pass_on_timer(void *arg)
 {
 	(void)arg;
+	rc_journal_expire();
 	rc_observe_all(0, pass_done, NULL);
 }
 
@@ -185,6 +186,16 @@ static void event_done(struct rc_outcome *outcome, void *arg)
 	kk_err_format(&outcome->err, text, sizeof text);
 	kk_warning("what happened to a cell could not be recorded, the next pass tries again: %s",
 		text);
+}
+
+int on_api_answered(struct kk_call *call, const struct kk_req_api_answered *req, void *rep,
+	struct kk_err *err)
+{
+	(void)req;
+	(void)rep;
+	(void)err;
+	rc_journal_forget(call->op);
+	return 0;
 }
 
 struct exit_search {
