@@ -164,7 +164,7 @@ static int dial(struct cli *cli, struct kk_err *err)
 }
 
 /* One line is one response. It stays in cli->in until the next call. */
-static int response_read(struct cli *cli, struct cli_text *ret_response, struct kk_err *err)
+static int response_read(struct cli *cli, struct kk_text *ret_response, struct kk_err *err)
 {
 	size_t looked = 0;
 
@@ -177,7 +177,7 @@ static int response_read(struct cli *cli, struct cli_text *ret_response, struct 
 
 		if (newline) {
 			cli->in_done = (size_t)(newline - cli->in.data) + 1;
-			*ret_response = (struct cli_text){(char *)cli->in.data, cli->in_done};
+			*ret_response = (struct kk_text){(char *)cli->in.data, cli->in_done};
 			return 0;
 		}
 		looked = cli->in.len;
@@ -209,14 +209,14 @@ static int no_json_fail(const char *who, struct kk_err *err)
 }
 
 /* What the reply says of itself: an error of the API has its whole text already. */
-static int reply_check(const struct cli_text *reply, const char *who, struct kk_err *err)
+static int reply_check(const struct kk_text *reply, const char *who, struct kk_err *err)
 {
 	kk_auto_json *failure = NULL;
-	struct cli_text text;
+	struct kk_text text;
 
 	if (reply->data[0] != '{')
 		return no_json_fail(who, err);
-	if (!cli_text_member(reply, "Err", &text) || text.data[0] != '{')
+	if (!kk_text_member(reply, "Err", &text) || text.data[0] != '{')
 		return 0;
 	failure = cli_text_load(&text);
 	if (!failure)
@@ -225,7 +225,7 @@ static int reply_check(const struct cli_text *reply, const char *who, struct kk_
 		cli_json_string(failure, "Message"));
 }
 
-int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct cli_text *ret_result,
+int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err)
 {
 	kk_auto_json *owned = args, *failure = NULL;
@@ -233,7 +233,7 @@ int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct cl
 	kk_auto_free char *request =
 		kk_xprintf("{\"method\":\"KukeonV1.%s\",\"params\":[%s],\"id\":%u}\n", method,
 			params, cli->last_id++);
-	struct cli_text response, error;
+	struct kk_text response, error;
 
 	kk_buf_consume(&cli->in, cli->in_done);
 	cli->in_done = 0;
@@ -243,11 +243,11 @@ int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct cl
 		return kk_fail_errno(err, KK_E_DIAL, "send to kukeond");
 	if (response_read(cli, &response, err) < 0)
 		return kk_failed(err);
-	if (cli_text_member(&response, "error", &error) && error.data[0] == '"') {
+	if (kk_text_member(&response, "error", &error) && error.data[0] == '"') {
 		failure = cli_text_load(&error);
 		return kk_fail(err, KK_E_API, "%s", kk_str(json_string_value(failure)));
 	}
-	if (!cli_text_member(&response, "result", ret_result))
+	if (!kk_text_member(&response, "result", ret_result))
 		return no_json_fail("kukeond", err);
 	return reply_check(ret_result, "kukeond", err);
 }
@@ -327,8 +327,8 @@ static void local_on_reply(const void *reply, const struct kk_err *err, void *ar
 	kk_loop_stop(call->cli->loop);
 }
 
-static int call_local(struct cli *cli, const char *method, json_t *args,
-	struct cli_text *ret_result, struct kk_err *err)
+static int call_local(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
+	struct kk_err *err)
 {
 	kk_auto_json *owned = args;
 	kk_auto_free char *params = json_dumps(owned, JSON_COMPACT);
@@ -346,11 +346,11 @@ static int call_local(struct cli *cli, const char *method, json_t *args,
 		return kk_failed(err);
 	if (cli->in.len == 0)
 		return no_json_fail("the reconciler", err);
-	*ret_result = (struct cli_text){(char *)cli->in.data, cli->in.len};
+	*ret_result = (struct kk_text){(char *)cli->in.data, cli->in.len};
 	return reply_check(ret_result, "the reconciler", err);
 }
 
-int cli_call_text(struct cli *cli, const char *method, json_t *args, struct cli_text *ret_result,
+int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err)
 {
 	const struct cli_routing routing = {
@@ -369,7 +369,7 @@ int cli_call_text(struct cli *cli, const char *method, json_t *args, struct cli_
 int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
 	struct kk_err *err)
 {
-	struct cli_text text;
+	struct kk_text text;
 	int r = cli_call_text(cli, method, args, &text, err);
 
 	if (r < 0)

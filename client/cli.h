@@ -10,6 +10,7 @@
 #include <kukeon/err.h>
 #include <kukeon/json.h>
 #include <kukeon/model.h>
+#include <kukeon/text.h>
 
 struct cli;
 
@@ -103,18 +104,9 @@ bool cli_route_is_local(const struct cli_routing *routing);
 
 /* --- out/text.c --- */
 
-/* A piece of JSON text, borrowed. */
-struct cli_text {
-	const char *data;
-	size_t len;
-};
-/* Find a member of an object; false when it is not there or the text is no JSON. */
-bool cli_text_member(const struct cli_text *object, const char *key, struct cli_text *ret_value);
-/* Take the next item of an array: start with @rest being the array. */
-bool cli_text_next(struct cli_text *rest, struct cli_text *ret_item);
-json_t *cli_text_load(const struct cli_text *text); /* NULL: no JSON */
+json_t *cli_text_load(const struct kk_text *text); /* NULL: no JSON */
 /* Indented by two spaces a level, from the second line on by @depth more levels. */
-void cli_text_print(const struct cli_text *text, unsigned depth);
+void cli_text_print(const struct kk_text *text, unsigned depth);
 
 /* --- call.c --- */
 
@@ -123,10 +115,10 @@ void cli_text_print(const struct cli_text *text, unsigned depth);
 int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
 	struct kk_err *err);
 /* The same, the reply as text: valid until the next call. */
-int cli_call_text(struct cli *cli, const char *method, json_t *args, struct cli_text *ret_result,
+int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err);
 /* The same with the daemon, whatever the routing. */
-int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct cli_text *ret_result,
+int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err);
 void cli_close(struct cli *cli);
 int cli_setting_load(struct cli *cli, struct kk_err *err); /* kuke.yaml */

@@ -165,16 +165,19 @@ static int long_take(struct cli *cli, char **words, int n, int *i, struct kk_err
 	return 0;
 }
 
-static int short_take(struct cli *cli, char **words, int n, int *i, struct kk_err *err)
+static int short_take(struct cli *cli, char **words, int n, int *i, bool *ret_help,
+	struct kk_err *err)
 {
-	const char *word = words[*i] + 1;
-
-	for (const char *p = word; *p; p++) {
+	for (const char *p = words[*i] + 1; *p; p++) {
 		struct cli_value *value = value_lettered(cli, *p);
 
+		if (!value && *p == 'h') {
+			*ret_help = true;
+			continue;
+		}
 		if (!value)
 			return kk_fail(err, KK_E_USAGE, "unknown shorthand flag: '%c' in -%s", *p,
-				word);
+				p);
 		if (value->flag->type == CLI_BOOL) {
 			if (p[1] == '=')
 				return bool_set(value, p + 2, err);
@@ -187,7 +190,7 @@ static int short_take(struct cli *cli, char **words, int n, int *i, struct kk_er
 		}
 		if (*i + 1 >= n || !words[*i + 1])
 			return kk_fail(err, KK_E_USAGE, "flag needs an argument: '%c' in -%s", *p,
-				word);
+				p);
 		value->value = words[++*i];
 		return 0;
 	}
@@ -206,13 +209,12 @@ static int words_take(struct cli *cli, char **words, int n, bool *ret_help, stru
 			continue;
 		if (!is_flags_over && strcmp(word, "--") == 0) {
 			is_flags_over = true;
-		} else if (!is_flags_over &&
-			(strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+		} else if (!is_flags_over && strcmp(word, "--help") == 0) {
 			*ret_help = true;
 		} else if (!is_flags_over && strncmp(word, "--", 2) == 0) {
 			r = long_take(cli, words, n, &i, err);
 		} else if (!is_flags_over && word[0] == '-' && word[1]) {
-			r = short_take(cli, words, n, &i, err);
+			r = short_take(cli, words, n, &i, ret_help, err);
 		} else if (cli->n_args < CLI_ARGS_MAX) {
 			cli->args[cli->n_args++] = word;
 		}

@@ -61,6 +61,7 @@ struct api_call {
 	struct client *client;
 	char *id;
 	char *method;
+	const char *refusal; /* what is wrong with the request, if there is such a method; static */
 };
 
 static void client_free(struct client *client)
@@ -165,6 +166,8 @@ static void respond_err(struct client *client, const char *id, const struct kk_e
 		respond(client, id, result.data, result.len, NULL);
 }
 
+static void client_go_on(struct client *client);
+
 static void call_on_reply(const void *reply, const struct kk_err *err, void *arg)
 {
 	const struct kk_rep_api_request *rep = reply;
@@ -174,6 +177,8 @@ static void call_on_reply(const void *reply, const struct kk_err *err, void *arg
 
 	if (err)
 		respond_err(client, call->id, err);
+	else if (call->refusal && !kk_str_starts(kk_str(rep->error), "rpc: "))
+		respond(client, call->id, NULL, 0, call->refusal);
 	else if (!kk_str_empty(rep->error))
 		respond(client, call->id, NULL, 0, rep->error);
 	else
@@ -183,20 +188,24 @@ static void call_on_reply(const void *reply, const struct kk_err *err, void *arg
 	free(call);
 	client->n_calls--;
 	front->n_calls--;
-	if (client->is_gone) {
-		if (client->n_calls == 0)
-			client_free(client);
-	} else {
-		client_flush(client);
-	}
+	if (!client->is_gone)
+		client_go_on(client);
+	else if (client->n_calls == 0)
+		client_free(client);
 	drain_check(front);
 }
 
-static void ping_answer(struct client *client, const char *id)
+static void ping_answer(struct client *client, const struct sv_request *request)
 {
 	static const char text[] = "{\"OK\":true,\"Version\":\"" KK_VERSION "\",\"Err\":null}";
 
-	respond(client, id, text, sizeof text - 1, NULL);
+	if (request->error)
+		respond(client, request->id, NULL, 0, request->error);
+	else if (request->params && request->params[0] != '{')
+		respond(client, request->id, NULL, 0,
+			"json: cannot unmarshal the arguments: not an object");
+	else
+		respond(client, request->id, text, sizeof text - 1, NULL);
 }
 
 #ifdef KK_WITH_FAULTS
@@ -216,13 +225,9 @@ static void request_take(struct client *client, struct sv_request *request)
 
 	kk_debug("api call method=%s peer_pid=%lld peer_uid=%lld", request->method,
 		(long long)client->peer.pid, (long long)client->peer.uid);
-	if (request->error) {
-		respond(client, request->id, NULL, 0, request->error);
-		return;
-	}
 	/* Whatever the workers are doing, this answer means that the socket is served. */
 	if (strcmp(request->method, "KukeonV1.Ping") == 0) {
-		ping_answer(client, request->id);
+		ping_answer(client, request);
 		return;
 	}
 #ifdef KK_WITH_FAULTS
@@ -240,12 +245,20 @@ static void request_take(struct client *client, struct sv_request *request)
 		.client = client,
 		.id = kk_steal(&request->id),
 		.method = kk_steal(&request->method),
+		.refusal = request->error,
 	};
 	client->n_calls++;
 	client->front->n_calls++;
-	kk_supervisor_call(client->front->sv, call->method,
-		request->params ? request->params : "{}", request->params ? request->params_len : 2,
-		&client->peer, call_on_reply, call);
+	/* A request that is refused goes the same way: whether its method is known comes first. No method
+	 * takes null for its arguments. */
+	if (call->refusal)
+		kk_supervisor_call(client->front->sv, call->method, "null", 4, &client->peer,
+			call_on_reply, call);
+	else
+		kk_supervisor_call(client->front->sv, call->method,
+			request->params ? request->params : "{}",
+			request->params ? request->params_len : 2, &client->peer, call_on_reply,
+			call);
 }
 
 /* Take the complete requests out of the input. False when the connection must end. */
@@ -266,6 +279,9 @@ static bool requests_take(struct client *client)
 			return false;
 		request_take(client, &request);
 		sv_request_release(&request);
+		/* The next one has its own time. */
+		if (client->in.len && !client->is_eof)
+			kk_timer_start(client->idle_timer, SV_HALF_REQUEST_MS);
 	}
 	if (client->in.len == 0) {
 		kk_timer_stop(client->idle_timer);
@@ -275,13 +291,22 @@ static bool requests_take(struct client *client)
 	return true;
 }
 
-/* No more input: the answers that are still due are written, then the connection is closed. */
+/* What came last is no request: the answers that are still due are written, then the connection ends. */
 static void client_end(struct client *client)
 {
 	client->is_eof = true;
 	kk_buf_clear(&client->in);
 	kk_timer_stop(client->idle_timer);
 	client_flush(client);
+}
+
+/* Take what has come, as far as it may run at once, and write what is to be written. */
+static void client_go_on(struct client *client)
+{
+	if (requests_take(client))
+		client_flush(client);
+	else
+		client_end(client);
 }
 
 static void client_read(struct client *client)
@@ -303,16 +328,15 @@ static void client_read(struct client *client)
 		return;
 	}
 	if (n == 0) {
-		client_end(client);
-		return;
+		/* It sends no more, but what it sent is answered. */
+		client->is_eof = true;
+		kk_timer_stop(client->idle_timer);
+	} else {
+		kk_buf_added(&client->in, (size_t)n);
+		if (was_empty)
+			kk_timer_start(client->idle_timer, SV_HALF_REQUEST_MS);
 	}
-	kk_buf_added(&client->in, (size_t)n);
-	if (was_empty)
-		kk_timer_start(client->idle_timer, SV_HALF_REQUEST_MS);
-	if (!requests_take(client))
-		client_end(client);
-	else
-		client_flush(client);
+	client_go_on(client);
 }
 
 static void client_on_ready(int fd, unsigned what, void *arg)
@@ -322,10 +346,7 @@ static void client_on_ready(int fd, unsigned what, void *arg)
 
 	(void)fd;
 	if (what & KK_WRITE) {
-		if (client_flush(client) && client->in.len && !client->is_eof) {
-			if (!requests_take(client))
-				client_end(client);
-		}
+		client_flush(client);
 		drain_check(front);
 		return;
 	}

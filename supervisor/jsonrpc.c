@@ -1,6 +1,8 @@
 /* supervisor/jsonrpc.c */
 #include "jsonrpc.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +11,7 @@
 #include <kukeon/auto.h>
 #include <kukeon/buf.h>
 #include <kukeon/mem.h>
+#include <kukeon/text.h>
 #include <kukeon/utf8.h>
 
 static void json_free(json_t **json)
@@ -66,14 +69,78 @@ void sv_request_release(struct sv_request *request)
 	*request = (struct sv_request){0};
 }
 
+/* `\\ud800` without its other half becomes `\\ufffd`, in place, as in Go. @text is JSON. */
+static void surrogates_repair(char *text, size_t len)
+{
+	for (size_t i = 0; i + 6 <= len; i++) {
+		unsigned unit, next = 0;
+
+		if (text[i] != '\\')
+			continue;
+		if (text[i + 1] != 'u') {
+			i++;
+			continue;
+		}
+		if (sscanf(text + i + 2, "%4x", &unit) != 1 || unit < 0xd800 || unit > 0xdfff)
+			continue;
+		if (unit < 0xdc00 && i + 12 <= len && memcmp(text + i + 6, "\\u", 2) == 0 &&
+			sscanf(text + i + 8, "%4x", &next) == 1 && next >= 0xdc00 && next <= 0xdfff)
+			i += 11;
+		else
+			memcpy(text + i + 2, "fffd", 4);
+	}
+}
+
+/* 1e400 becomes 1e000, in place: no field of ours takes either. @text is JSON. */
+static void exponents_repair(char *text, size_t len)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < len; i++) {
+		size_t first, end;
+
+		if (text[i] == '"')
+			in_string = !in_string;
+		if (text[i] == '\\')
+			i++;
+		if (in_string || i == 0 || i >= len || (text[i] != 'e' && text[i] != 'E') ||
+			!isdigit((unsigned char)text[i - 1]))
+			continue;
+		first = i + 1 + (i + 1 < len && strchr("+-", text[i + 1]));
+		for (end = first; end < len && isdigit((unsigned char)text[end]);)
+			end++;
+		if (end - first >= 3)
+			memset(text + first, '0', end - first);
+	}
+}
+
+/* What Go takes and jansson does not: bytes that are no UTF-8, half surrogate pairs, numbers beyond 64
+ * bits. The last are of no use, so that they may lose their digits. */
 static json_t *json_read(const uint8_t *data, size_t len)
 {
 	kk_auto_buf repaired = {0};
 	json_t *root = json_loadb((const char *)data, len, JSON_ALLOW_NUL, NULL);
 
-	if (root || kk_utf8_repair(data, len, &repaired) < 0 || repaired.len == len)
+	if (root || kk_utf8_repair(data, len, &repaired) < 0)
 		return root;
-	return json_loadb((const char *)repaired.data, repaired.len, JSON_ALLOW_NUL, NULL);
+	surrogates_repair((char *)repaired.data, repaired.len);
+	exponents_repair((char *)repaired.data, repaired.len);
+	root = json_loadb((const char *)repaired.data, repaired.len, JSON_ALLOW_NUL, NULL);
+	if (root)
+		return root;
+	return json_loadb((const char *)repaired.data, repaired.len,
+		JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+}
+
+#define NOT_ARRAY(what) "json: cannot unmarshal " what " into Go value of type [1]interface {}"
+
+static const char *not_array(const json_t *params)
+{
+	if (json_is_object(params))
+		return NOT_ARRAY("object");
+	if (json_is_string(params))
+		return NOT_ARRAY("string");
+	return json_is_number(params) ? NOT_ARRAY("number") : NOT_ARRAY("bool");
 }
 
 static const char *params_read(const json_t *params, struct sv_request *request)
@@ -83,7 +150,7 @@ static const char *params_read(const json_t *params, struct sv_request *request)
 	if (!params || json_is_null(params))
 		return "jsonrpc: request body missing params";
 	if (!json_is_array(params))
-		return "json: cannot unmarshal non-array into Go value of type [1]interface {}";
+		return not_array(params);
 	first = json_array_get(params, 0);
 	if (!first || json_is_null(first))
 		return NULL;
@@ -94,27 +161,89 @@ static const char *params_read(const json_t *params, struct sv_request *request)
 	return NULL;
 }
 
+static const char *digits_skip(const char *p)
+{
+	return p + strspn(p, "0123456789");
+}
+
+static bool is_number(const char *p)
+{
+	const char *digits = p + (*p == '-');
+
+	p = digits_skip(digits);
+	if (p == digits || (*digits == '0' && p > digits + 1))
+		return false;
+	if (*p == '.') {
+		digits = p + 1;
+		p = digits_skip(digits);
+		if (p == digits)
+			return false;
+	}
+	if (*p == 'e' || *p == 'E') {
+		p += 1 + (p[1] == '+' || p[1] == '-');
+		if (digits_skip(p) == p)
+			return false;
+	}
+	return !*digits_skip(p);
+}
+
+/* The id goes back to the letter, but for bytes that are no UTF-8: some clients compare it as text. It is
+ * blanked out of @copy, since no number is too large for an id. */
+static char *id_take(struct kk_buf *copy)
+{
+	const struct kk_text request = {(const char *)copy->data, copy->len};
+	kk_auto_buf id = {0};
+	struct kk_text text;
+
+	if (!kk_text_member(&request, "id", &text))
+		return strdup("null");
+	if (kk_utf8_repair(text.data, text.len, &id) < 0)
+		return NULL;
+	if (text.len > 4 && is_number((char *)id.data)) {
+		memset((char *)text.data, ' ', text.len);
+		memcpy((char *)text.data, "null", 4);
+	}
+	return strdup((char *)id.data);
+}
+
+/* Of a request that writes the key with escapes. */
+static void id_of(const json_t *root, char **id)
+{
+	const json_t *found = json_object_get(root, "id");
+
+	if (!found)
+		return;
+	free(*id);
+	*id = json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 int sv_request_parse(const uint8_t *data, size_t len, struct sv_request *ret_request)
 {
-	kk_auto(json_free) json_t *root = json_read(data, len);
+	kk_auto(json_free) json_t *root = NULL;
 	struct sv_request request = {0};
-	const json_t *method, *id;
+	kk_auto_buf copy = {0};
+	const json_t *method;
 
-	if (!json_is_object(root))
+	if (kk_buf_append(&copy, data, len) < 0)
 		return -1;
+	request.id = id_take(&copy);
+	root = json_read(copy.data, copy.len);
+	if (request.id && strcmp(request.id, "null") == 0)
+		id_of(root, &request.id);
 	method = json_object_get(root, "method");
-	if (method && !json_is_string(method) && !json_is_null(method))
-		return -1;
-	id = json_object_get(root, "id");
+	if (!json_is_object(root) || (method && !json_is_string(method) && !json_is_null(method)))
+		goto refused;
 	request.method = strdup(json_is_string(method) ? json_string_value(method) : "");
-	request.id = id ? json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY) : strdup("null");
-	if (!request.method || !request.id) {
-		sv_request_release(&request);
-		return -1;
-	}
+	if (!request.method || !request.id)
+		goto refused;
 	request.error = params_read(json_object_get(root, "params"), &request);
+	if (strlen(request.method) != json_string_length(method))
+		request.error = "rpc: can't find method: its name has a zero byte";
 	*ret_request = request;
 	return 0;
+refused:
+	sv_request_release(&request);
+	return -1;
 }
 
 char *sv_request_string(const struct sv_request *request, const char *key)
@@ -145,7 +274,8 @@ int sv_response_write(struct kk_buf *out, const char *id, const void *result, si
 	int r = kk_buf_printf(out, "{\"id\":%s,\"result\":", id);
 
 	if (r == 0)
-		r = result ? kk_buf_append(out, result, result_len) : kk_buf_str(out, "null");
+		r = result && result_len ? kk_buf_append(out, result, result_len) :
+					   kk_buf_str(out, "null");
 	if (r == 0)
 		r = kk_buf_str(out, ",\"error\":");
 	if (r == 0)

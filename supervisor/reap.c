@@ -9,6 +9,7 @@
 
 #include <kukeon/clock.h>
 #include <kukeon/log.h>
+#include <kukeon/worker.h>
 
 static void death_describe(int status, char *buf, size_t size)
 {
@@ -29,40 +30,46 @@ static enum sv_death death_judge(const struct sv_worker *worker, int status)
 	return SV_DEATH_CRASH;
 }
 
-static void obituary(const struct sv_worker *worker, const char *how, int64_t delay_ms)
+static void obituary(const struct sv_worker *worker, pid_t pid, const char *how, int64_t delay_ms)
 {
 	const struct kk_msg_row *row = kk_msg_row(worker->last_type);
 
 	kk_warning("the %s worker died: %s, restarting in %lld ms pid=%d worker_gen=%u "
 		   "uptime_ms=%lld last_msg=%s restarts=%u",
-		kk_role_name(worker->role), how, (long long)delay_ms, (int)worker->pid,
-		worker->generation, (long long)(kk_clock_ms() - worker->started_ms),
-		row ? row->name : "none", worker->backoff.n_restarts);
+		kk_role_name(worker->role), how, (long long)delay_ms, (int)pid, worker->generation,
+		(long long)(kk_clock_ms() - worker->started_ms), row ? row->name : "none",
+		worker->backoff.n_restarts);
 }
 
 static void worker_buried(struct sv_worker *worker, int status)
 {
 	struct kk_supervisor *sv = worker->sv;
 	int64_t now = kk_clock_ms(), delay;
-	enum sv_death death = death_judge(worker, status);
+	pid_t pid = worker->pid;
+	enum sv_death death;
 	char how[96];
 
 	death_describe(status, how, sizeof how);
-	/* An answer that is still in the channel goes with it: the request is asked again. */
+	/* What it said before it died counts. */
+	worker->pid = 0;
+	if (worker->chan)
+		kk_chan_drain(worker->chan);
 	sv_spawn_release(worker);
+	death = death_judge(worker, status);
 	kk_timer_stop(worker->ping_timer);
 	kk_timer_stop(worker->kill_timer);
 	worker->died_us = kk_clock_us();
 	if (worker->is_stopping || sv->is_stopping) {
 		kk_debug("the %s worker ended: %s", kk_role_name(worker->role), how);
-		worker->pid = 0;
 		worker->is_ready = false;
 		sv_route_dead(worker, false, how);
 		return;
 	}
 	delay = sv_backoff_decide(&worker->backoff, death, now - worker->started_ms, now);
-	obituary(worker, how, delay);
-	worker->pid = 0;
+	/* This build can't work with us: no haste will change that. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == KK_WORKER_INCOMPATIBLE)
+		delay = SV_BACKOFF_MAX_MS;
+	obituary(worker, pid, how, delay);
 	worker->is_ready = false;
 	worker->is_condemned = false;
 	worker->pinged_ms = 0;
@@ -70,7 +77,7 @@ static void worker_buried(struct sv_worker *worker, int status)
 	if (delay == 0)
 		sv_worker_start(worker);
 	else
-		kk_timer_start(worker->restart_timer, delay);
+		sv_worker_start_later(worker, delay);
 }
 
 void sv_reap_all(struct kk_supervisor *sv)

@@ -98,7 +98,7 @@ static void flight_send(struct sv_worker *target, struct sv_flight *flight)
 	env.generation = target->generation;
 	r = kk_chan_send(target->chan, &env);
 	if (r == KK_E_BUSY)
-		return; /* kept: it goes out when the worker is ready again or its deadline ends it */
+		return; /* kept: it goes out with one of the next pings */
 	flight->sent_generation = target->generation;
 	target->last_type = env.type;
 }
@@ -121,7 +121,7 @@ static int request_take(struct kk_supervisor *sv, const struct kk_envelope *env)
 	flight = flight_add(sv, env);
 	if (!flight)
 		return KK_E_BUSY;
-	if (sv->is_embedded && !target->pid && !sv->is_stopping)
+	if (sv->is_embedded && !target->pid && !target->is_waiting && !sv->is_stopping)
 		sv_worker_start(target);
 	if (target->chan && (target->is_ready || is_start(env)))
 		flight_send(target, flight);
@@ -184,7 +184,7 @@ static void answer_take(struct sv_worker *worker, const struct kk_envelope *env)
 		worker->n_stale++;
 		return;
 	}
-	worker->was_useful = true;
+	worker->was_useful |= env->kind == KK_ENVELOPE_REPLY || !is_start(&(*link)->env);
 	flight = flight_remove(sv, link);
 	answer_deliver(sv, flight, env);
 	free(flight);
@@ -257,11 +257,22 @@ void sv_route_from_worker(struct sv_worker *worker, const struct kk_envelope *en
 void sv_route_ready(struct sv_worker *worker)
 {
 	struct kk_supervisor *sv = worker->sv;
+	int64_t now = kk_clock_ms();
 
-	for (struct sv_flight *flight = sv->flights; flight; flight = flight->next) {
-		if (flight->env.target == (unsigned)worker->role &&
-			flight->sent_generation != worker->generation)
+	for (struct sv_flight **link = &sv->flights; *link;) {
+		struct sv_flight *flight = *link;
+		int64_t deadline_ms = flight->env.deadline_ms;
+
+		if (flight->env.target != (unsigned)worker->role ||
+			flight->sent_generation == worker->generation) {
+			link = &flight->next;
+		} else if (deadline_ms && deadline_ms < now) {
+			/* Whoever asked has given up. */
+			free(flight_remove(sv, link));
+		} else {
 			flight_send(worker, flight);
+			link = &flight->next;
+		}
 	}
 }
 
@@ -299,9 +310,13 @@ void sv_route_dead(struct sv_worker *worker, bool is_own_fault, const char *how)
 		}
 		if (is_lost && (sv->is_stopping || is_poison(flight, is_own_fault))) {
 			flight_remove(sv, link);
-			kk_fail(&err, KK_E_WORKER_CRASHED,
-				"the %s worker ended (%s) each time it worked on this request",
-				kk_role_name(worker->role), how);
+			if (sv->is_stopping)
+				kk_fail(&err, KK_E_SHUTDOWN, "the daemon is going down");
+			else
+				kk_fail(&err, KK_E_WORKER_CRASHED,
+					"the %s worker ended (%s) each time it worked on this "
+					"request",
+					kk_role_name(worker->role), how);
 			flight_fail(sv, flight, &err);
 			free(flight);
 			link = &sv->flights;

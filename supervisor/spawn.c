@@ -232,6 +232,10 @@ void sv_spawn_release(struct sv_worker *worker)
 	if (worker->stderr_watch) {
 		for (int i = 0; i < 16; i++)
 			stderr_on_ready(worker->stderr_fd, KK_READ, worker);
+		if (worker->stderr_buf.len)
+			kk_log_foreign(KK_LEVEL_WARNING, kk_role_name(worker->role),
+				worker->generation, (char *)worker->stderr_buf.data,
+				worker->stderr_buf.len);
 	}
 	kk_watch_free(worker->stderr_watch);
 	worker->stderr_watch = NULL;

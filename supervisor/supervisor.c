@@ -44,6 +44,9 @@ static void ping_on_timer(void *arg)
 		kk_timer_start(worker->kill_timer, SV_ABORT_MS);
 		return;
 	}
+	/* What its channel had no room for. */
+	if (worker->is_ready)
+		sv_route_ready(worker);
 	if (!worker->pinged_ms) {
 		worker->pinged_ms = now;
 		(void)kk_chan_send(worker->chan, &env);
@@ -58,7 +61,16 @@ static void kill_on_timer(void *arg)
 
 static void restart_on_timer(void *arg)
 {
-	sv_worker_start(arg);
+	struct sv_worker *worker = arg;
+
+	worker->is_waiting = false;
+	sv_worker_start(worker);
+}
+
+void sv_worker_start_later(struct sv_worker *worker, int64_t delay_ms)
+{
+	worker->is_waiting = true;
+	kk_timer_start(worker->restart_timer, delay_ms);
 }
 
 static void stop_on_reply(const void *rep, const struct kk_err *err, void *arg)
@@ -108,14 +120,15 @@ void sv_worker_on_message(struct kk_chan *chan, const struct kk_envelope *env, v
 {
 	struct sv_worker *worker = arg;
 
-	(void)chan;
 	if (!env) {
 		/* SIGCHLD follows if it died; if it only hung up, it is of no use any more. */
+		if (kk_chan_is_broken(chan))
+			sv_worker_kill(worker, SIGKILL, "it sent bytes that are no message");
+		else
+			kk_timer_start(worker->kill_timer, SV_HANG_UP_MS);
 		kk_chan_free(worker->chan);
 		worker->chan = NULL;
 		worker->is_ready = false;
-		if (worker->pid > 0 && kill(worker->pid, SIGKILL) < 0)
-			kk_debug("the %s worker is gone already", kk_role_name(worker->role));
 		return;
 	}
 	/* Anything it says proves that its loop runs. */
@@ -206,7 +219,7 @@ void sv_worker_start(struct sv_worker *worker)
 		delay = sv_backoff_decide(&worker->backoff, SV_DEATH_UNBORN, 0, now);
 		kk_err_format(&err, text, sizeof text);
 		kk_error("%s, trying again in %lld ms", text, (long long)delay);
-		kk_timer_start(worker->restart_timer, delay);
+		sv_worker_start_later(worker, delay);
 		return;
 	}
 	start_send(worker);

@@ -18,6 +18,7 @@ enum {
 	SV_PING_MS = 1000, /* at the most; several pings fit into a heartbeat limit */
 	SV_PINGS_PER_LIMIT = 5,
 	SV_ABORT_MS = 500,      /* from SIGABRT to SIGKILL */
+	SV_HANG_UP_MS = 100,    /* from the end of its channel to SIGKILL, should it still live */
 	SV_STOP_MS = 5000,      /* what a worker has for its drain */
 	SV_FLIGHTS_MAX = 16384, /* requests under way, over all workers */
 	SV_POISON_DEATHS = 3,   /* own crashes of its worker that a request survives */
@@ -47,6 +48,7 @@ struct sv_worker {
 	bool is_wanted;
 	bool is_stopping;
 	bool is_condemned; /* we sent the signal ourselves */
+	bool is_waiting;   /* for the restart timer */
 	bool was_useful;   /* answered something since it was ready */
 	struct sv_backoff backoff;
 	struct kk_timer *restart_timer;
@@ -92,6 +94,7 @@ void sv_worker_kill(struct sv_worker *worker, int signo, const char *why);
 
 /* supervisor.c */
 void sv_worker_start(struct sv_worker *worker);
+void sv_worker_start_later(struct sv_worker *worker, int64_t delay_ms);
 void sv_worker_on_message(struct kk_chan *chan, const struct kk_envelope *env, void *arg);
 
 /* route.c: requests, replies and events on their way. */

@@ -242,10 +242,10 @@ static json_t *list_args(const struct cli *cli)
 }
 
 /* Documents of a list, one after the other; NULL @selector: all. */
-static bool doc_next(struct cli_text *rest, const struct cli_selector *selector,
-	struct cli_text *ret_doc)
+static bool doc_next(struct kk_text *rest, const struct cli_selector *selector,
+	struct kk_text *ret_doc)
 {
-	while (cli_text_next(rest, ret_doc)) {
+	while (kk_text_next(rest, ret_doc)) {
 		kk_auto_json *doc = NULL;
 
 		if (!selector)
@@ -257,10 +257,10 @@ static bool doc_next(struct cli_text *rest, const struct cli_selector *selector,
 	return false;
 }
 
-static void list_print_json(struct cli_text docs, const struct cli_selector *selector)
+static void list_print_json(struct kk_text docs, const struct cli_selector *selector)
 {
 	const char *before = "[\n  ";
-	struct cli_text doc;
+	struct kk_text doc;
 
 	while (doc_next(&docs, selector, &doc)) {
 		fputs(before, stdout);
@@ -270,22 +270,22 @@ static void list_print_json(struct cli_text docs, const struct cli_selector *sel
 	puts(*before == '[' ? "[]" : "\n]");
 }
 
-static int list_print_yaml(const struct kk_schema *schema, struct cli_text docs,
+static int list_print_yaml(const struct kk_schema *schema, struct kk_text docs,
 	const struct cli_selector *selector, struct kk_err *err)
 {
 	kk_auto_json *chosen = json_array();
-	struct cli_text doc;
+	struct kk_text doc;
 
 	while (doc_next(&docs, selector, &doc))
 		json_array_append_new(chosen, cli_text_load(&doc));
 	return cli_yaml_print(schema, chosen, err);
 }
 
-static void list_print_table(const struct kind_view *view, struct cli_text docs,
+static void list_print_table(const struct kind_view *view, struct kk_text docs,
 	const struct cli_selector *selector, bool is_wide)
 {
 	struct cli_table table;
-	struct cli_text text;
+	struct kk_text text;
 
 	table_start(&table, view, is_wide);
 	while (doc_next(&docs, selector, &text)) {
@@ -300,15 +300,15 @@ static void list_print_table(const struct kind_view *view, struct cli_text docs,
 	cli_table_release(&table);
 }
 
-static int list_call(struct cli *cli, const char *method, const char *key,
-	struct cli_text *ret_docs, struct kk_err *err)
+static int list_call(struct cli *cli, const char *method, const char *key, struct kk_text *ret_docs,
+	struct kk_err *err)
 {
-	struct cli_text reply;
+	struct kk_text reply;
 	int r = cli_call_text(cli, method, list_args(cli), &reply, err);
 
 	if (r < 0)
 		return r;
-	if (!cli_text_member(&reply, key, ret_docs))
+	if (!kk_text_member(&reply, key, ret_docs))
 		return kk_fail(err, KK_E_PROTOCOL, "the reply to %s has no \"%s\"", method, key);
 	return 0;
 }
@@ -318,7 +318,7 @@ static int get_list(struct cli *cli, const struct kind_view *view, const struct 
 {
 	const struct cli_selector *selector = cli_is_given(cli, "selector") ? options->selector :
 									      NULL;
-	struct cli_text docs;
+	struct kk_text docs;
 
 	if (list_call(cli, view->list_method, view->list_key, &docs, err) < 0)
 		return kk_failed(err);
@@ -410,11 +410,11 @@ static char *cell_key(const json_t *spec, const char *name)
 /* The statuses of all listed cells, by the key of the cell. */
 static int statuses_get(struct cli *cli, json_t *statuses, struct kk_err *err)
 {
-	struct cli_text cells, text;
+	struct kk_text cells, text;
 
 	if (list_call(cli, "ListCells", "Cells", &cells, err) < 0)
 		return kk_failed(err);
-	while (cli_text_next(&cells, &text)) {
+	while (kk_text_next(&cells, &text)) {
 		kk_auto_json *cell = cli_text_load(&text);
 		kk_auto_free char *key = cell_key(part(cell, "spec"),
 			cli_json_string(part(cell, "metadata"), "name"));
@@ -474,7 +474,7 @@ static void none_print(struct cli *cli)
 static int containers_list(struct cli *cli, enum cli_format format, struct kk_err *err)
 {
 	kk_auto_json *specs = json_array(), *statuses = json_object();
-	struct cli_text list, text;
+	struct kk_text list, text;
 	struct cli_table table;
 	size_t i;
 	json_t *spec;
@@ -487,7 +487,7 @@ static int containers_list(struct cli *cli, enum cli_format format, struct kk_er
 	}
 	if (format == CLI_YAML)
 		return list_print_yaml(kk_schema_of_container_spec(), list, NULL, err);
-	while (cli_text_next(&list, &text))
+	while (kk_text_next(&list, &text))
 		json_array_append_new(specs, cli_text_load(&text));
 	if (json_array_size(specs) == 0) {
 		none_print(cli);

@@ -10,7 +10,7 @@ static int run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto_json *reply = NULL;
 	struct kk_err cause = {0};
-	struct cli_text answer;
+	struct kk_text answer;
 	char text[KK_ERR_TEXT];
 	const char *daemon;
 

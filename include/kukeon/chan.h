@@ -31,6 +31,12 @@ int kk_chan_send(struct kk_chan *chan, const struct kk_envelope *env);
 /* The peer is slow: a source that fills this channel should not be read from for now. */
 bool kk_chan_is_full(const struct kk_chan *chan);
 
+/* Did the peer send what is no message, rather than just go away? */
+bool kk_chan_is_broken(const struct kk_chan *chan);
+
+/* Read and deliver all that a peer which is gone has left. */
+void kk_chan_drain(struct kk_chan *chan);
+
 /* Stop and go on reading from the peer (back-pressure). */
 void kk_chan_pause(struct kk_chan *chan, bool is_paused);
 

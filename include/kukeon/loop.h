@@ -33,6 +33,8 @@ void kk_timer_free(struct kk_timer *timer);
 struct kk_watch *kk_watch_new(struct kk_loop *loop, const char *name, int fd, unsigned what,
 	kk_watch_f fn, void *arg);
 void kk_watch_set(struct kk_watch *watch, unsigned what); /* 0: sleep */
+/* Call back soon as if it could be read, while it is watched for that. */
+void kk_watch_wake(struct kk_watch *watch);
 void kk_watch_free(struct kk_watch *watch);
 
 struct kk_watch *kk_signal_new(struct kk_loop *loop, int signo, kk_signal_f fn, void *arg);

@@ -112,6 +112,9 @@ const char *kk_doc_name(enum kk_kind kind, const void *doc);
 /* Fill what a document may leave out: apiVersion, kind, ids that equal the name. */
 void kk_doc_default(enum kk_kind kind, void *doc);
 
+/* Take the blanks from the ends of the name and of the names of the parents. */
+void kk_doc_trim(enum kk_kind kind, void *doc);
+
 /* The container of @cell with this id, or NULL. */
 struct kk_container_spec *kk_cell_container(const struct kk_cell *cell, const char *id);
 struct kk_container_status *kk_cell_container_status(struct kk_cell *cell, const char *id);

@@ -10,4 +10,7 @@ struct kk_buf;
  * KK_E_TOO_BIG. */
 int kk_utf8_repair(const void *data, size_t len, struct kk_buf *out);
 
+/* Length of the longest start of @text that has at most @max bytes and ends between two characters. */
+size_t kk_utf8_prefix(const char *text, size_t max);
+
 #endif

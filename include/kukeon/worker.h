@@ -10,6 +10,9 @@
 /* The line to the supervisor. */
 enum { KK_WORKER_FD = 3 };
 
+/* The exit status of a worker that can't work with this supervisor: their builds differ. */
+enum { KK_WORKER_INCOMPATIBLE = 78 };
+
 struct kk_worker {
 	const struct kk_worker_def *def;
 	struct kk_loop *loop;

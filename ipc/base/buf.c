@@ -18,9 +18,17 @@ void kk_buf_release(struct kk_buf *buf)
 	*buf = (struct kk_buf){.max = buf->max};
 }
 
+/* What is appended by hand in kk_buf_reserve counts once it is added. */
+static void terminate(struct kk_buf *buf)
+{
+	if (buf->data)
+		buf->data[buf->len] = '\0';
+}
+
 void kk_buf_clear(struct kk_buf *buf)
 {
 	buf->len = 0;
+	terminate(buf);
 }
 
 static int grow(struct kk_buf *buf, size_t len)
@@ -32,6 +40,8 @@ static int grow(struct kk_buf *buf, size_t len)
 		return KK_E_TOO_BIG;
 	if (want < buf->cap)
 		return 0;
+	if (want > SIZE_MAX / 4)
+		return KK_E_NOMEM;
 	while (cap <= want)
 		cap *= 2;
 	data = kk_realloc(buf->data, cap);
@@ -97,14 +107,15 @@ void kk_buf_consume(struct kk_buf *buf, size_t len)
 		return;
 	memmove(buf->data, buf->data + len, buf->len - len);
 	buf->len -= len;
+	terminate(buf);
 }
 
 char *kk_buf_take(struct kk_buf *buf)
 {
-	char *text = (char *)buf->data;
+	char *text;
 
-	if (!text)
-		text = kk_xalloc(1);
+	terminate(buf);
+	text = buf->data ? (char *)buf->data : kk_xalloc(1);
 	*buf = (struct kk_buf){.max = buf->max};
 	return text;
 }

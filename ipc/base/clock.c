@@ -46,9 +46,11 @@ void kk_time_format(int64_t time, char *buf)
 		return;
 	}
 	ns = time % NS_PER_S;
-	if (ns < 0)
+	seconds = (time_t)(time / NS_PER_S);
+	if (ns < 0) {
 		ns += NS_PER_S;
-	seconds = (time_t)((time - ns) / NS_PER_S);
+		seconds--;
+	}
 	gmtime_r(&seconds, &tm);
 	n = strftime(buf, KK_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
 	if (ns) {
@@ -71,32 +73,95 @@ static const char *fraction_parse(const char *s, int64_t *ret_ns)
 	return s == start ? NULL : s;
 }
 
+/* Exactly @n digits, followed by @end. Returns what is behind that, or NULL. */
+static const char *digits_parse(const char *s, int n, char end, int *ret)
+{
+	*ret = 0;
+	for (; n > 0; n--, s++) {
+		if (*s < '0' || *s > '9')
+			return NULL;
+		*ret = *ret * 10 + (*s - '0');
+	}
+	if (!end)
+		return s;
+	return *s == end ? s + 1 : NULL;
+}
+
+static const char *date_time_parse(const char *s, struct tm *tm)
+{
+	if ((s = digits_parse(s, 4, '-', &tm->tm_year)) &&
+		(s = digits_parse(s, 2, '-', &tm->tm_mon)) &&
+		(s = digits_parse(s, 2, 'T', &tm->tm_mday)) &&
+		(s = digits_parse(s, 2, ':', &tm->tm_hour)) &&
+		(s = digits_parse(s, 2, ':', &tm->tm_min)))
+		s = digits_parse(s, 2, '\0', &tm->tm_sec);
+	tm->tm_year -= 1900;
+	tm->tm_mon -= 1;
+	return s;
+}
+
+/* `Z`, `+02:00`, to the end. */
+static int zone_parse(const char *s, int64_t *ret_offset)
+{
+	int hours, minutes, sign = *s == '-' ? -1 : 1;
+
+	*ret_offset = 0;
+	if (strcmp(s, "Z") == 0)
+		return 0;
+	if (*s != '+' && *s != '-')
+		return -1;
+	s = digits_parse(s + 1, 2, ':', &hours);
+	if (s)
+		s = digits_parse(s, 2, '\0', &minutes);
+	if (!s || *s || hours > 23 || minutes > 59)
+		return -1;
+	*ret_offset = sign * (hours * 3600LL + minutes * 60LL);
+	return 0;
+}
+
 int kk_time_parse(const char *s, int64_t *ret_time)
 {
-	struct tm tm = {0};
-	int64_t ns = 0, offset = 0, seconds;
-	const char *end = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+	struct tm tm = {0}, normal;
+	int64_t ns = 0, offset, seconds;
+	const char *end = date_time_parse(s, &tm);
 
-	if (!end)
+	if (!end || (*end == '.' && !(end = fraction_parse(end + 1, &ns))) ||
+		zone_parse(end, &offset) < 0)
 		return -1;
-	if (*end == '.' && !(end = fraction_parse(end + 1, &ns)))
+	normal = tm;
+	seconds = timegm(&normal);
+	/* A date that there is comes out as it went in. */
+	if (normal.tm_mon != tm.tm_mon || normal.tm_mday != tm.tm_mday ||
+		normal.tm_hour != tm.tm_hour || normal.tm_min != tm.tm_min ||
+		normal.tm_sec != tm.tm_sec)
 		return -1;
-	if (*end == '+' || *end == '-') {
-		int hours, minutes, used = 0;
-
-		if (sscanf(end + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || end[1 + used])
-			return -1;
-		offset = (*end == '+' ? 1 : -1) * (hours * 3600LL + minutes * 60LL);
-	} else if (strcmp(end, "Z") != 0) {
-		return -1;
-	}
-	seconds = timegm(&tm) - offset;
+	seconds -= offset;
 	/* Outside what 64 bits of nanoseconds hold (years 1678 to 2262) only year 1 has a meaning. */
-	if (seconds < -9200000000LL || seconds > 9200000000LL)
+	if (seconds < 0 && ns > 0) {
+		seconds++;
+		ns -= NS_PER_S;
+	}
+	if (__builtin_mul_overflow(seconds, (int64_t)NS_PER_S, ret_time) ||
+		__builtin_add_overflow(*ret_time, ns, ret_time))
 		*ret_time = KK_TIME_ZERO;
-	else
-		*ret_time = seconds * NS_PER_S + ns;
 	return 0;
+}
+
+/* A decimal number such as 1, 1.5, .5; NULL where there is none. */
+static const char *decimal_parse(const char *s, double *ret)
+{
+	const char *start = s;
+	double unit = 1;
+
+	*ret = 0;
+	for (; *s >= '0' && *s <= '9'; s++)
+		*ret = *ret * 10 + (*s - '0');
+	if (*s == '.') {
+		for (s++; *s >= '0' && *s <= '9'; s++)
+			*ret += (*s - '0') * (unit /= 10);
+		start++;
+	}
+	return s > start ? s : NULL;
 }
 
 int kk_duration_parse(const char *s, int64_t *ret_ms)
@@ -104,7 +169,8 @@ int kk_duration_parse(const char *s, int64_t *ret_ms)
 	static const struct {
 		const char *unit;
 		double ms;
-	} units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"h", 3.6e6}};
+	} units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\u00b5s", 1e-3}, {"\u03bcs", 1e-3}, {"ms", 1},
+		{"s", 1e3}, {"m", 6e4}, {"h", 3.6e6}};
 	double total = 0, sign = 1;
 
 	if (*s == '-' || *s == '+')
@@ -116,26 +182,24 @@ int kk_duration_parse(const char *s, int64_t *ret_ms)
 	if (!*s)
 		return -1;
 	while (*s) {
-		char *end;
 		double value;
-		size_t unit_len, i;
+		size_t len, i;
 
-		if ((*s < '0' || *s > '9') && *s != '.')
+		s = decimal_parse(s, &value);
+		if (!s)
 			return -1;
-		value = strtod(s, &end);
-		unit_len = strspn(end, "numsh");
+		len = strcspn(s, ".0123456789");
 		for (i = 0; i < sizeof units / sizeof units[0]; i++) {
-			if (strlen(units[i].unit) == unit_len &&
-				strncmp(units[i].unit, end, unit_len) == 0)
+			if (strlen(units[i].unit) == len && strncmp(units[i].unit, s, len) == 0)
 				break;
 		}
-		if (end == s || i == sizeof units / sizeof units[0])
+		if (i == sizeof units / sizeof units[0])
 			return -1;
 		total += value * units[i].ms;
-		s = end + unit_len;
+		s += len;
 	}
 	if (total > 9e15)
 		return -1;
-	*ret_ms = (int64_t)(sign * total);
+	*ret_ms = (int64_t)(sign * (total + 0.0005));
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <kukeon/utf8.h>
+
 struct code_row {
 	const char *name;
 	const char *kind;
@@ -28,6 +30,13 @@ static const struct code_row *row_of(int code)
 	return i >= 0 && (size_t)i < sizeof rows / sizeof rows[0] ? &rows[i] : NULL;
 }
 
+/* A text of @wanted bytes that did not fit ends between two characters. */
+static void text_cut(char text[KK_ERR_TEXT], int wanted)
+{
+	if (wanted >= KK_ERR_TEXT)
+		text[kk_utf8_prefix(text, KK_ERR_TEXT - 1)] = '\0';
+}
+
 static void frame_add(struct kk_err *err, const char *where, const char *format, va_list ap)
 {
 	struct kk_err_frame *frame;
@@ -37,7 +46,7 @@ static void frame_add(struct kk_err *err, const char *where, const char *format,
 		err->n_frames--;
 	frame = &err->frames[err->n_frames++];
 	frame->where = where;
-	vsnprintf(frame->text, sizeof frame->text, format, ap);
+	text_cut(frame->text, vsnprintf(frame->text, sizeof frame->text, format, ap));
 }
 
 int kk_err_set(struct kk_err *err, int code, int sys_errno, const char *where, const char *format,

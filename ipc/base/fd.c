@@ -106,22 +106,37 @@ int kk_file_write(const char *path, const void *data, size_t len, mode_t mode, s
 	return 0;
 }
 
+/* One directory; its mode is what was asked for, whatever umask says and although mkdir ignores setgid. */
+static int dir_make_one(const char *path, mode_t mode)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == 0)
+		return mode & 07000 ? chmod(path, mode) : 0;
+	if (errno != EEXIST)
+		return -1;
+	if (stat(path, &st) < 0)
+		return -1;
+	errno = ENOTDIR;
+	return S_ISDIR(st.st_mode) ? 0 : -1;
+}
+
 int kk_dir_make(const char *path, mode_t mode, struct kk_err *err)
 {
 	kk_auto_free char *copy = NULL;
 
-	if (mkdir(path, mode) == 0 || errno == EEXIST)
+	if (dir_make_one(path, mode) == 0)
 		return 0;
 	if (errno != ENOENT)
 		return kk_fail_errno(err, KK_E_IO, "create directory %s", path);
 	copy = kk_xstrdup(path);
 	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+		if (dir_make_one(copy, mode) < 0)
 			return kk_fail_errno(err, KK_E_IO, "create directory %s", copy);
 		*slash = '/';
 	}
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
+	if (dir_make_one(path, mode) < 0)
 		return kk_fail_errno(err, KK_E_IO, "create directory %s", path);
 	return 0;
 }
@@ -129,6 +144,7 @@ int kk_dir_make(const char *path, mode_t mode, struct kk_err *err)
 static int tree_remove_at(int parent, const char *name, dev_t device, struct kk_err *err)
 {
 	kk_auto_fd int fd = -1;
+	kk_auto_fd int list_fd = -1;
 	struct stat st;
 	struct dirent *entry;
 	DIR *dir;
@@ -143,9 +159,11 @@ static int tree_remove_at(int parent, const char *name, dev_t device, struct kk_
 		return kk_fail_errno(err, KK_E_IO, "open directory %s", name);
 	if (st.st_dev != device)
 		return kk_fail(err, KK_E_IO, "%s is a mount point, unmount it first", name);
-	dir = fdopendir(dup(fd));
+	list_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	dir = list_fd < 0 ? NULL : fdopendir(list_fd);
 	if (!dir)
 		return kk_fail_errno(err, KK_E_IO, "read directory %s", name);
+	(void)kk_steal_fd(&list_fd); /* the list's now */
 	while (r == 0 && (entry = readdir(dir))) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			r = tree_remove_at(fd, entry->d_name, device, err);

@@ -6,4 +6,5 @@ ipc_base_SRC := \
 	ipc/base/fd.c \
 	ipc/base/log.c \
 	ipc/base/mem.c \
+	ipc/base/text.c \
 	ipc/base/utf8.c

@@ -2,6 +2,7 @@
 #include <kukeon/utf8.h>
 
 #include <stdint.h>
+#include <string.h>
 
 #include <kukeon/buf.h>
 
@@ -38,4 +39,19 @@ int kk_utf8_repair(const void *data, size_t len, struct kk_buf *out)
 		i += n ? n : 1;
 	}
 	return r;
+}
+
+size_t kk_utf8_prefix(const char *text, size_t max)
+{
+	size_t len = strnlen(text, max), start = len;
+
+	if (len < max)
+		return len;
+	while (start > 0 && len - start < 3 && ((uint8_t)text[start - 1] & 0xc0) == 0x80)
+		start--;
+	/* The last character may have been cut. */
+	if (start > 0 && (uint8_t)text[start - 1] >= 0xc0 &&
+		sequence_len((const uint8_t *)text + start - 1, len - start + 1) == 0)
+		return start - 1;
+	return len;
 }

@@ -2,6 +2,7 @@
 #include <kukeon/chan.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -31,6 +32,7 @@ struct kk_chan {
 	size_t out_done; /* bytes of out that are written already */
 	bool is_paused;
 	bool is_gone;
+	bool is_broken; /* by bytes that are no message */
 	bool is_in_callback;
 	bool is_freed;
 };
@@ -72,12 +74,12 @@ static bool gone(struct kk_chan *chan)
 	return deliver(chan, NULL);
 }
 
-/* Hand over the complete frames. False when the channel is freed. */
-static bool frames_take(struct kk_chan *chan)
+/* Hand over complete frames. False when the channel is freed. */
+static bool frames_take(struct kk_chan *chan, int max)
 {
 	size_t done = 0;
 
-	for (int n = 0; n < FRAMES_PER_TURN && !chan->is_paused; n++) {
+	for (int n = 0; !chan->is_paused; n++) {
 		struct kk_err err = {0};
 		struct kk_envelope env;
 		size_t len;
@@ -85,10 +87,16 @@ static bool frames_take(struct kk_chan *chan)
 
 		if (r == 0)
 			break;
+		if (n == max) {
+			/* No byte need come for the rest to be looked at. */
+			kk_watch_wake(chan->watch);
+			break;
+		}
 		if (r < 0 ||
 			kk_envelope_decode(chan->in.data + done + KK_FRAME_HEADER, len, &env,
 				&err) < 0) {
 			kk_warning("'%s' sent bytes that are no message, closing it", chan->name);
+			chan->is_broken = true;
 			return gone(chan);
 		}
 		done += KK_FRAME_HEADER + len;
@@ -132,12 +140,12 @@ static bool in_read(struct kk_chan *chan)
 		return gone(chan);
 	}
 	n = recv(chan->fd, room, READ_CHUNK, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return true;
-	if (n <= 0)
-		return gone(chan);
-	kk_buf_added(&chan->in, (size_t)n);
-	return frames_take(chan);
+	if (n > 0)
+		kk_buf_added(&chan->in, (size_t)n);
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return frames_take(chan, FRAMES_PER_TURN);
+	/* Its last words first, however many. */
+	return frames_take(chan, INT_MAX) && (chan->is_gone || gone(chan));
 }
 
 static void chan_on_ready(int fd, unsigned what, void *arg)
@@ -218,6 +226,23 @@ void kk_chan_pause(struct kk_chan *chan, bool is_paused)
 		return;
 	chan->is_paused = is_paused;
 	arm(chan);
+	if (!is_paused && chan->in.len)
+		kk_watch_wake(chan->watch);
+}
+
+bool kk_chan_is_broken(const struct kk_chan *chan)
+{
+	return chan->is_broken;
+}
+
+void kk_chan_drain(struct kk_chan *chan)
+{
+	bool is_alive = true;
+
+	while (is_alive && !chan->is_gone)
+		is_alive = in_read(chan);
+	if (!is_alive)
+		destroy(chan);
 }
 
 void kk_chan_flush(struct kk_chan *chan, int timeout_ms)

@@ -157,7 +157,8 @@ static int call_prepare(struct kk_call *call, const struct kk_envelope *env)
 	if ((unsigned)call->row->from != env->source)
 		return kk_fail(&call->err, KK_E_PROTOCOL, "message '%s' must not come from the %s",
 			call->row->name, kk_role_name(env->source));
-	if (!handler->is_control && call->dispatch->max_calls &&
+	/* An event is over at once; refused, it would be lost. */
+	if (!handler->is_control && !call->row->is_event && call->dispatch->max_calls &&
 		call->dispatch->n_calls > call->dispatch->max_calls)
 		return kk_fail(&call->err, KK_E_BUSY, "the %s worker has too many requests",
 			kk_role_name(call->dispatch->self));

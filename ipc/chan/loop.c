@@ -172,6 +172,12 @@ void kk_watch_set(struct kk_watch *watch, unsigned what)
 		kk_error("descriptor '%s' could not be watched", watch->name);
 }
 
+void kk_watch_wake(struct kk_watch *watch)
+{
+	if (watch->what & KK_READ)
+		event_active(watch->event, EV_READ, 0);
+}
+
 void kk_watch_free(struct kk_watch *watch)
 {
 	if (!watch)

@@ -2,6 +2,7 @@
 #include <kukeon/config.h>
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,10 +41,10 @@ int kk_server_configuration_read(const char *path, struct kk_server_configuratio
 	if (kk_file_read(path, &text, &cause) < 0) {
 		if (cause.sys_errno == ENOENT)
 			return 0;
+		kk_err_format(&cause, why, sizeof why);
 		return kk_fail(err, KK_E_CONFIG,
-			"read server configuration \"%s\": server "
-			"configuration is invalid: %s",
-			path, kk_errno_text(cause.sys_errno));
+			"read server configuration \"%s\": server configuration is invalid: %s",
+			path, why);
 	}
 	if (kk_yaml_read(kk_schema_of_server_configuration(), (char *)text.data, text.len, &file,
 		    &cause) < 0) {
@@ -79,7 +80,7 @@ static int cidr_check(const char *cidr)
 	memcpy(address, cidr, (size_t)(slash - cidr));
 	address[slash - cidr] = '\0';
 	bits = strtol(slash + 1, &end, 10);
-	if (end == slash + 1 || *end || bits < 8 || bits > 24)
+	if (!isdigit((unsigned char)slash[1]) || *end || bits < 8 || bits > 24)
 		return -1;
 	return inet_pton(AF_INET, address, &in) == 1 ? 0 : -1;
 }
@@ -94,7 +95,7 @@ int kk_config_check(const struct kk_config *config, struct kk_err *err)
 			"must not be empty, begin or end with '.', or hold '/' or blanks: server "
 			"configuration is invalid",
 			suffix);
-	if (root[0] != '/' || !root[1] || strstr(root, ".."))
+	if (root[0] != '/' || !root[1] || strstr(root, "..") || strstr(root, "//"))
 		return kk_fail(err, KK_E_CONFIG,
 			"configure runtime: cgroupRoot \"%s\" must be "
 			"absolute and not '/': server configuration is invalid",
@@ -151,6 +152,12 @@ static int instance_write(const char *path, const struct kk_config *config, stru
 	return kk_file_replace(path, text, strlen(text), 0640, err);
 }
 
+static int damaged_fail(const char *path, struct kk_err *err)
+{
+	return kk_fail(err, KK_E_CONFIG, "%s is damaged; restore it or remove it after a check",
+		path);
+}
+
 int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *err)
 {
 	kk_auto_free char *path = kk_xprintf("%s/.kukeon-instance.json", config->run_path);
@@ -158,6 +165,7 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
 	kk_auto_json *json = NULL;
 	struct kk_instance instance;
 	struct kk_err cause = {0};
+	char why[KK_ERR_TEXT];
 	int r;
 
 	if (!is_reading && kk_dir_make(config->run_path, 0755, err) < 0)
@@ -165,13 +173,16 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
 	if (kk_file_read(path, &text, &cause) < 0) {
 		if (cause.sys_errno == ENOENT)
 			return is_reading ? 0 : instance_write(path, config, err);
-		return kk_fail(err, KK_E_IO, "read %s: %s", path, kk_errno_text(cause.sys_errno));
+		kk_err_format(&cause, why, sizeof why);
+		return kk_fail(err, KK_E_IO, "%s", why);
 	}
 	json = json_loadb((char *)text.data, text.len, 0, NULL);
 	if (!json || kk_json_decode(kk_schema_of_instance(), json, &instance, &cause) < 0)
-		return kk_fail(err, KK_E_CONFIG,
-			"%s is damaged; restore it or remove it after a check", path);
-	r = instance_agree(config, &instance, err);
+		return damaged_fail(path, err);
+	if (kk_str_empty(instance.namespace_suffix) || kk_str_empty(instance.cgroup_root))
+		r = damaged_fail(path, err);
+	else
+		r = instance_agree(config, &instance, err);
 	if (r == 0)
 		instance_adopt(config, &instance);
 	kk_instance_release(&instance);

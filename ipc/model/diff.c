@@ -31,6 +31,8 @@ static bool labels_differ(const struct kk_map *stored, const struct kk_map *want
 	for (size_t i = 0; i < wanted->n; i++) {
 		const char *key = wanted->items[i].key, *value = kk_map_get(stored, key);
 
+		if (!value && is_managed(key))
+			continue;
 		if (!value || strcmp(value, wanted->items[i].value) != 0)
 			return true;
 		n_wanted += !is_managed(key);

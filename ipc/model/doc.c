@@ -5,10 +5,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include <arpa/inet.h>
+
 #include <kukeon/auto.h>
 #include <kukeon/mem.h>
+#include <kukeon/utf8.h>
 
-enum { NAME_MAX_BYTES = 63 };
+enum {
+	NAME_MAX_BYTES = 63,
+	NAME_SHOWN_MAX = 80, /* bytes of a wrong name in an error */
+};
 
 /* Directories of the store that hold something else than objects. */
 static const char *const reserved_names[] = {
@@ -34,10 +40,13 @@ static int name_required(enum kk_kind kind, struct kk_err *err)
 
 static int name_fail(enum kk_kind kind, const char *name, const char *why, struct kk_err *err)
 {
+	int shown = (int)kk_utf8_prefix(name, NAME_SHOWN_MAX);
+
 	if (kind == KK_KIND_REALM)
-		return kk_fail(err, KK_E_INVALID, "realm name is invalid: \"%.80s\" %s", name, why);
-	return kk_fail(err, KK_E_INVALID, "name is invalid: %s name \"%.80s\" %s",
-		kk_kind_word(kind), name, why);
+		return kk_fail(err, KK_E_INVALID, "realm name is invalid: \"%.*s\" %s", shown, name,
+			why);
+	return kk_fail(err, KK_E_INVALID, "name is invalid: %s name \"%.*s\" %s",
+		kk_kind_word(kind), shown, name, why);
 }
 
 int kk_name_check(enum kk_kind kind, const char *name, struct kk_err *err)
@@ -57,6 +66,9 @@ int kk_name_check(enum kk_kind kind, const char *name, struct kk_err *err)
 		return name_fail(kind, name,
 			"must be a DNS label: a to z, 0 to 9 and '-', neither first nor last '-'",
 			err);
+	/* containerd takes no id that has two of them in a row. */
+	if (strstr(name, "--"))
+		return name_fail(kind, name, "must not contain \"--\"", err);
 	for (size_t i = 0; i < KK_COUNT(reserved_names); i++) {
 		if (strcmp(name, reserved_names[i]) == 0)
 			return name_fail(kind, name, "is reserved", err);
@@ -97,6 +109,37 @@ void kk_realm_check(const struct kk_realm *realm, struct kk_strs *ret_problems)
 	required_check(kk_schema_of_realm(), realm, "", ret_problems);
 }
 
+/* Is @text @word in any case, or with blanks around it? */
+static bool is_word(const char *text, const char *word)
+{
+	size_t start = strspn(text, " \t"), len = strlen(word);
+
+	return strncasecmp(text + start, word, len) == 0 &&
+		strspn(text + start + len, " \t") == strlen(text + start + len);
+}
+
+static bool is_dns_name(const char *host)
+{
+	return host[0] != '.' && host[strlen(host) - 1] != '.' && !strstr(host, "..") &&
+		!strpbrk(host, "/ \t\r\n");
+}
+
+static bool is_cidr(const char *text)
+{
+	unsigned char address[sizeof(struct in6_addr)];
+	const char *bits = strchr(text, '/');
+	kk_auto_free char *host = NULL;
+	bool is_v4;
+
+	if (!bits || !bits[1] || strspn(bits + 1, "0123456789") != strlen(bits + 1) ||
+		strlen(bits + 1) > 3)
+		return false;
+	host = kk_xstrndup(text, (size_t)(bits - text));
+	is_v4 = inet_pton(AF_INET, host, address) == 1;
+	return (is_v4 || inet_pton(AF_INET6, host, address) == 1) &&
+		strtoul(bits + 1, NULL, 10) <= (is_v4 ? 32 : 128);
+}
+
 static void egress_rule_check(const struct kk_egress_rule *rule, size_t i, struct kk_strs *problems)
 {
 	const char *why = NULL;
@@ -108,6 +151,18 @@ static void egress_rule_check(const struct kk_egress_rule *rule, size_t i, struc
 	if (why)
 		kk_strs_take(problems,
 			kk_xprintf("egress allow rule %zu: egress allow rule %s", i, why));
+	else if (!kk_str_empty(rule->host) && !is_dns_name(rule->host))
+		kk_strs_take(problems,
+			kk_xprintf(
+				"egress allow rule %zu: egress allow rule host is not a valid dns "
+				"name: \"%s\"",
+				i, rule->host));
+	else if (!kk_str_empty(rule->cidr) && !is_cidr(rule->cidr))
+		kk_strs_take(problems,
+			kk_xprintf(
+				"egress allow rule %zu: egress allow rule cidr is not a valid CIDR: "
+				"\"%s\"",
+				i, rule->cidr));
 	for (size_t k = 0; k < rule->ports.n; k++) {
 		long long port = atoll(rule->ports.items[k]);
 
@@ -125,7 +180,7 @@ void kk_space_check(const struct kk_space *space, struct kk_strs *ret_problems)
 	const char *verdict = kk_str(egress->default_verdict);
 
 	required_check(kk_schema_of_space(), space, "", ret_problems);
-	if (*verdict && strcasecmp(verdict, "allow") != 0 && strcasecmp(verdict, "deny") != 0)
+	if (!is_word(verdict, "") && !is_word(verdict, "allow") && !is_word(verdict, "deny"))
 		kk_strs_add(ret_problems, "egress default must be 'allow' or 'deny'");
 	for (size_t i = 0; i < egress->allow.n; i++)
 		egress_rule_check(&egress->allow.items[i], i, ret_problems);
@@ -141,9 +196,10 @@ static void volumes_check(const struct kk_container_spec *spec, struct kk_strs *
 	for (size_t i = 0; i < spec->volumes.n; i++) {
 		const struct kk_volume_mount *volume = &spec->volumes.items[i];
 		const char *kind = kk_str(volume->kind), *why = NULL;
+		bool is_unknown = *kind && strcmp(kind, "bind") != 0 &&
+			strcmp(kind, "tmpfs") != 0 && strcmp(kind, "volume") != 0;
 
-		if (*kind && strcmp(kind, "bind") != 0 && strcmp(kind, "tmpfs") != 0 &&
-			strcmp(kind, "volume") != 0)
+		if (is_unknown)
 			why = "volume kind is not recognized; expected \"\", \"bind\", \"tmpfs\", or "
 			      "\"volume\"";
 		else if (strcmp(kind, "tmpfs") == 0 && !kk_str_empty(volume->source))
@@ -154,10 +210,13 @@ static void volumes_check(const struct kk_container_spec *spec, struct kk_strs *
 		else if ((!*kind || strcmp(kind, "bind") == 0) &&
 			(kk_str_empty(volume->source) || volume->source[0] != '/'))
 			why = "source of a bind mount must be an absolute path";
+		else if (volume->mode < 0 || volume->mode > 07777)
+			why = "mode must be between 0 and 07777";
 		if (why)
 			kk_strs_take(problems,
-				kk_xprintf("container \"%s\" volume %zu: %s", kk_str(spec->id), i,
-					why));
+				kk_xprintf("container \"%s\" volume %zu: %s%s%s%s",
+					kk_str(spec->id), i, why, is_unknown ? " (got \"" : "",
+					is_unknown ? kind : "", is_unknown ? "\")" : ""));
 	}
 }
 
@@ -209,6 +268,16 @@ static void tty_check(const struct kk_container_spec *spec, struct kk_strs *prob
 			kk_xprintf("container \"%s\": tty.logLevel \"%s\": must be one "
 				   "of debug, info, warn, error",
 				kk_str(spec->id), level));
+	for (size_t i = 0; i < spec->tty.on_init.n; i++) {
+		const char *run_on = kk_str(spec->tty.on_init.items[i].run_on);
+
+		if (*run_on && strcmp(run_on, "start") != 0 && strcmp(run_on, "create") != 0)
+			kk_strs_take(problems,
+				kk_xprintf(
+					"container \"%s\": onInit[%zu]: tty stage runOn \"%s\": must be "
+					"one of \"start\", \"create\" (or empty)",
+					kk_str(spec->id), i, run_on));
+	}
 }
 
 static void security_check(const struct kk_container_spec *spec, struct kk_strs *problems)
@@ -263,6 +332,24 @@ void kk_container_check(const struct kk_container *container, struct kk_strs *re
 	container_spec_check(spec, ret_problems);
 }
 
+/* A root that is named has the network namespace in which all others are. */
+static void root_network_check(const struct kk_cell *cell, const struct kk_container_spec *root,
+	struct kk_strs *problems)
+{
+	if (!root || root->host_network)
+		return;
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		if (!cell->spec.containers.items[i].host_network)
+			continue;
+		kk_strs_take(problems,
+			kk_xprintf(
+				"explicit rootContainerId must have hostNetwork: true when any cell "
+				"container has hostNetwork: true: rootContainerId \"%s\"",
+				kk_str(root->id)));
+		return;
+	}
+}
+
 static void root_check(const struct kk_cell *cell, struct kk_strs *problems)
 {
 	const char *wanted = kk_str(cell->spec.root_container_id), *marked = NULL;
@@ -288,6 +375,7 @@ static void root_check(const struct kk_cell *cell, struct kk_strs *problems)
 				"rootContainerId disagrees with container marked root: "
 				"true: rootContainerId is \"%s\" but container \"%s\" has root: true",
 				wanted, marked));
+	root_network_check(cell, kk_cell_container(cell, *wanted ? wanted : marked), problems);
 }
 
 static void cell_tty_check(const struct kk_cell *cell, struct kk_strs *problems)
@@ -316,17 +404,15 @@ void kk_cell_check(const struct kk_cell *cell, struct kk_strs *ret_problems)
 	for (size_t i = 0; i < cell->spec.containers.n; i++) {
 		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
 
-		if (kk_str_empty(spec->id) || kk_str_empty(spec->image))
+		if (kk_str_empty(spec->id))
 			kk_strs_take(ret_problems,
-				kk_xprintf("spec.containers[%zu].%s is required", i,
-					kk_str_empty(spec->id) ? "id" : "image"));
-		for (size_t k = 0; k < i; k++) {
-			if (kk_str_equal(spec->id, cell->spec.containers.items[k].id))
-				kk_strs_take(ret_problems,
-					kk_xprintf("container id \"%s\" is there "
-						   "twice",
-						kk_str(spec->id)));
-		}
+				kk_xprintf("spec.containers[%zu].id is required", i));
+		else if (kk_cell_container(cell, spec->id) != spec)
+			kk_strs_take(ret_problems,
+				kk_xprintf("container id \"%s\" is there twice", spec->id));
+		if (kk_str_empty(spec->image))
+			kk_strs_take(ret_problems,
+				kk_xprintf("spec.containers[%zu].image is required", i));
 		container_spec_check(spec, ret_problems);
 	}
 	root_check(cell, ret_problems);
@@ -430,6 +516,44 @@ void kk_doc_default(enum kk_kind kind, void *doc)
 			kk_str_set(&container->spec.id, container->metadata.name);
 		if (kk_str_empty(container->metadata.name))
 			kk_str_set(&container->metadata.name, container->spec.id);
+	}
+}
+
+static void text_trim(char **text)
+{
+	const char *start = kk_str(*text) + strspn(kk_str(*text), " \t\r\n");
+	size_t len = strlen(start);
+	char *trimmed;
+
+	while (len > 0 && strchr(" \t\r\n", start[len - 1]))
+		len--;
+	if (len == strlen(kk_str(*text)))
+		return;
+	trimmed = len ? kk_xstrndup(start, len) : NULL;
+	free(*text);
+	*text = trimmed;
+}
+
+void kk_doc_trim(enum kk_kind kind, void *doc)
+{
+	static const char *const names[] = {"realmId", "spaceId", "stackId", "cellId", "id"};
+	const struct kk_schema *schema = kk_kind_schema(kind);
+
+	/* All five begin with apiVersion, kind, metadata.name. */
+	text_trim(&((struct kk_realm *)doc)->metadata.name);
+	for (unsigned i = 0; i < schema->n_fields; i++) {
+		const struct kk_schema *sub;
+
+		if (strcmp(schema->fields[i].name, "spec") != 0)
+			continue;
+		sub = schema->fields[i].sub();
+		for (unsigned k = 0; k < sub->n_fields; k++) {
+			for (size_t n = 0; n < KK_COUNT(names); n++) {
+				if (strcmp(sub->fields[k].name, names[n]) == 0)
+					text_trim(kk_field_at(&sub->fields[k],
+						kk_field_at(&schema->fields[i], doc)));
+			}
+		}
 	}
 }
 

@@ -124,7 +124,8 @@ json_t *kk_json_encode(const struct kk_schema *schema, const void *object, enum 
 	return json;
 }
 
-json_t *kk_json_get(const json_t *object, const char *key)
+/* The member as it is, null too. */
+static json_t *member_get(const json_t *object, const char *key)
 {
 	json_t *value = json_object_get(object, key);
 	void *iter;
@@ -136,6 +137,13 @@ json_t *kk_json_get(const json_t *object, const char *key)
 				value = json_object_iter_value(iter);
 		}
 	}
+	return value;
+}
+
+json_t *kk_json_get(const json_t *object, const char *key)
+{
+	json_t *value = member_get(object, key);
+
 	return json_is_null(value) ? NULL : value;
 }
 
@@ -167,6 +175,12 @@ static int type_fail(const struct kk_field *field, const json_t *json, const cha
 		type_name(json), field->name, want);
 }
 
+/* A string without a zero byte in it. */
+static bool is_text(const json_t *json)
+{
+	return json_is_string(json) && strlen(json_string_value(json)) == json_string_length(json);
+}
+
 static int string_decode(const struct kk_field *field, const json_t *json, char **ret_s,
 	struct kk_err *err)
 {
@@ -183,6 +197,14 @@ static int string_decode(const struct kk_field *field, const json_t *json, char 
 	return 0;
 }
 
+static int items_check(const struct kk_field *field, size_t n, struct kk_err *err)
+{
+	if (field->max_items && n > field->max_items)
+		return kk_fail(err, KK_E_CONVERSION, "field '%s' has more than %zu items",
+			field->name, field->max_items);
+	return 0;
+}
+
 static int strs_decode(const struct kk_field *field, const json_t *json, struct kk_strs *strs,
 	struct kk_err *err)
 {
@@ -191,6 +213,8 @@ static int strs_decode(const struct kk_field *field, const json_t *json, struct 
 
 	if (!json_is_array(json))
 		return type_fail(field, json, "list", err);
+	if (items_check(field, json_array_size(json), err) < 0)
+		return kk_failed(err);
 	strs->is_set = true;
 	json_array_foreach (json, i, item) {
 		char *s = NULL;
@@ -218,6 +242,8 @@ static int map_decode(const struct kk_field *field, const json_t *json, struct k
 
 	if (!json_is_object(json))
 		return type_fail(field, json, "map", err);
+	if (items_check(field, json_object_size(json), err) < 0)
+		return kk_failed(err);
 	map->is_set = true;
 	json_object_foreach ((json_t *)json, key, value) {
 		kk_auto_free char *s = NULL;
@@ -225,9 +251,21 @@ static int map_decode(const struct kk_field *field, const json_t *json, struct k
 
 		if (r < 0)
 			return r;
+		if (field->max && strlen(key) > field->max)
+			return kk_fail(err, KK_E_CONVERSION,
+				"a key of field '%s' is longer than %zu bytes", field->name,
+				field->max);
 		kk_map_set(map, key, kk_str(s));
 	}
 	return 0;
+}
+
+static int label_fail(const struct kk_field *field, const json_t *json, struct kk_err *err)
+{
+	kk_auto_free char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	return kk_fail(err, KK_E_CONVERSION, "%s: expected string or int, got %.*s",
+		field->names->what, (int)kk_utf8_prefix(kk_str(text), 64), kk_str(text));
 }
 
 static int enum_decode(const struct kk_field *field, const json_t *json, int *ret,
@@ -244,9 +282,8 @@ static int enum_decode(const struct kk_field *field, const json_t *json, int *re
 		*ret = (int)n;
 		return 0;
 	}
-	if (!json_is_string(json))
-		return kk_fail(err, KK_E_CONVERSION, "%s: expected string or int, got %s",
-			names->what, type_name(json));
+	if (!is_text(json))
+		return label_fail(field, json, err);
 	for (unsigned i = 0; i < names->n; i++) {
 		if (strcmp(names->names[i], json_string_value(json)) == 0) {
 			*ret = (int)i;
@@ -265,6 +302,8 @@ static int list_decode(const struct kk_field *field, const json_t *json, struct 
 
 	if (!json_is_array(json))
 		return type_fail(field, json, "list", err);
+	if (items_check(field, json_array_size(json), err) < 0)
+		return kk_failed(err);
 	list->is_set = true;
 	json_array_foreach (json, i, item) {
 		int r = kk_json_decode(field->sub(), item, kk_list_add(list, field->sub()), err);
@@ -273,6 +312,17 @@ static int list_decode(const struct kk_field *field, const json_t *json, struct 
 			return r;
 	}
 	return 0;
+}
+
+/* In the words of Go's time.Parse. */
+static int time_fail(const struct kk_field *field, const json_t *json, struct kk_err *err)
+{
+	if (!json_is_string(json))
+		return type_fail(field, json, "time.Time", err);
+	return kk_fail(err, KK_E_CONVERSION,
+		"field '%s': parsing time \"\\\"%s\\\"\" as "
+		"\"\\\"2006-01-02T15:04:05Z07:00\\\"\": cannot parse \"%s\" as \"2006\"",
+		field->name, json_string_value(json), json_string_value(json));
 }
 
 static int field_decode(const struct kk_field *field, const json_t *json, void *p,
@@ -295,10 +345,8 @@ static int field_decode(const struct kk_field *field, const json_t *json, void *
 	case KK_T_ENUM:
 		return enum_decode(field, json, p, err);
 	case KK_T_TIME:
-		if (!json_is_string(json) || kk_time_parse(json_string_value(json), p) < 0)
-			return kk_fail(err, KK_E_CONVERSION,
-				"field '%s': parsing time %s: want RFC 3339", field->name,
-				json_is_string(json) ? json_string_value(json) : type_name(json));
+		if (!is_text(json) || kk_time_parse(json_string_value(json), p) < 0)
+			return time_fail(field, json, err);
 		return 0;
 	case KK_T_OPT_I64:
 		if (!json_is_integer(json))
@@ -336,15 +384,10 @@ int kk_json_decode(const struct kk_schema *schema, const json_t *json, void *ret
 			json ? type_name(json) : "nothing", schema->name);
 	for (unsigned i = 0; i < schema->n_fields && r == 0; i++) {
 		const struct kk_field *field = &schema->fields[i];
-		const json_t *value = kk_json_get(json, field->name);
-		/* A null label is an error of its own, as in Go's decoder of states. */
-		bool is_null_enum = field->type == KK_T_ENUM && !value &&
-			json_object_get(json, field->name);
+		const json_t *value = member_get(json, field->name);
 
-		if (is_null_enum)
-			r = kk_fail(err, KK_E_CONVERSION, "%s: expected string or int, got null",
-				field->names->what);
-		else if (value)
+		/* Null is as good as absent, but for labels, as in Go's decoder of states. */
+		if (value && (!json_is_null(value) || field->type == KK_T_ENUM))
 			r = field_decode(field, value, kk_field_at(field, ret_object), err);
 	}
 	if (r < 0)

@@ -15,12 +15,22 @@
 #include <kukeon/buf.h>
 #include <kukeon/clock.h>
 #include <kukeon/mem.h>
+#include <kukeon/utf8.h>
+
+enum {
+	DEPTH_MAX = 100,         /* libyaml takes time that grows with its square */
+	UNKNOWN_MAX = 256,       /* unknown keys of one map */
+	EXPANDED_MAX = 32 << 20, /* bytes of a document once its aliases are put in */
+	PROBLEMS_TEXT_MAX = 900, /* bytes, so that one frame of an error holds the list */
+	VALUE_SHOWN_MAX = 64,    /* bytes of a value in an error */
+};
 
 /* What reading one document needs along the way. */
 struct reading {
 	yaml_document_t *yaml;
 	struct kk_strs *warnings; /* NULL: unknown keys are fine */
 	int index;
+	size_t n_bytes; /* that the objects take so far */
 };
 
 static size_t line_of(const yaml_node_t *node)
@@ -56,8 +66,9 @@ static int type_fail(const struct kk_field *field, const yaml_node_t *node, cons
 	struct kk_err *err)
 {
 	if (scalar(node))
-		return kk_fail(err, KK_E_INVALID, "line %zu: '%s' must be %s, not '%.64s'",
-			line_of(node), field->name, want, scalar(node));
+		return kk_fail(err, KK_E_INVALID, "line %zu: '%s' must be %s, not '%.*s'",
+			line_of(node), field->name, want,
+			(int)kk_utf8_prefix(scalar(node), VALUE_SHOWN_MAX), scalar(node));
 	return kk_fail(err, KK_E_INVALID, "line %zu: '%s' must be %s, not %s", line_of(node),
 		field->name, want, node_word(node));
 }
@@ -87,10 +98,13 @@ static int int_parse(const char *s, int64_t *ret)
 	size_t n = 0;
 	int base = 10;
 	bool is_negative = *s == '-';
+	uint64_t magnitude;
 	double real;
 
 	if (*s == '-' || *s == '+')
 		s++;
+	if (!isdigit((unsigned char)*s))
+		return -1;
 	for (const char *p = s; *p; p++) {
 		if (*p == '_')
 			continue;
@@ -100,26 +114,27 @@ static int int_parse(const char *s, int64_t *ret)
 	}
 	digits[n] = '\0';
 	s = digits;
-	if (!isdigit((unsigned char)*s) && *s != '.')
-		return -1;
 	if (s[0] == '0' && (s[1] == 'x' || s[1] == 'o' || s[1] == 'b')) {
 		base = s[1] == 'x' ? 16 : s[1] == 'o' ? 8 : 2;
 		s += 2;
 	} else if (s[0] == '0' && isdigit((unsigned char)s[1])) {
 		base = 8;
 	}
+	if (base != 10 && (!*s || s[strspn(s, "0123456789abcdefABCDEF")]))
+		return -1;
 	errno = 0;
-	*ret = strtoll(s, &end, base);
+	magnitude = strtoull(s, &end, base);
 	if (errno || end == s)
 		return -1;
 	if (*end) {
 		real = strtod(s, &end);
-		if (base != 10 || *end || !isfinite(real) || fabs(real) >= 9.2e18)
+		if (base != 10 || *end || !isfinite(real) || real >= 9.2e18)
 			return -1;
-		*ret = (int64_t)real;
+		magnitude = (uint64_t)real;
 	}
-	if (is_negative)
-		*ret = -*ret;
+	if (magnitude > (uint64_t)INT64_MAX + is_negative)
+		return -1;
+	*ret = (int64_t)(is_negative ? 0 - magnitude : magnitude);
 	return 0;
 }
 
@@ -133,8 +148,19 @@ static int int_read(const struct kk_field *field, const yaml_node_t *node, int64
 	return 0;
 }
 
-static int string_read(const struct kk_field *field, const yaml_node_t *node, char **ret,
-	struct kk_err *err)
+/* An alias is read again wherever it stands, and aliases of aliases multiply. */
+static int room_take(struct reading *in, const yaml_node_t *node, size_t size, struct kk_err *err)
+{
+	in->n_bytes += size;
+	if (in->n_bytes > EXPANDED_MAX)
+		return kk_fail(err, KK_E_INVALID,
+			"line %zu: the document takes more than %d MiB with what its aliases stand for",
+			line_of(node), EXPANDED_MAX >> 20);
+	return 0;
+}
+
+static int string_read(struct reading *in, const struct kk_field *field, const yaml_node_t *node,
+	char **ret, struct kk_err *err)
 {
 	const char *s = scalar(node);
 
@@ -146,11 +172,13 @@ static int string_read(const struct kk_field *field, const yaml_node_t *node, ch
 	if (field->max && strlen(s) > field->max)
 		return kk_fail(err, KK_E_INVALID, "line %zu: '%s' is longer than %zu bytes",
 			line_of(node), field->name, field->max);
+	if (room_take(in, node, sizeof s + strlen(s), err) < 0)
+		return kk_failed(err);
 	*ret = *s ? kk_xstrdup(s) : NULL;
 	return 0;
 }
 
-static yaml_node_t *item_at(const struct reading *in, const yaml_node_t *sequence, size_t i)
+static yaml_node_t *item_at(struct reading *in, const yaml_node_t *sequence, size_t i)
 {
 	return yaml_document_get_node(in->yaml, sequence->data.sequence.items.start[i]);
 }
@@ -158,6 +186,11 @@ static yaml_node_t *item_at(const struct reading *in, const yaml_node_t *sequenc
 static size_t item_count(const yaml_node_t *sequence)
 {
 	return (size_t)(sequence->data.sequence.items.top - sequence->data.sequence.items.start);
+}
+
+static size_t pair_count(const yaml_node_t *mapping)
+{
+	return (size_t)(mapping->data.mapping.pairs.top - mapping->data.mapping.pairs.start);
 }
 
 static int sequence_check(const struct kk_field *field, const yaml_node_t *node, struct kk_err *err)
@@ -170,8 +203,8 @@ static int sequence_check(const struct kk_field *field, const yaml_node_t *node,
 	return 0;
 }
 
-static int strs_read(const struct reading *in, const struct kk_field *field,
-	const yaml_node_t *node, struct kk_strs *strs, struct kk_err *err)
+static int strs_read(struct reading *in, const struct kk_field *field, const yaml_node_t *node,
+	struct kk_strs *strs, struct kk_err *err)
 {
 	int r = sequence_check(field, node, err);
 
@@ -186,9 +219,11 @@ static int strs_read(const struct reading *in, const struct kk_field *field,
 		if (field->type == KK_T_INTS) {
 			r = int_read(field, item, &number, err);
 			if (r == 0)
+				r = room_take(in, item, sizeof number, err);
+			if (r == 0)
 				s = kk_xprintf("%lld", (long long)number);
 		} else {
-			r = string_read(field, item, &s, err);
+			r = string_read(in, field, item, &s, err);
 		}
 		if (r == 0)
 			kk_strs_take(strs, s ? s : kk_xstrdup(""));
@@ -196,26 +231,38 @@ static int strs_read(const struct reading *in, const struct kk_field *field,
 	return r;
 }
 
-static int map_read(const struct reading *in, const struct kk_field *field, const yaml_node_t *node,
+static int twice_fail(const yaml_node_t *key, struct kk_err *err)
+{
+	return kk_fail(err, KK_E_INVALID, "line %zu: key '%s' is there twice", line_of(key),
+		scalar(key));
+}
+
+static int map_read(struct reading *in, const struct kk_field *field, const yaml_node_t *node,
 	struct kk_map *map, struct kk_err *err)
 {
 	if (node->type != YAML_MAPPING_NODE)
 		return type_fail(field, node, "a map", err);
+	if (field->max_items && pair_count(node) > field->max_items)
+		return kk_fail(err, KK_E_INVALID, "line %zu: '%s' has more than %zu items",
+			line_of(node), field->name, field->max_items);
 	map->is_set = true;
 	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
 		pair < node->data.mapping.pairs.top; pair++) {
 		const yaml_node_t *key = yaml_document_get_node(in->yaml, pair->key);
 		const yaml_node_t *value = yaml_document_get_node(in->yaml, pair->value);
 		kk_auto_free char *s = NULL;
-		int r = is_null(value) ? 0 : string_read(field, value, &s, err);
+		int r = is_null(value) ? 0 : string_read(in, field, value, &s, err);
 
 		if (r < 0)
 			return r;
 		if (!scalar(key))
 			return type_fail(field, key, "a map with plain keys", err);
+		if (field->max && strlen(scalar(key)) > field->max)
+			return kk_fail(err, KK_E_INVALID,
+				"line %zu: a key of '%s' is longer than %zu bytes", line_of(key),
+				field->name, field->max);
 		if (kk_map_get(map, scalar(key)))
-			return kk_fail(err, KK_E_INVALID, "line %zu: key '%s' is there twice",
-				line_of(key), scalar(key));
+			return twice_fail(key, err);
 		kk_map_set(map, scalar(key), kk_str(s));
 	}
 	return 0;
@@ -245,11 +292,11 @@ static int enum_read(const struct kk_field *field, const yaml_node_t *node, int 
 		names->what, kk_str(s));
 }
 
-static int object_read(const struct reading *in, const struct kk_schema *schema,
-	const yaml_node_t *node, const char *path, void *object, struct kk_err *err);
+static int object_read(struct reading *in, const struct kk_schema *schema, const yaml_node_t *node,
+	const char *path, void *object, struct kk_err *err);
 
-static int list_read(const struct reading *in, const struct kk_field *field,
-	const yaml_node_t *node, const char *path, struct kk_list *list, struct kk_err *err)
+static int list_read(struct reading *in, const struct kk_field *field, const yaml_node_t *node,
+	const char *path, struct kk_list *list, struct kk_err *err)
 {
 	int r = sequence_check(field, node, err);
 
@@ -257,14 +304,16 @@ static int list_read(const struct reading *in, const struct kk_field *field,
 	for (size_t i = 0; r == 0 && i < item_count(node); i++) {
 		kk_auto_free char *item_path = kk_xprintf("%s[%zu]", path, i);
 
-		r = object_read(in, field->sub(), item_at(in, node, i), item_path,
-			kk_list_add(list, field->sub()), err);
+		r = room_take(in, node, field->sub()->size, err);
+		if (r == 0)
+			r = object_read(in, field->sub(), item_at(in, node, i), item_path,
+				kk_list_add(list, field->sub()), err);
 	}
 	return r;
 }
 
-static int field_read(const struct reading *in, const struct kk_field *field,
-	const yaml_node_t *node, const char *path, void *p, struct kk_err *err)
+static int field_read(struct reading *in, const struct kk_field *field, const yaml_node_t *node,
+	const char *path, void *p, struct kk_err *err)
 {
 	struct kk_opt_i64 *opt = p;
 	struct kk_opt_bool *opt_bool = p;
@@ -278,7 +327,7 @@ static int field_read(const struct reading *in, const struct kk_field *field,
 	case KK_T_U64:
 		return int_read(field, node, p, err);
 	case KK_T_STR:
-		return string_read(field, node, p, err);
+		return string_read(in, field, node, p, err);
 	case KK_T_ENUM:
 		return enum_read(field, node, p, err);
 	case KK_T_TIME:
@@ -318,16 +367,30 @@ static const struct kk_field *field_named(const struct kk_schema *schema, const 
 	return NULL;
 }
 
-static void unknown_warn(const struct reading *in, const yaml_node_t *key, const char *path)
+static int unknown_add(struct reading *in, const yaml_node_t *key, const char *path,
+	struct kk_strs *unknown, struct kk_err *err)
 {
+	if (kk_strs_has(unknown, scalar(key)))
+		return twice_fail(key, err);
+	if (unknown->n == UNKNOWN_MAX)
+		return kk_fail(err, KK_E_INVALID, "line %zu: more than %d unknown fields",
+			line_of(key), UNKNOWN_MAX);
+	kk_strs_add(unknown, scalar(key));
 	if (in->warnings)
 		kk_strs_take(in->warnings,
 			kk_xprintf("document %d, line %zu: unknown field '%s%s%s' ignored",
 				in->index, line_of(key), path, *path ? "." : "", scalar(key)));
+	return 0;
 }
 
-static int pair_read(const struct reading *in, const struct kk_schema *schema,
-	const yaml_node_pair_t *pair, const char *path, bool *seen, void *object,
+/* The keys that a map had so far. */
+struct seen {
+	bool *fields;
+	struct kk_strs unknown;
+};
+
+static int pair_read(struct reading *in, const struct kk_schema *schema,
+	const yaml_node_pair_t *pair, const char *path, struct seen *seen, void *object,
 	struct kk_err *err)
 {
 	const yaml_node_t *key = yaml_document_get_node(in->yaml, pair->key);
@@ -339,22 +402,20 @@ static int pair_read(const struct reading *in, const struct kk_schema *schema,
 		return kk_fail(err, KK_E_INVALID, "line %zu: a key of '%s' is %s", line_of(key),
 			path, node_word(key));
 	field = field_named(schema, scalar(key));
-	if (!field) {
-		unknown_warn(in, key, path);
-		return 0;
-	}
-	if (seen[field - schema->fields])
-		return kk_fail(err, KK_E_INVALID, "line %zu: key '%s' is there twice", line_of(key),
-			scalar(key));
-	seen[field - schema->fields] = true;
+	if (!field)
+		return unknown_add(in, key, path, &seen->unknown, err);
+	if (seen->fields[field - schema->fields])
+		return twice_fail(key, err);
+	seen->fields[field - schema->fields] = true;
 	field_path = kk_xprintf("%s%s%s", path, *path ? "." : "", field->name);
 	return field_read(in, field, value, field_path, kk_field_at(field, object), err);
 }
 
-static int object_read(const struct reading *in, const struct kk_schema *schema,
-	const yaml_node_t *node, const char *path, void *object, struct kk_err *err)
+static int object_read(struct reading *in, const struct kk_schema *schema, const yaml_node_t *node,
+	const char *path, void *object, struct kk_err *err)
 {
-	kk_auto_free bool *seen = kk_xalloc(schema->n_fields);
+	kk_auto_free bool *fields = kk_xalloc(schema->n_fields);
+	struct seen seen = {.fields = fields};
 	int r = 0;
 
 	if (is_null(node))
@@ -364,7 +425,8 @@ static int object_read(const struct reading *in, const struct kk_schema *schema,
 			line_of(node), *path ? path : "a document", node_word(node));
 	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
 		r == 0 && pair < node->data.mapping.pairs.top; pair++)
-		r = pair_read(in, schema, pair, path, seen, object, err);
+		r = pair_read(in, schema, pair, path, &seen, object, err);
+	kk_strs_release(&seen.unknown);
 	return r;
 }
 
@@ -466,9 +528,43 @@ static int problems_fail(const struct kk_strs *problems, struct kk_err *err)
 {
 	kk_auto_buf text = {0};
 
-	for (size_t i = 0; i < problems->n; i++)
+	for (size_t i = 0; i < problems->n; i++) {
+		if (i > 0 && text.len + strlen(problems->items[i]) > PROBLEMS_TEXT_MAX) {
+			kk_buf_printf(&text, "\n  … and %zu more", problems->n - i);
+			break;
+		}
 		kk_buf_printf(&text, "%s%s", problems->n > 1 ? "\n  " : " ", problems->items[i]);
+	}
 	return kk_fail(err, KK_E_INVALID, "validation failed:%s", (char *)text.data);
+}
+
+/* Does no document nest deeper than any of ours can? Broken syntax is left for the parser to tell. */
+static int depth_check(const char *text, size_t len, struct kk_err *err)
+{
+	yaml_parser_t parser;
+	yaml_event_t event;
+	bool is_end = false;
+	int depth = 0, r = 0;
+
+	if (!yaml_parser_initialize(&parser))
+		return kk_fail(err, KK_E_NOMEM, "no memory for the YAML parser");
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+	while (r == 0 && !is_end && yaml_parser_parse(&parser, &event)) {
+		if (event.type == YAML_SEQUENCE_START_EVENT ||
+			event.type == YAML_MAPPING_START_EVENT)
+			depth++;
+		else if (event.type == YAML_SEQUENCE_END_EVENT ||
+			event.type == YAML_MAPPING_END_EVENT)
+			depth--;
+		if (depth > DEPTH_MAX)
+			r = kk_fail(err, KK_E_PARSE,
+				"failed to parse YAML: line %zu, column %zu: more than %d levels deep",
+				event.start_mark.line + 1, event.start_mark.column + 1, DEPTH_MAX);
+		is_end = event.type == YAML_STREAM_END_EVENT;
+		yaml_event_delete(&event);
+	}
+	yaml_parser_delete(&parser);
+	return r;
 }
 
 int kk_yaml_parse(const char *text, size_t len, struct kk_manifests *ret_manifests,
@@ -479,6 +575,8 @@ int kk_yaml_parse(const char *text, size_t len, struct kk_manifests *ret_manifes
 	yaml_parser_t parser;
 	int index = 0, r = 0;
 
+	if (depth_check(text, len, err) < 0)
+		return kk_failed(err);
 	if (!yaml_parser_initialize(&parser))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the YAML parser");
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
@@ -519,6 +617,8 @@ int kk_yaml_read(const struct kk_schema *schema, const char *text, size_t len, v
 	int r = 0;
 
 	kk_schema_init(schema, ret_object);
+	if (depth_check(text, len, err) < 0)
+		return kk_failed(err);
 	if (!yaml_parser_initialize(&parser))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the YAML parser");
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
@@ -564,13 +664,20 @@ static void scalar_write(yaml_emitter_t *emitter, const char *s, bool is_text)
 {
 	yaml_event_t event;
 	yaml_scalar_style_t style = YAML_PLAIN_SCALAR_STYLE;
+	kk_auto_buf repaired = {0};
 
 	if (is_text && (!*s || needs_quotes(s)))
 		style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 	else if (is_text && strchr(s, '\n'))
 		style = YAML_LITERAL_SCALAR_STYLE;
-	yaml_scalar_event_initialize(&event, NULL, NULL, (const unsigned char *)s, (int)strlen(s),
-		1, 1, style);
+	/* What libyaml refuses is no UTF-8. A value that stays away is an error of the emitter. */
+	if (!yaml_scalar_event_initialize(&event, NULL, NULL, (const unsigned char *)s,
+		    (int)strlen(s), 1, 1, style)) {
+		kk_utf8_repair(s, strlen(s), &repaired);
+		if (!yaml_scalar_event_initialize(&event, NULL, NULL, repaired.data,
+			    (int)repaired.len, 1, 1, style))
+			return;
+	}
 	yaml_emitter_emit(emitter, &event);
 }
 

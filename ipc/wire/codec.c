@@ -9,6 +9,8 @@
 #include <kukeon/buf.h>
 #include <kukeon/mem.h>
 
+#include "bound.h"
+
 /* The packer forgets what its writer returned, so the first failure is kept here. */
 struct sink {
 	struct kk_buf *buf;
@@ -329,7 +331,8 @@ int kk_schema_decode(const struct kk_schema *schema, const void *data, size_t le
 
 	kk_schema_init(schema, ret_object);
 	msgpack_unpacked_init(&result);
-	if (msgpack_unpack_next(&result, data, len, &offset) != MSGPACK_UNPACK_SUCCESS ||
+	if (!kk_msgpack_fits(data, len) ||
+		msgpack_unpack_next(&result, data, len, &offset) != MSGPACK_UNPACK_SUCCESS ||
 		offset != len)
 		r = kk_fail(err, KK_E_PROTOCOL, "'%s' is not one msgpack value", schema->name);
 	else

@@ -8,6 +8,8 @@
 #include <kukeon/buf.h>
 #include <kukeon/msg.h>
 
+#include "bound.h"
+
 enum { ENVELOPE_FIELDS = 10 };
 
 static const char *const kind_names[KK_ENVELOPE_KINDS] = {
@@ -118,7 +120,8 @@ int kk_envelope_decode(const uint8_t *data, size_t len, struct kk_envelope *ret_
 	int r = -1;
 
 	msgpack_unpacked_init(&result);
-	if (msgpack_unpack_next(&result, (const char *)data, len, &offset) ==
+	if (kk_msgpack_fits(data, len) &&
+		msgpack_unpack_next(&result, (const char *)data, len, &offset) ==
 			MSGPACK_UNPACK_SUCCESS &&
 		offset == len && envelope_read(&result.data, &env) == 0) {
 		/* The body is the last field, so it ends where the frame ends. */

@@ -98,7 +98,7 @@ static void field_copy(const struct kk_field *field, const void *from, void *to)
 		const struct kk_bin *bin = from;
 
 		*(struct kk_bin *)to = (struct kk_bin){
-			.data = (uint8_t *)kk_xstrndup((char *)bin->data, bin->len),
+			.data = (uint8_t *)kk_xstrndup(bin->len ? (char *)bin->data : "", bin->len),
 			.len = bin->len,
 		};
 		break;
@@ -315,6 +315,9 @@ uint64_t kk_schema_hash(const struct kk_schema *schema, uint64_t seed)
 		hash = hash_word(hash, field->type);
 		hash = hash_word(hash, field->max);
 		hash = hash_word(hash, field->max_items);
+		for (unsigned k = 0; field->names && k < field->names->n; k++)
+			hash = hash_bytes(hash, field->names->names[k],
+				strlen(field->names->names[k]) + 1);
 		if (field->sub)
 			hash = kk_schema_hash(field->sub(), hash);
 	}
