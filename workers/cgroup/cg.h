@@ -36,6 +36,14 @@ int cg_tree_ensure(const char *path, bool *ret_created, struct kk_strs *ret_cont
 	struct kk_err *err);
 bool cg_tree_exists(const char *path);
 
+/* What tells a cgroup from a later one of the same path. False when there is none. */
+struct cg_identity {
+	uint64_t inode;
+	int64_t made_s;
+	int64_t made_ns;
+};
+bool cg_tree_identity(const char *path, struct cg_identity *ret_identity);
+
 /* Remove @path and all below in every hierarchy; processes that are left in it are killed. Safe to
  * repeat. Fails with KK_E_CGROUP when something stays. */
 int cg_tree_remove(const char *path, bool *ret_was_present, struct kk_err *err);

@@ -9,6 +9,8 @@
 #include <kukeon/buf.h>
 #include <kukeon/fd.h>
 
+enum { V1_UNLIMITED_SLACK = 65536 }; /* bytes of the largest page */
+
 static bool file_text(const char *controller, const char *path, const char *file,
 	struct kk_buf *text)
 {
@@ -24,6 +26,14 @@ static uint64_t number(const char *controller, const char *path, const char *fil
 
 	/* "max" reads as 0: no limit. */
 	return file_text(controller, path, file, &text) ? strtoull((char *)text.data, NULL, 10) : 0;
+}
+
+/* v1 writes no limit as the largest number of whole pages. */
+static uint64_t v1_limit(const char *path)
+{
+	uint64_t limit = number("memory", path, "memory.limit_in_bytes");
+
+	return limit > INT64_MAX - V1_UNLIMITED_SLACK ? 0 : limit;
 }
 
 /* The number behind @key in a file of `key number` lines. */
@@ -55,7 +65,7 @@ void cg_stat_read(const char *path, struct cg_stat *ret_stat)
 	} else {
 		*ret_stat = (struct cg_stat){
 			.memory_bytes = number("memory", path, "memory.usage_in_bytes"),
-			.memory_limit_bytes = number("memory", path, "memory.limit_in_bytes"),
+			.memory_limit_bytes = v1_limit(path),
 			.cpu_usage_us = number("cpuacct", path, "cpuacct.usage") / 1000,
 			.pids = number("pids", path, "pids.current"),
 			.oom_kills = keyed("memory", path, "memory.oom_control", "oom_kill"),

@@ -184,6 +184,17 @@ bool cg_tree_exists(const char *path)
 	return cg_tree_file("memory", path, "", dir, sizeof dir) == 0 && access(dir, F_OK) == 0;
 }
 
+bool cg_tree_identity(const char *path, struct cg_identity *ret_identity)
+{
+	char dir[CG_PATH_MAX];
+	struct stat st;
+
+	if (cg_tree_file("memory", path, "", dir, sizeof dir) < 0 || stat(dir, &st) < 0)
+		return false;
+	*ret_identity = (struct cg_identity){st.st_ino, st.st_ctim.tv_sec, st.st_ctim.tv_nsec};
+	return true;
+}
+
 static int v1_create(const char *path, struct kk_strs *ret_controllers, struct kk_err *err)
 {
 	kk_auto(cgroup_put) struct cgroup *cg = cgroup_new_cgroup(path + 1);

@@ -17,15 +17,22 @@
 #include <kukeon/mem.h>
 #include <kukeon/worker.h>
 
-enum { WATCHES_MAX = 16384 };
+enum {
+	WATCHES_MAX = 16384,
+	LOOK_PAUSE_MS = 10,
+	LOOKS_MAX = 100, /* so a victim has a second to die */
+};
 
 struct watch {
 	struct watch *next;
 	struct kk_worker *worker;
 	struct kk_watch *source;
+	struct kk_timer *timer; /* NULL on v2 */
 	char *path;
 	int fd;
 	uint64_t oom_kills;
+	struct cg_identity identity;
+	int n_looks; /* since the last event */
 };
 
 static struct watch *watches;
@@ -40,38 +47,62 @@ static void watch_remove(struct watch *watch)
 	*link = watch->next;
 	n_watches--;
 	kk_watch_free(watch->source);
+	kk_timer_free(watch->timer);
 	kk_closep(&watch->fd);
 	free(watch->path);
 	free(watch);
 }
 
+/* Report what was killed since the last report. False: nothing. */
+static bool kills_report(struct watch *watch)
+{
+	struct cg_stat stat;
+	struct kk_req_cgroup_oom event = {.path = watch->path};
+
+	cg_stat_read(watch->path, &stat);
+	if (stat.oom_kills <= watch->oom_kills)
+		return false;
+	watch->oom_kills = event.oom_kills = stat.oom_kills;
+	kk_info("out of memory in cgroup '%s' oom_kills=%llu", watch->path,
+		(unsigned long long)stat.oom_kills);
+	(void)kk_rpc_event(watch->worker->rpc, KK_ROLE_reconciler, KK_MSG_cgroup_oom, &event, 0);
+	return true;
+}
+
+/* The event of v1 comes before the kernel counts the kill. */
+static void watch_on_timer(void *arg)
+{
+	struct watch *watch = arg;
+
+	if (!kills_report(watch) && ++watch->n_looks < LOOKS_MAX)
+		kk_timer_start(watch->timer, LOOK_PAUSE_MS);
+}
+
+static bool is_same(const struct watch *watch)
+{
+	struct cg_identity now;
+
+	return cg_tree_identity(watch->path, &now) &&
+		memcmp(&now, &watch->identity, sizeof now) == 0;
+}
+
 static void watch_on_event(int fd, unsigned what, void *arg)
 {
 	struct watch *watch = arg;
-	struct cg_stat stat;
 	char drain[4096];
 
 	(void)what;
 	if (read(fd, drain, sizeof drain) < 0 && errno != EAGAIN)
 		kk_debug("reading an OOM event failed: %m");
 	/* The removal of the cgroup is an event as well. */
-	if (!cg_tree_exists(watch->path)) {
+	if (!is_same(watch)) {
 		watch_remove(watch);
 		return;
 	}
-	cg_stat_read(watch->path, &stat);
-	if (stat.oom_kills > watch->oom_kills) {
-		struct kk_req_cgroup_oom event = {
-			.path = watch->path,
-			.oom_kills = stat.oom_kills,
-		};
-
-		kk_info("out of memory in cgroup '%s' oom_kills=%llu", watch->path,
-			(unsigned long long)stat.oom_kills);
-		(void)kk_rpc_event(watch->worker->rpc, KK_ROLE_reconciler, KK_MSG_cgroup_oom,
-			&event, 0);
+	if (!kills_report(watch) && watch->timer) {
+		watch->n_looks = 0;
+		kk_timer_start(watch->timer, LOOK_PAUSE_MS);
 	}
-	watch->oom_kills = stat.oom_kills;
 }
 
 static int v2_open(const char *path)
@@ -108,6 +139,7 @@ static int v1_open(const char *path)
 int cg_watch_add(struct kk_worker *worker, const char *path, struct kk_err *err)
 {
 	struct watch *watch;
+	struct cg_identity identity;
 	struct cg_stat stat;
 	int fd, r = cg_path_check(path, err);
 
@@ -115,11 +147,16 @@ int cg_watch_add(struct kk_worker *worker, const char *path, struct kk_err *err)
 		return r;
 	for (watch = watches; watch; watch = watch->next) {
 		if (strcmp(watch->path, path) == 0)
-			return 0;
+			break;
 	}
+	if (watch && is_same(watch))
+		return 0;
+	/* Of a cgroup that was removed, and made again under its name. */
+	if (watch)
+		watch_remove(watch);
 	if (n_watches >= WATCHES_MAX)
 		return kk_fail(err, KK_E_TOO_BIG, "more than %d cgroups are watched", WATCHES_MAX);
-	if (!cg_tree_exists(path))
+	if (!cg_tree_identity(path, &identity))
 		return kk_fail(err, KK_E_CGROUP_NOT_FOUND, "cgroup '%s' does not exist", path);
 	fd = cg_tree_is_v2() ? v2_open(path) : v1_open(path);
 	if (fd < 0)
@@ -132,9 +169,12 @@ int cg_watch_add(struct kk_worker *worker, const char *path, struct kk_err *err)
 		.path = kk_xstrdup(path),
 		.fd = fd,
 		.oom_kills = stat.oom_kills,
+		.identity = identity,
 	};
 	watches = watch;
 	n_watches++;
 	watch->source = kk_watch_new(worker->loop, "oom", fd, KK_READ, watch_on_event, watch);
+	if (!cg_tree_is_v2())
+		watch->timer = kk_timer_new(worker->loop, "oom", watch_on_timer, watch);
 	return 0;
 }

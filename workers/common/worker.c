@@ -13,8 +13,7 @@
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
-/* An exit status that tells the supervisor not to try again: this build can't work with it. */
-enum { EXIT_INCOMPATIBLE = 78, STUCK_MS = 2000 };
+enum { STUCK_MS = 2000 };
 
 static struct kk_worker worker;
 
@@ -27,7 +26,7 @@ static int on_worker_start(struct kk_call *call, const struct kk_req_worker_star
 		return kk_fail(err, KK_E_PROTOCOL, "the worker was started already");
 	if (req->schema_hash != kk_msg_hash()) {
 		kk_error("supervisor and worker are of different builds");
-		exit(EXIT_INCOMPATIBLE);
+		exit(KK_WORKER_INCOMPATIBLE);
 	}
 	kk_log_open(kk_role_name(worker.def->role), call->generation, kk_log_level());
 	kk_schema_copy(kk_req_schema_worker_start(), req, &worker.config);

@@ -216,6 +216,13 @@ static int entry_take(struct load *load, struct archive_entry *header, struct kk
 	return entry_upload(load, path, digest, archive_entry_size(header), err);
 }
 
+static int format_fail(struct kk_err *err)
+{
+	return kk_fail(err, KK_E_IMAGE_FORMAT,
+		"failed to import image tarball: unrecognized image format (neither an OCI layout "
+		"nor docker save)");
+}
+
 static int entries_read(struct load *load, struct kk_err *err)
 {
 	struct archive_entry *header;
@@ -226,12 +233,7 @@ static int entries_read(struct load *load, struct kk_err *err)
 		if (r == ARCHIVE_EOF)
 			return 0;
 		if (r < ARCHIVE_WARN)
-			return n ?
-				archive_fail(load, err) :
-				kk_fail(err, KK_E_IMAGE_FORMAT,
-					"failed to import image tarball: "
-					"unrecognized image format (neither an OCI layout nor docker "
-					"save)");
+			return n ? archive_fail(load, err) : format_fail(err);
 		r = entry_take(load, header, err);
 		if (r < 0)
 			return r;
@@ -365,8 +367,11 @@ static int load_run(struct load *load, const char *path, struct kk_err *err)
 
 	archive_read_support_format_tar(load->archive);
 	if (archive_read_open_filename(load->archive, path, PIECE) != ARCHIVE_OK)
-		return kk_fail(err, KK_E_IO, "failed to open image tarball: %s",
-			kk_str(archive_error_string(load->archive)));
+		return archive_errno(load->archive) ==
+				EILSEQ ? /* as libarchive says "no format that is known" */
+			format_fail(err) :
+			kk_fail(err, KK_E_IO, "failed to open image tarball: %s",
+				kk_str(archive_error_string(load->archive)));
 	r = entries_read(load, err);
 	if (r == 0)
 		r = kk_fault(KK_FAULT_containerd_blobs_stored, err);

@@ -22,6 +22,7 @@ enum {
 	RECONNECT_MS = 50,
 	RECONNECT_MAX_MS = 500,
 	RETRY_PAUSE_MS = 100,
+	READ_MS = 5000, /* for a whole stream that is read, which takes milliseconds */
 };
 
 static grpc_channel *channel;
@@ -229,6 +230,16 @@ static int unary_once(const struct ct_ctx *ctx, const char *method, const Protob
 	return r;
 }
 
+bool ct_retry_pause(const struct ct_ctx *ctx)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_PAUSE_MS * 1000000L};
+
+	if (kk_clock_ms() + RETRY_PAUSE_MS > ctx->deadline_ms)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
 int ct_unary(const struct ct_ctx *ctx, const char *method, const ProtobufCMessage *req,
 	const ProtobufCMessageDescriptor *rep_type, void *ret_rep, struct kk_err *err)
 {
@@ -239,20 +250,17 @@ int ct_unary(const struct ct_ctx *ctx, const char *method, const ProtobufCMessag
 	int64_t began = kk_clock_us();
 
 	for (;;) {
-		const struct timespec pause = {.tv_nsec = RETRY_PAUSE_MS * 1000000L};
 		int r = unary_once(ctx, path, req, &buffer, &cause);
 
 		if (r == 0)
 			break;
 		/* containerd is restarting: our requests are ensure-shaped, so they may be repeated. */
-		if (r != KK_E_CONTAINERD_DOWN ||
-			kk_clock_ms() + RETRY_PAUSE_MS > ctx->deadline_ms) {
+		if (r != KK_E_CONTAINERD_DOWN || !ct_retry_pause(ctx)) {
 			if (err)
 				*err = cause;
 			return r;
 		}
 		kk_err_clear(&cause);
-		nanosleep(&pause, NULL);
 	}
 	kk_trace("containerd call=%s us=%lld", method, (long long)(kk_clock_us() - began));
 	rep = buffer && rep_type ? message_unpack(buffer, rep_type) : NULL;
@@ -277,6 +285,9 @@ struct ct_stream {
 	grpc_slice details;
 	struct metadata md;
 	char status_tag;
+	grpc_byte_buffer *in; /* of the message that is being received */
+	char recv_tag;
+	bool is_receiving;
 	bool has_initial;
 	bool is_ended;
 };
@@ -349,24 +360,52 @@ int ct_stream_send(struct ct_stream *stream, const ProtobufCMessage *message, bo
 	return err ? err->code : KK_E_CONTAINERD;
 }
 
-int ct_stream_recv(struct ct_stream *stream, const ProtobufCMessageDescriptor *type,
-	void *ret_message, struct kk_err *err)
+static void recv_start(struct ct_stream *stream)
 {
-	grpc_byte_buffer *in = NULL;
 	grpc_op ops[2] = {
-		{.op = GRPC_OP_RECV_MESSAGE, .data.recv_message = {&in}},
+		{.op = GRPC_OP_RECV_MESSAGE, .data.recv_message = {&stream->in}},
 		{.op = GRPC_OP_RECV_INITIAL_METADATA,
 			.data.recv_initial_metadata = {&stream->initial}},
 	};
-	ProtobufCMessage *message;
 
 	/* The initial metadata come once, with the first message. */
-	batch_run(stream->call, stream->queue, ops, stream->has_initial ? 1 : 2);
+	stream->in = NULL;
+	stream->is_receiving = grpc_call_start_batch(stream->call, ops, stream->has_initial ? 1 : 2,
+				       &stream->recv_tag, NULL) == GRPC_CALL_OK;
 	stream->has_initial = true;
-	if (!in)
+}
+
+/* False when the limit passed first. */
+static bool recv_wait(struct ct_stream *stream, int64_t limit_ms)
+{
+	gpr_timespec until = limit_ms == CT_NO_LIMIT ?
+		gpr_inf_future(GPR_CLOCK_REALTIME) :
+		gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+			gpr_time_from_millis(limit_ms, GPR_TIMESPAN));
+
+	if (stream->is_receiving &&
+		grpc_completion_queue_pluck(stream->queue, &stream->recv_tag, until, NULL).type ==
+			GRPC_QUEUE_TIMEOUT)
+		return false;
+	stream->is_receiving = false;
+	return true;
+}
+
+int ct_stream_recv(struct ct_stream *stream, const ProtobufCMessageDescriptor *type,
+	int64_t limit_ms, void *ret_message, struct kk_err *err)
+{
+	ProtobufCMessage *message;
+
+	*(void **)ret_message = NULL;
+	if (!stream->is_receiving)
+		recv_start(stream);
+	if (!recv_wait(stream, limit_ms))
+		return 1;
+	if (!stream->in)
 		return stream_end(stream, err);
-	message = message_unpack(in, type);
-	grpc_byte_buffer_destroy(in);
+	message = message_unpack(stream->in, type);
+	grpc_byte_buffer_destroy(stream->in);
+	stream->in = NULL;
 	if (!message)
 		return kk_fail(err, KK_E_CONTAINERD, "a message of %s can't be read",
 			stream->method);
@@ -374,11 +413,56 @@ int ct_stream_recv(struct ct_stream *stream, const ProtobufCMessageDescriptor *t
 	return 1;
 }
 
+static int read_once(const struct ct_ctx *ctx, const struct ct_reader *reader, struct kk_err *err)
+{
+	kk_auto(ct_stream_freep) struct ct_stream *stream = NULL;
+	int r = ct_stream_open(ctx, reader->method, &stream, err);
+
+	if (r == 0)
+		r = ct_stream_send(stream, reader->req, true, err);
+	if (r < 0)
+		return r;
+	for (;;) {
+		kk_auto(ct_message_freep) void *message = NULL;
+
+		r = ct_stream_recv(stream, reader->type, CT_NO_LIMIT, &message, err);
+		if (r <= 0)
+			return r;
+		r = reader->take(message, reader->arg, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+int ct_stream_read(const struct ct_ctx *ctx, const struct ct_reader *reader, struct kk_err *err)
+{
+	for (;;) {
+		struct ct_ctx attempt = *ctx;
+		struct kk_err cause = {0};
+		int r;
+
+		/* Seen when containerd is killed at the wrong moment: nothing but its deadline ends a
+		 * stream. */
+		if (kk_clock_ms() + READ_MS < ctx->deadline_ms)
+			attempt.deadline_ms = kk_clock_ms() + READ_MS;
+		r = read_once(&attempt, reader, &cause);
+		if ((r != KK_E_CONTAINERD_DOWN && r != KK_E_TIMEOUT) || !ct_retry_pause(ctx)) {
+			if (r < 0 && err)
+				*err = cause;
+			return r;
+		}
+		reader->restart(reader->arg);
+	}
+}
+
 void ct_stream_free(struct ct_stream *stream)
 {
 	if (!stream)
 		return;
 	grpc_call_cancel(stream->call, NULL);
+	recv_wait(stream, CT_NO_LIMIT);
+	if (stream->in)
+		grpc_byte_buffer_destroy(stream->in);
 	stream_end(stream, NULL);
 	grpc_call_unref(stream->call);
 	queue_destroy(stream->queue);

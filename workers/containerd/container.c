@@ -26,6 +26,7 @@ enum {
 	RETRY_MS = 200,       /* between looks whether a former try is over */
 	CLEANUP_TRIES = 4,    /* where containerd may be clearing up behind a caller that died */
 	RETRY_LIMIT_MS = 15000,
+	SETTLE_TRIES = 30, /* three seconds */
 };
 
 int64_t ct_time(const Ct__Timestamp *timestamp)
@@ -297,13 +298,22 @@ static int log_prepare(const char *log_path, char **ret_uri, struct kk_err *err)
 	return 0;
 }
 
+/* A containerd that was killed amid a create needs half a second to clear its own traces away. */
+static bool is_settling(int r, const struct kk_err *err)
+{
+	return r == KK_E_CONTAINERD &&
+		strstr(err->frames[0].text, "failed to start shim: mkdir ") &&
+		kk_str_ends(err->frames[0].text, ": file exists");
+}
+
 static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
 	const Ct__SnapshotMountsResponse *rootfs, uint64_t *ret_pid, struct kk_err *err)
 {
 	Ct__TaskCreateRequest create = CT__TASK_CREATE_REQUEST__INIT;
 	ct_auto_message Ct__TaskCreateResponse *created = NULL;
 	kk_auto_free char *log = NULL;
-	int r = log_prepare(req->log_path, &log, err);
+	struct kk_err cause = {0};
+	int n_tries = 0, r = log_prepare(req->log_path, &log, err);
 
 	if (r < 0)
 		return r;
@@ -312,10 +322,18 @@ static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_c
 	create.rootfs = rootfs->mounts;
 	create.stdout = log;
 	create.stderr = log;
-	r = ct_unary(ctx, "tasks.v1.Tasks/Create", &create.base,
-		&ct__task_create_response__descriptor, &created, err);
+	do {
+		kk_err_clear(&cause);
+		r = ct_unary(ctx, "tasks.v1.Tasks/Create", &create.base,
+			&ct__task_create_response__descriptor, &created, &cause);
+		/* It is about the task: a shim whose containerd died while it made one is there, but no
+		 * task. */
+		if (r == KK_E_CONTAINER_EXISTS && task_delete(ctx, req->id, err) < 0)
+			return kk_failed(err);
+	} while ((r == KK_E_CONTAINER_EXISTS || is_settling(r, &cause)) &&
+		++n_tries < SETTLE_TRIES && ct_retry_pause(ctx));
 	if (r < 0) {
-		/* ALREADY_EXISTS is about the task here: our own former one. */
+		*err = cause;
 		if (r == KK_E_CONTAINER_EXISTS)
 			kk_recode(err, KK_E_CONTAINERD);
 		return kk_wrap(err, "create the task of container \"%s\"", kk_str(req->spec.id));
@@ -535,8 +553,11 @@ static int container_halt(const struct ct_ctx *ctx, const char *id, int64_t grac
 		return r;
 	signal_name = label_get(found->container, LABEL_STOP_SIGNAL);
 	r = task_get(ctx, id, &task, err);
-	if (r <= 0)
+	if (r < 0)
 		return r;
+	/* A shim may be left of a task that containerd did not live to make. */
+	if (r == 0)
+		return task_delete(ctx, id, err);
 	if (task->process->status == CT__PROCESS__STATUS__STOPPED) {
 		rep->has_exit = true;
 		rep->exit_status = task->process->exit_status;

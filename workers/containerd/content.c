@@ -58,8 +58,8 @@ static int writer_send(struct ct_writer *writer, Ct__WriteAction action, const v
 	req.data = (ProtobufCBinaryData){.len = len, .data = (uint8_t *)data};
 	r = ct_stream_send(writer->stream, &req.base, false, err);
 	if (r == 0)
-		r = ct_stream_recv(writer->stream, &ct__content_write_response__descriptor, ret_rep,
-			err);
+		r = ct_stream_recv(writer->stream, &ct__content_write_response__descriptor,
+			CT_NO_LIMIT, ret_rep, err);
 	if (r == 0)
 		return kk_fail(err, KK_E_CONTAINERD, "containerd ended the writing of '%s'",
 			writer->ref);
@@ -82,10 +82,13 @@ int ct_writer_open(const struct ct_ctx *ctx, const char *ref, const char *expect
 		if (!writer->hash || EVP_DigestInit_ex(writer->hash, EVP_sha256(), NULL) != 1)
 			return kk_fail(err, KK_E_NOMEM, "no memory for a digest");
 	}
-	r = ct_stream_open(ctx, "content.v1.Content/Write", &writer->stream, err);
-	if (r < 0)
-		return r;
-	r = writer_send(writer, CT__WRITE_ACTION__STAT, NULL, 0, &rep, &cause);
+	do {
+		ct_stream_free(kk_steal(&writer->stream));
+		kk_err_clear(&cause);
+		r = ct_stream_open(ctx, "content.v1.Content/Write", &writer->stream, &cause);
+		if (r == 0)
+			r = writer_send(writer, CT__WRITE_ACTION__STAT, NULL, 0, &rep, &cause);
+	} while (r == KK_E_CONTAINERD_DOWN && ct_retry_pause(ctx));
 	if (r == KK_E_CONTAINER_EXISTS) {
 		writer->is_committed = true;
 		return 1;
@@ -172,27 +175,48 @@ int ct_blob_exists(const struct ct_ctx *ctx, const char *digest, bool *ret_exist
 	return 0;
 }
 
+struct blob {
+	const char *digest;
+	struct kk_buf *buf;
+	size_t start;
+};
+
+static void blob_restart(void *arg)
+{
+	const struct blob *blob = arg;
+
+	blob->buf->len = blob->start;
+}
+
+static int blob_take(const void *message, void *arg, struct kk_err *err)
+{
+	const Ct__ContentReadResponse *piece = message;
+	const struct blob *blob = arg;
+
+	if (kk_buf_append(blob->buf, piece->data.data, piece->data.len) == 0)
+		return 0;
+	return kk_fail(err, KK_E_TOO_BIG, "blob %s is larger than %zu bytes", blob->digest,
+		blob->buf->max);
+}
+
 int ct_blob_read(const struct ct_ctx *ctx, const char *digest, struct kk_buf *buf,
 	struct kk_err *err)
 {
+	struct blob blob = {.digest = digest, .buf = buf, .start = buf->len};
 	Ct__ContentReadRequest req = CT__CONTENT_READ_REQUEST__INIT;
-	kk_auto(ct_stream_freep) struct ct_stream *stream = NULL;
-	int r = ct_stream_open(ctx, "content.v1.Content/Read", &stream, err);
+	const struct ct_reader reader = {
+		.method = "content.v1.Content/Read",
+		.req = &req.base,
+		.type = &ct__content_read_response__descriptor,
+		.restart = blob_restart,
+		.take = blob_take,
+		.arg = &blob,
+	};
 
 	req.digest = (char *)digest;
-	if (r == 0)
-		r = ct_stream_send(stream, &req.base, true, err);
-	if (r < 0)
-		return r;
-	do {
-		ct_auto_message Ct__ContentReadResponse *piece = NULL;
-
-		r = ct_stream_recv(stream, &ct__content_read_response__descriptor, &piece, err);
-		if (r > 0 && kk_buf_append(buf, piece->data.data, piece->data.len) < 0)
-			return kk_fail(err, KK_E_TOO_BIG, "blob %s is larger than %zu bytes",
-				digest, buf->max);
-	} while (r > 0);
-	return r < 0 ? kk_wrap(err, "read blob %s", digest) : 0;
+	if (ct_stream_read(ctx, &reader, err) < 0)
+		return kk_wrap(err, "read blob %s", digest);
+	return 0;
 }
 
 int ct_blob_json(const struct ct_ctx *ctx, const char *digest, json_t **ret_json,

@@ -51,9 +51,26 @@ int ct_stream_open(const struct ct_ctx *ctx, const char *method, struct ct_strea
 	struct kk_err *err);
 int ct_stream_send(struct ct_stream *stream, const ProtobufCMessage *message, bool is_last,
 	struct kk_err *err);
-/* 1 with a message, 0 at the end (status OK), negative with the status as error. */
+/* 1 with a message, 0 at the end (status OK), negative with the status as error. Within @limit_ms: 1 and
+ * NULL where nothing came yet; CT_NO_LIMIT leaves it to the deadline of the call. */
+enum { CT_NO_LIMIT = -1 };
 int ct_stream_recv(struct ct_stream *stream, const ProtobufCMessageDescriptor *type,
-	void *ret_message, struct kk_err *err);
+	int64_t limit_ms, void *ret_message, struct kk_err *err);
+
+/* Send @req and hand each message of the answer to @take, which returns 0, or negative with @err set. When
+ * containerd goes away amid it, all is asked again until the deadline, behind a call of @restart. */
+struct ct_reader {
+	const char *method;
+	const ProtobufCMessage *req;
+	const ProtobufCMessageDescriptor *type;
+	void (*restart)(void *arg);
+	int (*take)(const void *message, void *arg, struct kk_err *err);
+	void *arg;
+};
+int ct_stream_read(const struct ct_ctx *ctx, const struct ct_reader *reader, struct kk_err *err);
+
+/* Wait before containerd is asked again; false when that would be behind the deadline. */
+bool ct_retry_pause(const struct ct_ctx *ctx);
 void ct_stream_free(struct ct_stream *stream);
 KK_DEFINE_FREEP(struct ct_stream, ct_stream_free)
 

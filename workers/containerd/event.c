@@ -21,7 +21,12 @@
 #define TOPIC_EXIT "/tasks/exit"
 #define TOPIC_MARKER "/kukeon/marker"
 
-enum { RECONNECT_PAUSE_MS = 100, MARKER_LIMIT_MS = 5000, STACK_BYTES = 256 * 1024 };
+enum {
+	RECONNECT_PAUSE_MS = 100,
+	MARKER_LIMIT_MS = 5000,
+	MARKER_PAUSE_MS = 50,
+	STACK_BYTES = 256 * 1024
+};
 
 /* Something to tell the reconciler; namespace NULL: connected. */
 struct report {
@@ -157,14 +162,18 @@ static int stream_follow(struct kk_err *err)
 	req.filters = filters;
 	if (r == 0)
 		r = ct_stream_send(stream, &req.base, true, err);
-	if (r == 0)
-		r = marker_publish(err);
 	while (r >= 0) {
 		ct_auto_message Ct__EventEnvelope *envelope = NULL;
 
-		r = ct_stream_recv(stream, &ct__event_envelope__descriptor, &envelope, err);
+		/* Nothing says when the subscription begins to count, so the marker is repeated. */
+		if (!is_live && marker_publish(err) < 0)
+			return kk_failed(err);
+		r = ct_stream_recv(stream, &ct__event_envelope__descriptor,
+			is_live ? CT_NO_LIMIT : MARKER_PAUSE_MS, &envelope, err);
 		if (r <= 0)
 			break;
+		if (!envelope)
+			continue;
 		if (strcmp(envelope->topic, TOPIC_EXIT) == 0) {
 			exit_take(envelope);
 		} else if (!is_live) {

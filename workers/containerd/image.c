@@ -1,7 +1,6 @@
-/* workers/containerd/image.c - names, manifests, layers. */
+/* workers/containerd/image.c - manifests and layers. */
 #include "ct.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,38 +20,7 @@
 #error "no image architecture is known for this machine"
 #endif
 
-enum { REF_MAX = 512, LAYERS_MAX = 512 };
-
-static bool ref_is_valid(const char *ref)
-{
-	size_t len = strlen(ref);
-
-	if (len == 0 || len > REF_MAX || ref[0] == '/' || ref[0] == '.' || ref[0] == '-')
-		return false;
-	for (const char *p = ref; *p; p++) {
-		if (!isalnum((unsigned char)*p) && !strchr("._-/:@", *p))
-			return false;
-	}
-	return !strstr(ref, "//") && !strstr(ref, "..") && ref[len - 1] != '/' &&
-		ref[len - 1] != ':';
-}
-
-char *ct_ref_normalize(const char *ref, struct kk_err *err)
-{
-	const char *slash = strchr(ref, '/'), *last = strrchr(ref, '/');
-	size_t host_len = slash ? (size_t)(slash - ref) : 0;
-	bool has_host = slash &&
-		(memchr(ref, '.', host_len) || memchr(ref, ':', host_len) ||
-			strncmp(ref, "localhost/", 10) == 0);
-	bool has_tag = strchr(last ? last : ref, ':') || strchr(ref, '@');
-
-	if (!ref_is_valid(ref)) {
-		kk_fail(err, KK_E_INVALID, "invalid image reference \"%s\"", ref);
-		return NULL;
-	}
-	return kk_xprintf("%s%s%s%s", has_host ? "" : "docker.io/",
-		has_host || slash ? "" : "library/", ref, has_tag ? "" : ":latest");
-}
+enum { LAYERS_MAX = 512 };
 
 void ct_image_release(struct ct_image *image)
 {
@@ -420,22 +388,30 @@ int ct_image_get(const struct ct_ctx *ctx, const char *ref, struct ct_image *ret
 	return 0;
 }
 
-/* Bytes of all that the manifest for this machine names; 0 where it can't be read. */
-static int64_t image_size(const struct ct_ctx *ctx, const char *digest)
+/* Bytes of all that the manifest for this machine names; 0 where there is none. */
+static int image_size(const struct ct_ctx *ctx, const char *digest, int64_t *ret_size,
+	struct kk_err *err)
 {
 	kk_auto(contents_release) struct contents contents = {0};
-	struct kk_err err = {0};
+	struct kk_err cause = {0};
 	int64_t size;
 	size_t i;
 	json_t *layer;
+	int r = contents_read(ctx, digest, &contents, &cause);
 
-	if (contents_read(ctx, digest, &contents, &err) < 0)
+	*ret_size = 0;
+	if (r == KK_E_CONTAINERD_DOWN || r == KK_E_TIMEOUT) {
+		*err = cause;
+		return r;
+	}
+	if (r < 0)
 		return 0;
 	size = json_integer_value(json_object_get(json_object_get(contents.manifest, "config"),
 		"size"));
 	json_array_foreach (json_object_get(contents.manifest, "layers"), i, layer)
 		size += json_integer_value(json_object_get(layer, "size"));
-	return size;
+	*ret_size = size;
+	return 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -467,7 +443,9 @@ int ct_image_list(const struct ct_ctx *ctx, struct kk_list *images, struct kk_er
 			continue;
 		info->digest = kk_xstrdup(image->target->digest);
 		info->media_type = kk_xstrdup(image->target->media_type);
-		info->size = image_size(ctx, image->target->digest);
+		r = image_size(ctx, image->target->digest, &info->size, err);
+		if (r < 0)
+			return r;
 	}
 	if (images->n)
 		qsort(images->items, images->n, sizeof(struct kk_image_info), by_name);

@@ -8,6 +8,7 @@ workers_containerd_SRC := \
 	workers/containerd/image.c \
 	workers/containerd/namespace.c \
 	workers/containerd/pool.c \
+	workers/containerd/ref.c \
 	workers/containerd/seccomp.c \
 	workers/containerd/spec.c \
 	workers/containerd/user.c

@@ -6,20 +6,19 @@
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
+/* Get knows each name, whether there is such a namespace or not. */
 int ct_namespace_exists(const struct ct_ctx *ctx, bool *ret_exists, struct kk_err *err)
 {
-	Ct__NamespaceGetRequest req = CT__NAMESPACE_GET_REQUEST__INIT;
-	struct kk_err cause = {0};
-	int r;
+	Ct__NamespaceListRequest req = CT__NAMESPACE_LIST_REQUEST__INIT;
+	ct_auto_message Ct__NamespaceListResponse *rep = NULL;
+	int r = ct_unary(ctx, "namespaces.v1.Namespaces/List", &req.base,
+		&ct__namespace_list_response__descriptor, &rep, err);
 
-	req.name = (char *)ctx->namespace;
-	r = ct_unary(ctx, "namespaces.v1.Namespaces/Get", &req.base,
-		&ct__namespace_get_response__descriptor, NULL, &cause);
-	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
-		*err = cause;
+	if (r < 0)
 		return kk_wrap(err, "look up containerd namespace '%s'", ctx->namespace);
-	}
-	*ret_exists = r == 0;
+	*ret_exists = false;
+	for (size_t i = 0; i < rep->n_namespaces; i++)
+		*ret_exists |= strcmp(rep->namespaces[i]->name, ctx->namespace) == 0;
 	return 0;
 }
 
@@ -95,28 +94,49 @@ static int leases_remove(const struct ct_ctx *ctx, struct kk_err *err)
 	return r;
 }
 
+static void names_restart(void *arg)
+{
+	kk_strs_release(arg);
+}
+
+static int snapshots_take(const void *message, void *arg, struct kk_err *err)
+{
+	const Ct__SnapshotListResponse *block = message;
+
+	(void)err;
+	for (size_t i = 0; i < block->n_info; i++)
+		kk_strs_add(arg, block->info[i]->name);
+	return 0;
+}
+
+static int digests_take(const void *message, void *arg, struct kk_err *err)
+{
+	const Ct__ContentListResponse *block = message;
+
+	(void)err;
+	for (size_t i = 0; i < block->n_info; i++)
+		kk_strs_add(arg, block->info[i]->digest);
+	return 0;
+}
+
 /* Snapshots are a tree: the leaves can go, so each pass removes a level. */
 static int snapshots_pass(const struct ct_ctx *ctx, size_t *ret_left, size_t *ret_removed,
 	struct kk_err *err)
 {
 	Ct__SnapshotListRequest list = CT__SNAPSHOT_LIST_REQUEST__INIT;
-	kk_auto(ct_stream_freep) struct ct_stream *stream = NULL;
 	kk_auto(kk_strs_release) struct kk_strs names = {0};
+	const struct ct_reader reader = {
+		.method = "snapshots.v1.Snapshots/List",
+		.req = &list.base,
+		.type = &ct__snapshot_list_response__descriptor,
+		.restart = names_restart,
+		.take = snapshots_take,
+		.arg = &names,
+	};
 	int r;
 
 	list.snapshotter = (char *)CT_SNAPSHOTTER;
-	r = ct_stream_open(ctx, "snapshots.v1.Snapshots/List", &stream, err);
-	if (r == 0)
-		r = ct_stream_send(stream, &list.base, true, err);
-	if (r < 0)
-		return r;
-	do {
-		ct_auto_message Ct__SnapshotListResponse *block = NULL;
-
-		r = ct_stream_recv(stream, &ct__snapshot_list_response__descriptor, &block, err);
-		for (size_t i = 0; r > 0 && i < block->n_info; i++)
-			kk_strs_add(&names, block->info[i]->name);
-	} while (r > 0);
+	r = ct_stream_read(ctx, &reader, err);
 	*ret_left = names.n;
 	*ret_removed = 0;
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
@@ -134,21 +154,17 @@ static int snapshots_pass(const struct ct_ctx *ctx, size_t *ret_left, size_t *re
 static int content_remove(const struct ct_ctx *ctx, struct kk_err *err)
 {
 	Ct__ContentListRequest list = CT__CONTENT_LIST_REQUEST__INIT;
-	kk_auto(ct_stream_freep) struct ct_stream *stream = NULL;
 	kk_auto(kk_strs_release) struct kk_strs digests = {0};
-	int r = ct_stream_open(ctx, "content.v1.Content/List", &stream, err);
+	const struct ct_reader reader = {
+		.method = "content.v1.Content/List",
+		.req = &list.base,
+		.type = &ct__content_list_response__descriptor,
+		.restart = names_restart,
+		.take = digests_take,
+		.arg = &digests,
+	};
+	int r = ct_stream_read(ctx, &reader, err);
 
-	if (r == 0)
-		r = ct_stream_send(stream, &list.base, true, err);
-	if (r < 0)
-		return r;
-	do {
-		ct_auto_message Ct__ContentListResponse *block = NULL;
-
-		r = ct_stream_recv(stream, &ct__content_list_response__descriptor, &block, err);
-		for (size_t i = 0; r > 0 && i < block->n_info; i++)
-			kk_strs_add(&digests, block->info[i]->digest);
-	} while (r > 0);
 	for (size_t i = 0; r == 0 && i < digests.n; i++) {
 		Ct__ContentDeleteRequest req = CT__CONTENT_DELETE_REQUEST__INIT;
 

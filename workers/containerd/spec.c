@@ -284,6 +284,18 @@ static const char *security_opt(const struct build *b, const char *name)
 	return NULL;
 }
 
+/* As Go reads a bool: what is none of these is true. */
+static bool is_false(const char *word)
+{
+	static const char *const words[] = {"0", "f", "F", "false", "False", "FALSE"};
+
+	for (size_t i = 0; i < KK_COUNT(words); i++) {
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The usual ceiling of descriptors, or what this host allows: a container can't raise its own. */
 static int nofile_limit(void)
 {
@@ -298,7 +310,7 @@ static json_t *process_build(const struct build *b)
 {
 	const char *cwd = kk_str(b->spec->working_dir);
 	const char *no_new = security_opt(b, "no-new-privileges");
-	bool is_no_new = no_new ? strcmp(no_new, "false") != 0 : !b->spec->privileged;
+	bool is_no_new = no_new ? !is_false(no_new) : !b->spec->privileged;
 
 	if (!*cwd)
 		cwd = kk_str(json_string_value(json_object_get(b->image, "WorkingDir")));
@@ -537,7 +549,11 @@ static int seccomp_build(const struct build *b, json_t **ret_profile, struct kk_
 	if (kk_file_read(opt, &text, err) < 0)
 		return kk_wrap(err, "read seccomp profile");
 	*ret_profile = json_loadb((char *)text.data, text.len, 0, NULL);
-	return *ret_profile ? 0 : kk_fail(err, KK_E_INVALID, "seccomp profile %s is no JSON", opt);
+	if (json_is_object(*ret_profile))
+		return 0;
+	json_decref(*ret_profile);
+	*ret_profile = NULL;
+	return kk_fail(err, KK_E_INVALID, "seccomp profile %s is no JSON object", opt);
 }
 
 static int linux_build(const struct build *b, json_t **ret_linux, struct kk_err *err)

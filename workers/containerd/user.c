@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +12,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <kukeon/mem.h>
 
-enum { LAYERS_MAX = 512 };
+enum {
+	LAYERS_MAX = 512,
+	LINKS_MAX = 40, /* as the kernel follows */
+};
 
 /* The directories of a root file system, uppermost first. */
 struct layers {
@@ -59,26 +64,144 @@ static void layers_of(const struct ct_mounts *rootfs, struct layers *layers)
 	}
 }
 
-/* Open @path as the container will see it, links kept inside the layer. NULL where it is not. */
+static int layer_open(const char *layer, const char *path, int flags)
+{
+	kk_auto_fd int dir = open(layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+
+	return dir < 0 ? -1 : (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+}
+
+/* Does this directory of a layer stand for itself, and not for those below it too? */
+static bool is_opaque(int fd)
+{
+	kk_auto_free char *path = kk_xprintf("/proc/self/fd/%d", fd);
+	char value = '\0';
+
+	return getxattr(path, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+}
+
+/* The layer among the first *@limit that has @path, without links on the way, or -1. What it is goes to
+ * @ret_st; of a directory, *@limit becomes the end of those it is put together from. */
+static int layer_find(const struct layers *layers, const char *path, size_t *limit,
+	struct stat *ret_st)
+{
+	int found = -1;
+
+	for (size_t i = 0; i < *limit; i++) {
+		kk_auto_fd int fd = layer_open(layers->dirs[i], path, O_PATH | O_NOFOLLOW);
+		struct stat st;
+
+		if (fd < 0 || fstat(fd, &st) < 0)
+			continue;
+		if (found < 0) {
+			/* A whiteout: what lies below is deleted. */
+			if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0))
+				return -1;
+			found = (int)i;
+			*ret_st = st;
+		}
+		if (!S_ISDIR(ret_st->st_mode))
+			return found;
+		if (!S_ISDIR(st.st_mode) || is_opaque(fd)) {
+			*limit = S_ISDIR(st.st_mode) ? i + 1 : i;
+			return found;
+		}
+	}
+	return found;
+}
+
+/* The path that stands where @link does: its target, and behind that what was still to be walked. */
+static char *link_follow(const char *layer, const char *link, const char *rest)
+{
+	kk_auto_fd int fd = layer_open(layer, link, O_PATH | O_NOFOLLOW);
+	char target[PATH_MAX];
+	ssize_t len = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof target - 1);
+	const char *slash = strrchr(link, '/');
+	int parent_len = slash ? (int)(slash - link) : 0;
+
+	if (len < 0)
+		return NULL;
+	target[len] = '\0';
+	if (target[0] == '/')
+		parent_len = 0;
+	return kk_xprintf("%.*s/%s/%s", parent_len, link, target, rest);
+}
+
+/* A path on its way through the layers. */
+struct walk {
+	char *path;   /* owned */
+	char *rest;   /* of it, still ahead; NULL at the end */
+	char *at;     /* owned: what lies behind, without links */
+	size_t limit; /* the directory there is put together from this many layers */
+	int n_links;
+};
+
+static void walk_release(struct walk *walk)
+{
+	free(walk->path);
+	free(walk->at);
+}
+
+static void walk_restart(struct walk *walk, const struct layers *layers, char *path)
+{
+	walk_release(walk);
+	walk->path = walk->rest = path;
+	walk->at = kk_xstrdup("");
+	walk->limit = layers->n;
+}
+
+static void walk_add(struct walk *walk, const char *part)
+{
+	char *longer = kk_xprintf("%s%s%s", walk->at, *walk->at ? "/" : "", part);
+
+	free(walk->at);
+	walk->at = longer;
+}
+
+/* Open @path as the container will see it: through links, and through the layers that make up each
+ * directory. NULL where it is not, or is no file. */
 static FILE *layers_open(const struct layers *layers, const char *path)
 {
-	for (size_t i = 0; i < layers->n; i++) {
-		kk_auto_fd int dir = open(layers->dirs[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-			.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-		struct stat st;
-		int fd = dir < 0 ? -1 : (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+	kk_auto(walk_release) struct walk walk = {0};
+	struct stat st = {.st_mode = S_IFDIR};
+	int layer = -1;
+	const char *part;
 
-		if (fd < 0 && dir >= 0 && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0))
-			return NULL; /* whited out: what lies below is deleted */
-		if (fd < 0)
+	walk_restart(&walk, layers, kk_xstrdup(path));
+	while ((part = strsep(&walk.rest, "/"))) {
+		char *next;
+
+		if (!*part || strcmp(part, ".") == 0)
 			continue;
-		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-			return fdopen(fd, "r");
-		close(fd);
+		if (strcmp(part, "..") == 0) {
+			const char *slash = strrchr(walk.at, '/');
+
+			next = kk_xprintf("%.*s/%s", slash ? (int)(slash - walk.at) : 0, walk.at,
+				kk_str(walk.rest));
+			walk_restart(&walk, layers, next);
+			continue;
+		}
+		walk_add(&walk, part);
+		layer = layer_find(layers, walk.at, &walk.limit, &st);
+		if (layer < 0)
+			return NULL;
+		if (S_ISLNK(st.st_mode)) {
+			next = walk.n_links++ < LINKS_MAX ?
+				link_follow(layers->dirs[layer], walk.at, kk_str(walk.rest)) :
+				NULL;
+			if (!next)
+				return NULL;
+			walk_restart(&walk, layers, next);
+		} else if (!S_ISDIR(st.st_mode) && *kk_str(walk.rest)) {
+			return NULL;
+		}
 	}
-	return NULL;
+	if (layer < 0 || !S_ISREG(st.st_mode))
+		return NULL;
+	layer = layer_open(layers->dirs[layer], walk.at, O_RDONLY | O_NONBLOCK);
+	return layer < 0 ? NULL : fdopen(layer, "r");
 }
 
 static bool is_number(const char *s, uint32_t *ret)

@@ -74,6 +74,19 @@ static int inside_ensure(const struct net_space *space, const char *netns_path, 
 	return net_default_route_add(socket, eth0.index, space->subnet.address + 1, err);
 }
 
+/* The address that the cell has, whatever became of its lease; 0: none. */
+static uint32_t inside_address(const char *netns_path)
+{
+	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
+	struct net_link eth0;
+	struct kk_err err = {0};
+
+	if (net_ns_socket(netns_path, &socket, &err) < 0 ||
+		net_link_get(socket, "eth0", &eth0, &err) != 1)
+		return 0;
+	return net_address_get(socket, eth0.index);
+}
+
 static bool has_eth0(const char *netns_path)
 {
 	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
@@ -153,7 +166,8 @@ int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cel
 	if (!had_ns && net_ns_create(&names.ns, key->cell, err) < 0)
 		goto undo_ns;
 	if (kk_fault(KK_FAULT_network_namespaces_pinned, err) < 0 ||
-		net_lease_take(&space, names.owner, &address, err) < 0)
+		net_lease_take(&space, names.owner, had_ns ? inside_address(names.ns.net) : 0,
+			&address, err) < 0)
 		goto undo_ns;
 	if (kk_fault(KK_FAULT_network_lease_taken, err) < 0 ||
 		veth_ensure(&space, &names, err) < 0 ||

@@ -2,6 +2,7 @@
 #include "net.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,8 @@ int net_cidr_parse(const char *text, struct net_cidr *ret_cidr)
 	memcpy(address, text, (size_t)(slash - text));
 	address[slash - text] = '\0';
 	bits = strtoul(slash + 1, &end, 10);
-	if (end == slash + 1 || *end || bits > 32 || inet_pton(AF_INET, address, &in) != 1)
+	if (!isdigit((unsigned char)slash[1]) || *end || bits > 32 ||
+		inet_pton(AF_INET, address, &in) != 1)
 		return -1;
 	ret_cidr->bits = (unsigned)bits;
 	ret_cidr->address = ntohl(in.s_addr) & mask_of(ret_cidr->bits);

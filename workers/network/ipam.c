@@ -105,8 +105,8 @@ static int lease_try(const char *dir, uint32_t address, const char *owner, struc
 	return kk_file_write(path, ip, strlen(ip), 0644, err) < 0 ? err->code : 1;
 }
 
-int net_lease_take(const struct net_space *space, const char *owner, uint32_t *ret_address,
-	struct kk_err *err)
+int net_lease_take(const struct net_space *space, const char *owner, uint32_t wanted,
+	uint32_t *ret_address, struct kk_err *err)
 {
 	kk_auto_free char *dir = dir_of(space);
 	kk_auto_fd int lock = -1;
@@ -118,6 +118,13 @@ int net_lease_take(const struct net_space *space, const char *owner, uint32_t *r
 		return kk_failed(err);
 	if (net_lease_find(space, owner, ret_address))
 		return 0;
+	if (wanted >= first && wanted < first + n) {
+		int r = lease_try(dir, wanted, owner, err);
+
+		*ret_address = wanted;
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
 	/* Round robin: an address that was just given back rests as long as possible. */
 	last = last_read(dir);
 	last = last >= first && last < first + n ? last - first + 1 : 0;

@@ -193,6 +193,24 @@ bool net_address_has(struct nl_sock *socket, int index, uint32_t address)
 	return found != NULL;
 }
 
+uint32_t net_address_get(struct nl_sock *socket, int index)
+{
+	kk_auto(nl_cache_freep) struct nl_cache *cache = NULL;
+	uint32_t address = 0;
+
+	if (rtnl_addr_alloc_cache(socket, &cache) < 0)
+		return 0;
+	for (struct nl_object *object = nl_cache_get_first(cache); object && !address;
+		object = nl_cache_get_next(object)) {
+		struct rtnl_addr *found = (struct rtnl_addr *)object;
+
+		if (rtnl_addr_get_ifindex(found) == index && rtnl_addr_get_family(found) == AF_INET)
+			memcpy(&address, nl_addr_get_binary_addr(rtnl_addr_get_local(found)),
+				sizeof address);
+	}
+	return ntohl(address);
+}
+
 int net_default_route_add(struct nl_sock *socket, int index, uint32_t gateway, struct kk_err *err)
 {
 	kk_auto(rtnl_route_putp) struct rtnl_route *route = rtnl_route_alloc();

@@ -123,6 +123,7 @@ int net_veth_create(struct nl_sock *socket, const char *name, const char *alias,
 int net_address_add(struct nl_sock *socket, int index, uint32_t address, unsigned bits,
 	struct kk_err *err);
 bool net_address_has(struct nl_sock *socket, int index, uint32_t address);
+uint32_t net_address_get(struct nl_sock *socket, int index); /* of IPv4, the first; 0: none */
 int net_default_route_add(struct nl_sock *socket, int index, uint32_t gateway, struct kk_err *err);
 /* Does any route or address of the host overlap? Links named @but do not count. */
 int net_route_overlaps(struct nl_sock *socket, const struct net_cidr *cidr, bool *ret_overlaps,
@@ -133,8 +134,8 @@ int net_rule_ensure(const struct net_space *space, struct kk_err *err);
 int net_rule_remove(const struct net_space *space, struct kk_err *err);
 
 /* ipam.c: leases as host-local keeps them, so that its users never hand out the same address. */
-int net_lease_take(const struct net_space *space, const char *owner, uint32_t *ret_address,
-	struct kk_err *err);
+int net_lease_take(const struct net_space *space, const char *owner, uint32_t wanted,
+	uint32_t *ret_address, struct kk_err *err);
 int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address);
 int net_lease_drop(const struct net_space *space, const char *owner, struct kk_err *err);
 int net_lease_remove_all(const struct net_space *space, struct kk_err *err);

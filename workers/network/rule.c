@@ -72,8 +72,33 @@ static int nft_run(const char *text, const char **ret_output, struct kk_err *err
 	return 0;
 }
 
-/* Is the space's bridge in our set already? Asking is cheaper than a transaction. */
-static bool is_present(const struct net_space *space)
+/* Is all there that net_rule_ensure makes? Asking is cheaper than a transaction. */
+static bool is_whole(const struct net_space *space)
+{
+	kk_auto_free char *text = kk_xprintf("list table inet %s\n", net_instance.nft_table);
+	kk_auto_free char *within = kk_xprintf("\"%s\" . \"%s\"", space->bridge, space->bridge);
+	kk_auto_free char *bridge = kk_xprintf("\"%s\"", space->bridge);
+	char subnet[32];
+	const char *const parts[] = {"type nat hook postrouting", "type filter hook forward",
+		"ip saddr @subnets oifname != @bridges masquerade",
+		"ct state established,related accept", "iifname . oifname @within accept",
+		"iifname @bridges oifname @bridges drop", subnet, within};
+	const char *output = NULL, *set;
+	struct kk_err err = {0};
+
+	net_cidr_format(&space->subnet, subnet, sizeof subnet);
+	if (nft_run(text, &output, &err) < 0 || !output)
+		return false;
+	for (size_t i = 0; i < KK_COUNT(parts); i++) {
+		if (!strstr(output, parts[i]))
+			return false;
+	}
+	/* The name stands in two sets. */
+	set = strstr(output, "set bridges");
+	return set && strstr(set, bridge) && strstr(set, bridge) < strchr(set, '}');
+}
+
+static bool has_bridge(const struct net_space *space)
 {
 	kk_auto_free char *text = kk_xprintf("list set inet %s bridges\n", net_instance.nft_table);
 	kk_auto_free char *element = kk_xprintf("\"%s\"", space->bridge);
@@ -90,7 +115,7 @@ int net_rule_ensure(const struct net_space *space, struct kk_err *err)
 	kk_auto_buf text = {0};
 	char subnet[32];
 
-	if (is_present(space))
+	if (is_whole(space))
 		return 0;
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
 	kk_buf_printf(&text,
@@ -124,7 +149,7 @@ int net_rule_remove(const struct net_space *space, struct kk_err *err)
 	char subnet[32];
 	int r;
 
-	if (!is_present(space))
+	if (!has_bridge(space))
 		return 0;
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
 	kk_buf_printf(&text,

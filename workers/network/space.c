@@ -33,6 +33,12 @@ static void space_names(const char *realm, const char *name, struct net_space *s
 		name);
 }
 
+/* It names a directory of CNI's. */
+static bool is_name(const char *network)
+{
+	return *network && *network != '.' && !strchr(network, '/');
+}
+
 static int record_parse(const char *path, const struct kk_buf *text, struct net_space *space,
 	struct kk_err *err)
 {
@@ -43,7 +49,7 @@ static int record_parse(const char *path, const struct kk_buf *text, struct net_
 
 	/* Guessing would hand one subnet to two spaces. */
 	if (!subnet || net_cidr_parse(subnet, &space->subnet) < 0 ||
-		(bridge && strlen(bridge) >= NET_NAME_MAX))
+		(bridge && strlen(bridge) >= NET_NAME_MAX) || (network && !is_name(network)))
 		return kk_fail(err, KK_E_NETWORK,
 			"%s is damaged; restore it, or remove it once no "
 			"cell of the space runs",
@@ -202,26 +208,6 @@ static int names_choose(struct nl_sock *socket, struct net_space *space, struct 
 	return kk_fail(err, KK_E_NETWORK, "no free bridge name was found for network '%s'", base);
 }
 
-static int space_allocate(struct nl_sock *socket, struct net_space *space, struct kk_err *err)
-{
-	/* All instances of the host choose one after the other, until the kernel shows the choice.
-	 * A directory that is always there can be locked without leaving a lock file behind. */
-	kk_auto_fd int lock = open("/run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct net_link link;
-	int there;
-
-	if (lock < 0 || flock(lock, LOCK_EX) < 0)
-		return kk_fail_errno(err, KK_E_IO, "lock /run");
-	if (names_choose(socket, space, err) < 0 ||
-		subnet_choose(socket, &space->subnet, err) < 0 || record_write(space, err) < 0 ||
-		kk_fault(KK_FAULT_network_record_written, err) < 0)
-		return kk_failed(err);
-	there = net_link_get(socket, space->bridge, &link, err);
-	if (there != 0)
-		return there < 0 ? there : 0;
-	return net_bridge_create(socket, space->bridge, space->alias, err);
-}
-
 static int bridge_ensure(struct nl_sock *socket, const struct net_space *space, struct kk_err *err)
 {
 	struct net_link link;
@@ -240,6 +226,21 @@ static int bridge_ensure(struct nl_sock *socket, const struct net_space *space, 
 		return kk_failed(err);
 	return net_address_add(socket, link.index, space->subnet.address + 1, space->subnet.bits,
 		err);
+}
+
+static int space_allocate(struct nl_sock *socket, struct net_space *space, struct kk_err *err)
+{
+	/* All instances of the host choose one after the other, until the kernel shows the choice.
+	 * A directory that is always there can be locked without leaving a lock file behind. */
+	kk_auto_fd int lock = open("/run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return kk_fail_errno(err, KK_E_IO, "lock /run");
+	if (names_choose(socket, space, err) < 0 ||
+		subnet_choose(socket, &space->subnet, err) < 0 || record_write(space, err) < 0 ||
+		kk_fault(KK_FAULT_network_record_written, err) < 0)
+		return kk_failed(err);
+	return bridge_ensure(socket, space, err);
 }
 
 static int forwarding_enable(struct kk_err *err)

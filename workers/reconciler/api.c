@@ -850,6 +850,21 @@ static const struct method *method_find(const char *full, bool is_local, char **
 	return NULL;
 }
 
+static const struct {
+	const char *name;
+	bool is_flag;
+} scalar_args[] = {
+	{"RealmName", false},
+	{"SpaceName", false},
+	{"StackName", false},
+	{"CellName", false},
+	{"Path", false},
+	{"Ref", false},
+	{"RawYAML", false},
+	{"Cascade", true},
+	{"Force", true},
+};
+
 /* Read the arguments; a wrong type is a refusal with the reason. */
 static char *args_read(struct api *api)
 {
@@ -862,10 +877,17 @@ static char *args_read(struct api *api)
 
 	if (!json_is_object(api->args))
 		return kk_xstrdup("json: cannot unmarshal the arguments: not an object");
-	if (yaml && !json_is_string(yaml))
-		return kk_xstrdup("json: cannot unmarshal RawYAML: not a string");
-	if (yaml && base64_decode(json_string_value(yaml), &decoded) < 0)
-		return kk_xstrdup("illegal base64 data in RawYAML");
+	for (size_t i = 0; i < KK_COUNT(scalar_args); i++) {
+		const json_t *arg = kk_json_get(api->args, scalar_args[i].name);
+
+		/* Taken for absent, a filter would select everything. */
+		if (arg && !json_is_null(arg) &&
+			!(scalar_args[i].is_flag ? json_is_boolean(arg) : json_is_string(arg)))
+			return kk_xprintf("json: cannot unmarshal field %s: not a %s",
+				scalar_args[i].name, scalar_args[i].is_flag ? "bool" : "string");
+	}
+	if (json_is_string(yaml) && base64_decode(json_string_value(yaml), &decoded) < 0)
+		return kk_xstrdup("illegal base64 data at input byte 0");
 	if (api->method->kind < 0)
 		return NULL;
 	kk_schema_init(kk_kind_schema(kind), &api->doc);
@@ -874,6 +896,7 @@ static char *args_read(struct api *api)
 		kk_err_format(&err, text, sizeof text);
 		return kk_xstrdup(text);
 	}
+	kk_doc_trim(kind, &api->doc);
 	api->scope = kk_doc_scope(kind, &api->doc);
 	return NULL;
 }

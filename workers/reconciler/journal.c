@@ -1,4 +1,4 @@
-/* workers/reconciler/journal.c - notes in files of their own, <run path>/journal/<op>/<what>-<object>. They
+/* workers/reconciler/journal.c - notes in files of their own, <run path>/journal/<op>/<object>/.<what>. They
  * must outlive this process, not the machine: the client of an operation does not either. */
 #include "rc.h"
 
@@ -30,24 +30,28 @@ static char *dir_of(uint64_t op)
 	return kk_xprintf("%s/journal/%s", rc.run_path, text);
 }
 
-static char *note_of(uint64_t op, const struct kk_scope *scope, const char *what)
+static char *place_of(uint64_t op, const struct kk_scope *scope)
 {
 	kk_auto_free char *dir = dir_of(op), *path = rc_scope_path(scope);
 
-	for (char *p = path; *p; p++) {
-		if (*p == '/')
-			*p = '_';
-	}
-	return kk_xprintf("%s/%s-%s", dir, what, path);
+	return kk_xprintf("%s/%s", dir, path);
+}
+
+/* No object has a name that begins with a dot. */
+static char *note_of(uint64_t op, const struct kk_scope *scope, const char *what)
+{
+	kk_auto_free char *place = place_of(op, scope);
+
+	return kk_xprintf("%s/.%s", place, what);
 }
 
 void rc_journal_note(uint64_t op, const struct kk_scope *scope, const char *what)
 {
-	kk_auto_free char *dir = dir_of(op), *note = note_of(op, scope, what);
+	kk_auto_free char *place = place_of(op, scope), *note = note_of(op, scope, what);
 	struct kk_err err = {0};
 	kk_auto_fd int fd = -1;
 
-	if (kk_dir_make(dir, 0700, &err) == 0)
+	if (kk_dir_make(place, 0700, &err) == 0)
 		fd = open(note, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		kk_warning("no note in the journal, a crash now would be reported wrongly: %m");

@@ -34,6 +34,12 @@ static void exit_record(struct kk_container_status *status, const struct kk_task
 	status->exit_signal = signal_text(task->exit_status);
 }
 
+static bool is_up(int state)
+{
+	return state == KK_CONTAINER_READY || state == KK_CONTAINER_PAUSED ||
+		state == KK_CONTAINER_PAUSING;
+}
+
 static void container_update(struct kk_container_status *status, const struct kk_task_info *task,
 	bool is_wanted)
 {
@@ -52,7 +58,7 @@ static void container_update(struct kk_container_status *status, const struct kk
 			status->state = KK_CONTAINER_STOPPED;
 		return;
 	}
-	if (task->state == KK_CONTAINER_READY && status->state != KK_CONTAINER_READY) {
+	if (task->state == KK_CONTAINER_READY && !is_up(status->state)) {
 		status->start_time = now;
 		status->finish_time = KK_TIME_ZERO;
 		status->exit_code = 0;
@@ -88,12 +94,23 @@ static void statuses_align(struct kk_cell *cell)
 	cell->status.containers.is_set = true;
 }
 
+/* A root that only holds the namespaces of others says nothing about the work of the cell. */
+static bool counts(const struct kk_cell *cell, size_t i)
+{
+	const struct kk_container_spec *spec =
+		kk_cell_container(cell, cell->status.containers.items[i].id);
+
+	return cell->status.containers.n == 1 || !spec || !spec->root;
+}
+
 static int state_derive(const struct kk_cell *cell)
 {
-	size_t n_up = 0, n_bad = 0, n_unknown = 0, n = cell->status.containers.n;
+	size_t n_up = 0, n_bad = 0, n_unknown = 0, n_pending = 0, n = cell->status.containers.n;
 	bool is_wanted = kk_str_equal(cell->intent.want, "running");
 
 	for (size_t i = 0; i < n; i++) {
+		if (!counts(cell, i))
+			continue;
 		switch ((enum kk_container_state)cell->status.containers.items[i].state) {
 		case KK_CONTAINER_READY:
 		case KK_CONTAINER_PAUSED:
@@ -109,6 +126,8 @@ static int state_derive(const struct kk_cell *cell)
 			n_unknown++;
 			break;
 		case KK_CONTAINER_PENDING:
+			n_pending++;
+			break;
 		case KK_CONTAINER_STOPPED:
 		case KK_CONTAINER_EXITED:
 			break;
@@ -122,6 +141,8 @@ static int state_derive(const struct kk_cell *cell)
 		return KK_CELL_STOPPED;
 	if (n_bad)
 		return KK_CELL_ERROR;
+	if (n_pending)
+		return KK_CELL_PENDING;
 	return n ? KK_CELL_EXITED : KK_CELL_STOPPED;
 }
 
