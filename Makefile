@@ -1,6 +1,6 @@
 # Kukeon: one binary under two names. `make help` lists the targets.
 #
-# V selects the variant: debug (default), release, asan (address and undefined), tsan, cov. Everything
+# V selects the variant: debug (default), release, asan (address and undefined), tsan, cov, fuzz. Everything
 # that is made lands in build/$(V). Source lists are in */module.mk.
 
 V ?= debug
@@ -8,7 +8,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
 
-CC := gcc
+CC_fuzz := clang
+CC := $(or $(CC_$(V)),gcc)
 B := build/$(V)
 
 # Only what is shipped can't be made to fail on purpose (include/kukeon/fault.h).
@@ -18,13 +19,17 @@ CFLAGS_release := -O2 -g
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 CFLAGS_tsan := -O1 -g -fsanitize=thread
 CFLAGS_cov := -O0 -g --coverage
+# clang asks for literal formats even where the caller's attribute has checked them.
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer \
+	-fno-sanitize-recover=undefined -Wno-format-nonliteral
 LDFLAGS_debug :=
 LDFLAGS_release :=
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_tsan := -fsanitize=thread
 LDFLAGS_cov := --coverage
+LDFLAGS_fuzz := -fsanitize=address,undefined
 ifeq ($(CFLAGS_$(V)),)
-$(error V=$(V) is none of: debug release asan tsan cov)
+$(error V=$(V) is none of: debug release asan tsan cov fuzz)
 endif
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
@@ -61,9 +66,8 @@ IPC_LIBS := $(foreach m,ipc/model ipc/chan ipc/wire ipc/base,$(call lib,$(m)))
 ALL_SRC := $(foreach m,$(MODULES),$($(subst /,_,$(m))_SRC))
 
 .DEFAULT_GOAL := all
-.SECONDARY: # objects of the test programs are kept
 .PHONY: all help deps install uninstall-files lint fmt check check-unit check-integration check-e2e \
-	check-chaos fuzz bench up down clean check-layers check-headers check-format check-tidy \
+	check-chaos check-fuzz fuzz bench up down clean check-layers check-headers check-format check-tidy \
 	check-cppcheck check-banned tests
 
 all: $(B)/kuke $(B)/kukeond ## build kuke and kukeond
@@ -71,7 +75,7 @@ all: $(B)/kuke $(B)/kukeond ## build kuke and kukeond
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
 		awk -F '\t' '{printf "  %-18s %s\n", $$1, $$2}'
-	@echo "  V=$(V) (debug release asan tsan cov)"
+	@echo "  V=$(V) (debug release asan tsan cov fuzz)"
 
 $(B)/kukeond: $(call objects,supervisor) $(MODULE_LIBS)
 	@echo "  LINK  $@"
@@ -102,7 +106,7 @@ DEPS_BUILD := gcc make pkg-config libgrpc-dev libevent-dev libmsgpack-dev libyam
 	libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
 DEPS_RUN := containerd runc libnftables1 busybox-static
 DEPS_TEST := check iproute2 nftables iputils-ping procps clang clang-tidy clang-format cppcheck \
-	libclang-rt-14-dev valgrind socat
+	libclang-rt-14-dev valgrind socat python3
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 
 deps: ## install what is needed from Debian's packages
@@ -134,28 +138,43 @@ clean: ## remove all that was built
 
 # --- tests ---
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(MODULE_LIBS)
+define check_program
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group -Wl,-Bstatic -lcheck -lsubunit \
-		-Wl,-Bdynamic $(LIBS) -lrt
+	@$(CC) $(LDFLAGS) -o $@ $< $(TEST_SUPPORT_OBJ) -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group \
+		-Wl,-Bstatic -lcheck -lsubunit -Wl,-Bdynamic $(LIBS) -lrt
+endef
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_SUPPORT_OBJ) $(MODULE_LIBS)
+	$(check_program)
+$(B)/tests/integration/%: $(B)/tests/integration/%.o $(TEST_SUPPORT_OBJ) $(MODULE_LIBS)
+	$(check_program)
 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(MODULE_LIBS)
 	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group $(LIBS)
+
+$(FUZZ_PROGRAMS): $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(MODULE_LIBS)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group $(LIBS)
+
+$(B)/tests/fuzz/seed: $(B)/tests/fuzz/seed.o $(MODULE_LIBS)
 	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group $(LIBS)
 
 # The floor of a start carries nothing at all.
 $(B)/tests/bench/empty: $(B)/tests/bench/empty.o
 	@$(CC) -o $@ $<
 
-tests: $(UNIT_TESTS)
+tests: $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
 check: ## all tests; installs what is missing
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory all tests
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $$($(MAKE) -s print-tests)
 
-check-unit: tests ## unit tests alone
+check-unit: $(UNIT_TESTS) ## unit tests alone
 	@tests/support/run $(UNIT_TESTS)
+
+check-integration: all $(INTEGRATION_TESTS) ## integration tests alone: one worker each, on the real kernel and containerd, as root
+	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $(INTEGRATION_TESTS)
 
 check-e2e: all ## end-to-end tests alone, on real containerd, as root
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $(E2E_TESTS)
@@ -170,14 +189,30 @@ bench: ## measure the release build beside the floors; SAVE=FILE keeps a new bas
 bench-programs: all $(BENCH_PROGRAMS)
 .PHONY: bench-programs
 
+fuzz: fuzz-programs ## fuzz each decoder for FUZZ_SECONDS (60), or ONLY=frame; findings go below build/fuzz/found
+	@tests/fuzz/run $(FUZZ_ENTRIES)
+
+check-fuzz: fuzz-programs ## every seed of the fuzz targets through every target, once
+	@tests/support/run tests/fuzz/seeds.sh
+
+# The programs are clang's, the seeds come out of the build that is shipped.
+fuzz-programs:
+	@$(MAKE) -s --no-print-directory V=debug build/debug/tests/fuzz/seed
+	@$(MAKE) -s --no-print-directory V=fuzz fuzz-targets
+	@rm -rf build/fuzz/seed
+	@build/debug/tests/fuzz/seed build/fuzz/seed
+
+fuzz-targets: $(FUZZ_PROGRAMS)
+.PHONY: fuzz-programs fuzz-targets
+
 print-tests:
-	@echo $(UNIT_TESTS) $(E2E_TESTS)
+	@echo $(UNIT_TESTS) $(INTEGRATION_TESTS) $(E2E_TESTS)
 .PHONY: print-tests
 
 # --- lint ---
 
 ALL_HEADERS := $(sort $(shell find include ipc supervisor workers client -name '*.h'))
-C_FILES := $(ALL_SRC) $(TEST_SRC) $(ALL_HEADERS)
+C_FILES := $(ALL_SRC) $(TEST_SRC) $(ALL_HEADERS) $(sort $(wildcard tests/*/*.h))
 
 lint: check-format check-banned check-layers check-headers check-cppcheck check-tidy ## all static checks
 	@echo "lint is clean"

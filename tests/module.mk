@@ -1,6 +1,16 @@
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
+INTEGRATION_SRC := $(sort $(wildcard tests/integration/test_*.c))
+INTEGRATION_TESTS := $(patsubst %.c,$(B)/%,$(INTEGRATION_SRC))
 E2E_TESTS := $(sort $(wildcard tests/e2e/*.sh))
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
-TEST_SRC := $(UNIT_SRC) $(BENCH_SRC)
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/*.c))
+FUZZ_ENTRIES := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter tests/fuzz/fuzz_%,$(FUZZ_SRC)))
+FUZZ_PROGRAMS := $(patsubst %,$(B)/tests/fuzz/fuzz_%,$(FUZZ_ENTRIES))
+TEST_SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
+TEST_SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(TEST_SUPPORT_SRC))
+TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(TEST_SUPPORT_SRC)
+
+# Objects that only a pattern asks for would be removed behind the link.
+.SECONDARY: $(patsubst %.c,$(B)/%.o,$(TEST_SRC))

@@ -1,0 +1,163 @@
+/* tests/unit/test_journal.c - what an operation did, for the one that repeats it. */
+#include "../../workers/reconciler/rc.h"
+
+#include <unistd.h>
+
+#include <kukeon/log.h>
+
+#include "../support/check.h"
+#include "../support/dir.h"
+
+enum { OP = 0x1234abcd };
+
+static const struct kk_scope cell = {"r", "s", "t", "web"}, stack = {"r", "s", "t", NULL};
+
+static void setup(void)
+{
+	dir_setup();
+	rc = (struct rc){.run_path = dir_path};
+}
+
+static bool is_there(const char *name)
+{
+	kk_auto_free char *path = kk_xprintf("%s/%s", dir_path, name);
+
+	return access(path, F_OK) == 0;
+}
+
+START_TEST(what_was_noted_is_there)
+{
+	ck_assert(!rc_journal_has(OP, &cell, "delete"));
+	rc_journal_note(OP, &cell, "delete");
+	ck_assert(rc_journal_has(OP, &cell, "delete"));
+}
+END_TEST
+
+START_TEST(a_note_may_be_repeated)
+{
+	rc_journal_note(OP, &cell, "delete");
+	rc_journal_note(OP, &cell, "delete");
+	ck_assert(rc_journal_has(OP, &cell, "delete"));
+}
+END_TEST
+
+START_TEST(a_note_is_of_one_operation_object_and_thing)
+{
+	const struct kk_scope other = {"r", "s", "t", "web2"};
+
+	rc_journal_note(OP, &cell, "delete");
+	ck_assert(!rc_journal_has(OP + 1, &cell, "delete"));
+	ck_assert(!rc_journal_has(OP, &stack, "delete"));
+	ck_assert(!rc_journal_has(OP, &other, "delete"));
+	ck_assert(!rc_journal_has(OP, &cell, "deleted"));
+	ck_assert(!rc_journal_has(OP, &cell, "web"));
+}
+END_TEST
+
+START_TEST(a_note_is_a_file_that_outlives_the_process)
+{
+	rc_journal_note(OP, &cell, "delete");
+	ck_assert(is_there("journal/000000001234abcd/r/s/t/web/.delete"));
+}
+END_TEST
+
+START_TEST(an_operation_is_forgotten_alone)
+{
+	rc_journal_note(OP, &cell, "delete");
+	rc_journal_note(OP, &stack, "delete");
+	rc_journal_note(OP + 1, &cell, "delete");
+	rc_journal_forget(OP);
+	ck_assert(!rc_journal_has(OP, &cell, "delete"));
+	ck_assert(!rc_journal_has(OP, &stack, "delete"));
+	ck_assert(rc_journal_has(OP + 1, &cell, "delete"));
+	ck_assert(is_there("journal"));
+}
+END_TEST
+
+START_TEST(the_last_operation_takes_the_journal_with_it)
+{
+	rc_journal_note(OP, &cell, "delete");
+	rc_journal_forget(OP);
+	ck_assert(!is_there("journal"));
+	/* And it comes back. */
+	rc_journal_note(OP, &cell, "delete");
+	ck_assert(rc_journal_has(OP, &cell, "delete"));
+}
+END_TEST
+
+START_TEST(what_was_never_noted_can_be_forgotten)
+{
+	rc_journal_forget(OP);
+	ck_assert(!is_there("journal"));
+}
+END_TEST
+
+START_TEST(a_journal_that_can_not_be_written_stops_nobody)
+{
+	kk_log_set_level(KK_LEVEL_ERROR);
+	dir_write("journal", "a file in the way");
+	rc_journal_note(OP, &cell, "delete");
+	ck_assert(!rc_journal_has(OP, &cell, "delete"));
+	rc_journal_forget(OP);
+}
+END_TEST
+
+START_TEST(an_operation_has_sixteen_digits)
+{
+	char text[17];
+
+	rc_journal_text(0, text);
+	ck_assert_str_eq(text, "0000000000000000");
+	rc_journal_text(UINT64_MAX, text);
+	ck_assert_str_eq(text, "ffffffffffffffff");
+	rc_journal_text(OP, text);
+	ck_assert_str_eq(text, "000000001234abcd");
+}
+END_TEST
+
+/* --- bugs that are known --- */
+
+START_TEST(names_of_any_valid_length_can_be_noted)
+{
+	char name[64];
+	const struct kk_scope scope = {name, name, name, name};
+
+	memset(name, 'a', sizeof name - 1);
+	name[63] = '\0';
+	rc_journal_note(OP, &scope, "delete");
+	ck_assert(rc_journal_has(OP, &scope, "delete"));
+}
+END_TEST
+
+START_TEST(thing_and_object_are_not_mistaken_for_each_other)
+{
+	const struct kk_scope one = {"b-c", NULL, NULL, NULL}, two = {"c", NULL, NULL, NULL};
+
+	rc_journal_note(OP, &one, "a");
+	ck_assert(!rc_journal_has(OP, &two, "a-b"));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("journal");
+	TCase *known = tcase_create("known bugs");
+	TCase *note = tcase_create("note");
+
+	tcase_add_checked_fixture(note, setup, dir_teardown);
+	tcase_add_test(note, what_was_noted_is_there);
+	tcase_add_test(note, a_note_may_be_repeated);
+	tcase_add_test(note, a_note_is_of_one_operation_object_and_thing);
+	tcase_add_test(note, a_note_is_a_file_that_outlives_the_process);
+	tcase_add_test(note, an_operation_is_forgotten_alone);
+	tcase_add_test(note, the_last_operation_takes_the_journal_with_it);
+	tcase_add_test(note, what_was_never_noted_can_be_forgotten);
+	tcase_add_test(note, a_journal_that_can_not_be_written_stops_nobody);
+	tcase_add_test(note, an_operation_has_sixteen_digits);
+	suite_add_tcase(suite, note);
+	tcase_add_checked_fixture(known, setup, dir_teardown);
+	tcase_add_test(known, names_of_any_valid_length_can_be_noted);
+	tcase_add_test(known, thing_and_object_are_not_mistaken_for_each_other);
+	suite_add_tcase(suite, known);
+	return check_main(suite);
+}
