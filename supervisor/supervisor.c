@@ -299,11 +299,21 @@ void kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specificatio
 
 /* Whose call it is, and which operation. */
 struct api_call {
+	struct api_call *prev;
+	struct api_call *next;
 	struct kk_supervisor *sv;
 	uint64_t op;
 	kk_reply_f fn;
 	void *arg;
 };
+
+static void call_free(struct api_call *call)
+{
+	*(call->prev ? &call->prev->next : &call->sv->calls) = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	free(call);
+}
 
 static void api_on_reply(const void *reply, const struct kk_err *err, void *arg)
 {
@@ -315,7 +325,7 @@ static void api_on_reply(const void *reply, const struct kk_err *err, void *arg)
 		(void)kk_rpc_event(call->sv->rpc, KK_ROLE_reconciler, KK_MSG_api_answered,
 			&answered, call->op);
 	call->fn(reply, err, call->arg);
-	free(call);
+	call_free(call);
 }
 
 uint64_t kk_supervisor_call(struct kk_supervisor *sv, const char *method, const void *params,
@@ -328,10 +338,13 @@ uint64_t kk_supervisor_call(struct kk_supervisor *sv, const char *method, const 
 		.peer_uid = peer->uid,
 		.is_local = peer->is_local,
 	};
-
 	struct api_call *call = kk_xalloc(sizeof *call);
 
-	*call = (struct api_call){.sv = sv, .op = ++sv->last_op, .fn = fn, .arg = arg};
+	*call = (struct api_call){
+		.next = sv->calls, .sv = sv, .op = ++sv->last_op, .fn = fn, .arg = arg};
+	if (sv->calls)
+		sv->calls->prev = call;
+	sv->calls = call;
 	return kk_rpc_call(sv->rpc, KK_ROLE_reconciler, KK_MSG_api_request, &req, call->op,
 		api_on_reply, call);
 }
@@ -365,6 +378,8 @@ void kk_supervisor_free(struct kk_supervisor *sv)
 	}
 	sv_route_release(sv);
 	kk_rpc_free(sv->rpc);
+	while (sv->calls)
+		call_free(sv->calls);
 	kk_watch_free(sv->child_watch);
 	kk_closep(&sv->exe_fd);
 	free(sv->instance);

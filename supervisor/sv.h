@@ -62,6 +62,8 @@ struct sv_worker {
 	uint64_t n_stale;   /* messages of older incarnations and late ones, dropped */
 };
 
+struct api_call;
+
 struct kk_supervisor {
 	struct kk_loop *loop;
 	const struct kk_config *config;
@@ -79,6 +81,7 @@ struct kk_supervisor {
 	struct kk_rpc *rpc; /* the supervisor's own requests */
 	struct kk_watch *child_watch;
 	uint64_t last_op;
+	struct api_call *calls; /* that are not answered yet */
 	void (*stopped_fn)(void *arg);
 	void *stopped_arg;
 };
