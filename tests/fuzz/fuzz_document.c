@@ -11,7 +11,13 @@ static void json_trip(const struct kk_schema *schema, const void *object, enum k
 	kk_auto_json *second = NULL;
 	struct kk_err err = {0};
 
-	fuzz_require(kk_json_decode(schema, first, read, &err) == 0);
+	/* U+FFFD takes three bytes where one was that is no UTF-8, and may lead beyond a limit. */
+	if (kk_json_decode(schema, first, read, &err) < 0) {
+		fuzz_require(strstr(err.frames[0].text, " is longer than "));
+		free(read);
+		free(again);
+		return;
+	}
 	second = kk_json_encode(schema, read, form);
 	fuzz_require(kk_json_decode(schema, second, again, &err) == 0);
 	fuzz_require(kk_schema_equal(schema, read, again, 0));
