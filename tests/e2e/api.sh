@@ -807,7 +807,7 @@ workloads_go_on() {
 	END
 }
 
-# --- what is wrong today ---
+# --- regressions ---
 
 # More requests at once than a connection may have under way: the others wait, and are answered.
 burst() {

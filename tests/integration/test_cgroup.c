@@ -593,7 +593,7 @@ START_TEST(start_is_told)
 }
 END_TEST
 
-/* --- what is wrong today --- */
+/* --- regressions --- */
 
 /* The kernel tells of v1's event before it kills: the count may be read too early. */
 START_TEST(every_oom_is_reported)

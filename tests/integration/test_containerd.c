@@ -756,7 +756,7 @@ START_TEST(start_without_containerd)
 }
 END_TEST
 
-/* --- what is wrong today --- */
+/* --- regressions --- */
 
 START_TEST(namespaces_are_missed)
 {

@@ -891,7 +891,7 @@ START_TEST(cells_are_masqueraded)
 }
 END_TEST
 
-/* --- what is wrong today --- */
+/* --- regressions --- */
 
 /* A rule is as easily deleted as a table. */
 START_TEST(space_repairs_its_rules)

@@ -122,7 +122,7 @@ START_TEST(a_bridge_has_the_name_that_others_know)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 static const char *const lenient[] = {"10.0.0.0/+8", "10.0.0.0/ 8", "10.0.0.0/\t8", "10.0.0.0/-0",
 	"10.0.0.0/-18446744073709551608"};
@@ -138,7 +138,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("cidr");
-	TCase *known = tcase_create("known bugs");
+	TCase *regressions = tcase_create("regressions");
 	TCase *network = tcase_create("network"), *hash = tcase_create("hash");
 
 	tcase_add_loop_test(network, a_network_is_read_and_written, 0,
@@ -150,8 +150,8 @@ int main(void)
 	tcase_add_test(hash, hashes_are_fnv_1a);
 	tcase_add_test(hash, a_bridge_has_the_name_that_others_know);
 	suite_add_tcase(suite, hash);
-	tcase_add_loop_test(known, a_length_is_digits, 0,
+	tcase_add_loop_test(regressions, a_length_is_digits, 0,
 		(int)(sizeof lenient / sizeof lenient[0]));
-	suite_add_tcase(suite, known);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

@@ -407,7 +407,7 @@ START_TEST(an_unknown_command_is_refused_with_what_may_be_meant)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 START_TEST(help_is_a_letter_like_others)
 {
@@ -428,7 +428,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("flag");
-	TCase *known = tcase_create("known bugs");
+	TCase *regressions = tcase_create("regressions");
 	TCase *value = tcase_create("value"), *word = tcase_create("word");
 	TCase *error = tcase_create("error");
 
@@ -452,8 +452,8 @@ int main(void)
 	tcase_add_loop_test(error, an_unknown_command_is_refused_with_what_may_be_meant, 0,
 		(int)KK_COUNT(strangers));
 	suite_add_tcase(suite, error);
-	tcase_add_test(known, help_is_a_letter_like_others);
-	tcase_add_test(known, a_wrong_letter_is_shown_with_what_follows_it);
-	suite_add_tcase(suite, known);
+	tcase_add_test(regressions, help_is_a_letter_like_others);
+	tcase_add_test(regressions, a_wrong_letter_is_shown_with_what_follows_it);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

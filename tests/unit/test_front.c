@@ -476,7 +476,7 @@ START_TEST(a_drain_waits_for_the_last_answer_and_takes_no_more)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 START_TEST(more_calls_than_run_at_once_are_all_answered)
 {
@@ -513,7 +513,7 @@ int main(int argc, char **argv)
 {
 	const char *role = argc > 0 ? strstr(argv[0], ": ") : NULL;
 	Suite *suite;
-	TCase *request, *end, *place, *drain, *known;
+	TCase *request, *end, *place, *drain, *regressions;
 
 	if (role)
 		return fake_main(role + 2);
@@ -552,11 +552,11 @@ int main(int argc, char **argv)
 	tcase_add_test(drain, a_drain_of_an_idle_front_is_done_at_once);
 	tcase_add_test(drain, a_drain_waits_for_the_last_answer_and_takes_no_more);
 	suite_add_tcase(suite, drain);
-	known = tcase_create("known bugs");
-	tcase_add_checked_fixture(known, setup, teardown);
-	tcase_set_timeout(known, 10);
-	tcase_add_test(known, more_calls_than_run_at_once_are_all_answered);
-	tcase_add_test(known, a_result_of_nothing_is_still_json);
-	suite_add_tcase(suite, known);
+	regressions = tcase_create("regressions");
+	tcase_add_checked_fixture(regressions, setup, teardown);
+	tcase_set_timeout(regressions, 10);
+	tcase_add_test(regressions, more_calls_than_run_at_once_are_all_answered);
+	tcase_add_test(regressions, a_result_of_nothing_is_still_json);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

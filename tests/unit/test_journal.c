@@ -115,7 +115,7 @@ START_TEST(an_operation_has_sixteen_digits)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 START_TEST(names_of_any_valid_length_can_be_noted)
 {
@@ -141,7 +141,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("journal");
-	TCase *known = tcase_create("known bugs");
+	TCase *regressions = tcase_create("regressions");
 	TCase *note = tcase_create("note");
 
 	tcase_add_checked_fixture(note, setup, dir_teardown);
@@ -155,9 +155,9 @@ int main(void)
 	tcase_add_test(note, a_journal_that_can_not_be_written_stops_nobody);
 	tcase_add_test(note, an_operation_has_sixteen_digits);
 	suite_add_tcase(suite, note);
-	tcase_add_checked_fixture(known, setup, dir_teardown);
-	tcase_add_test(known, names_of_any_valid_length_can_be_noted);
-	tcase_add_test(known, thing_and_object_are_not_mistaken_for_each_other);
-	suite_add_tcase(suite, known);
+	tcase_add_checked_fixture(regressions, setup, dir_teardown);
+	tcase_add_test(regressions, names_of_any_valid_length_can_be_noted);
+	tcase_add_test(regressions, thing_and_object_are_not_mistaken_for_each_other);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

@@ -497,7 +497,7 @@ START_TEST(an_error_reply_beyond_the_ceiling_fails)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 /* Go echoes the bytes of an id, and its own clients count without a sign. */
 static const char *const long_ids[] = {
@@ -586,7 +586,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("jsonrpc");
-	TCase *known = tcase_create("known bugs");
+	TCase *regressions = tcase_create("regressions");
 	TCase *scanner = tcase_create("scanner"), *request = tcase_create("request");
 	TCase *answer = tcase_create("answer");
 
@@ -623,13 +623,14 @@ int main(void)
 	tcase_add_test(answer, an_error_reply_survives_bytes_that_are_no_text);
 	tcase_add_test(answer, an_error_reply_beyond_the_ceiling_fails);
 	suite_add_tcase(suite, answer);
-	tcase_add_loop_test(known, a_number_comes_back_to_the_digit, 0, (int)KK_COUNT(long_ids));
-	tcase_add_test(known, a_number_beyond_64_bits_does_not_close_the_connection);
-	tcase_add_loop_test(known, half_a_surrogate_pair_becomes_a_replacement_character, 0,
+	tcase_add_loop_test(regressions, a_number_comes_back_to_the_digit, 0,
+		(int)KK_COUNT(long_ids));
+	tcase_add_test(regressions, a_number_beyond_64_bits_does_not_close_the_connection);
+	tcase_add_loop_test(regressions, half_a_surrogate_pair_becomes_a_replacement_character, 0,
 		(int)KK_COUNT(lone));
-	tcase_add_test(known, a_zero_byte_does_not_end_a_method);
-	tcase_add_loop_test(known, parameters_that_are_no_array_are_named_as_go_names_them, 0,
+	tcase_add_test(regressions, a_zero_byte_does_not_end_a_method);
+	tcase_add_loop_test(regressions, parameters_that_are_no_array_are_named_as_go_names_them, 0,
 		(int)KK_COUNT(wrong_params));
-	suite_add_tcase(suite, known);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

@@ -183,7 +183,7 @@ START_TEST(the_realm_is_not_part_of_an_id)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 START_TEST(names_that_make_no_valid_id_are_refused)
 {
@@ -200,7 +200,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("name");
-	TCase *known = tcase_create("known bugs");
+	TCase *regressions = tcase_create("regressions");
 	TCase *path = tcase_create("path"), *id = tcase_create("id");
 
 	tcase_add_checked_fixture(path, setup, NULL);
@@ -217,8 +217,8 @@ int main(void)
 	tcase_add_test(id, an_id_is_valid_wherever_it_is_cut);
 	tcase_add_test(id, the_realm_is_not_part_of_an_id);
 	suite_add_tcase(suite, id);
-	tcase_add_checked_fixture(known, setup, NULL);
-	tcase_add_loop_test(known, names_that_make_no_valid_id_are_refused, 0, 2);
-	suite_add_tcase(suite, known);
+	tcase_add_checked_fixture(regressions, setup, NULL);
+	tcase_add_loop_test(regressions, names_that_make_no_valid_id_are_refused, 0, 2);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

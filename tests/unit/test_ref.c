@@ -96,7 +96,7 @@ START_TEST(a_name_has_a_longest_length)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 static const struct {
 	const char *ref;
@@ -133,7 +133,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("ref");
-	TCase *known = tcase_create("known bugs");
+	TCase *regressions = tcase_create("regressions");
 	TCase *name = tcase_create("name");
 
 	tcase_add_loop_test(name, a_name_is_made_complete, 0, (int)KK_COUNT(refs));
@@ -141,9 +141,9 @@ int main(void)
 	tcase_add_loop_test(name, a_name_that_is_none_is_refused, 0, (int)KK_COUNT(no_refs));
 	tcase_add_test(name, a_name_has_a_longest_length);
 	suite_add_tcase(suite, name);
-	tcase_add_loop_test(known, names_of_the_hub_have_one_form, 0, (int)KK_COUNT(hub));
-	tcase_add_loop_test(known, a_name_that_no_registry_has_is_refused, 0,
+	tcase_add_loop_test(regressions, names_of_the_hub_have_one_form, 0, (int)KK_COUNT(hub));
+	tcase_add_loop_test(regressions, a_name_that_no_registry_has_is_refused, 0,
 		(int)KK_COUNT(odd_refs));
-	suite_add_tcase(suite, known);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

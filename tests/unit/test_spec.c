@@ -791,7 +791,7 @@ START_TEST(a_profile_that_can_not_be_read_is_refused)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 static const char *const falsities[] = {"0", "f", "F", "False", "FALSE"};
 
@@ -818,7 +818,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("spec");
-	TCase *known = tcase_create("known bugs");
+	TCase *regressions = tcase_create("regressions");
 	TCase *process = tcase_create("process"), *mounts = tcase_create("mounts");
 	TCase *linux_part = tcase_create("linux");
 
@@ -870,9 +870,10 @@ int main(void)
 	tcase_add_loop_test(linux_part, a_profile_may_be_a_file, 0, 2);
 	tcase_add_test(linux_part, a_profile_that_can_not_be_read_is_refused);
 	suite_add_tcase(suite, linux_part);
-	tcase_add_checked_fixture(known, setup, teardown);
-	tcase_add_loop_test(known, a_bool_has_more_words_than_false, 0, (int)KK_COUNT(falsities));
-	tcase_add_test(known, a_profile_is_an_object);
-	suite_add_tcase(suite, known);
+	tcase_add_checked_fixture(regressions, setup, teardown);
+	tcase_add_loop_test(regressions, a_bool_has_more_words_than_false, 0,
+		(int)KK_COUNT(falsities));
+	tcase_add_test(regressions, a_profile_is_an_object);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

@@ -423,7 +423,7 @@ START_TEST(a_signal_and_a_lack_of_memory_are_named)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 START_TEST(a_cell_that_never_ran_has_not_exited)
 {
@@ -451,7 +451,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("status");
-	TCase *known = tcase_create("known bugs");
+	TCase *regressions = tcase_create("regressions");
 	TCase *cell = tcase_create("cell"), *container = tcase_create("container");
 	TCase *reason = tcase_create("reason");
 
@@ -476,8 +476,8 @@ int main(void)
 	tcase_add_test(reason, a_stopped_cell_has_no_reason);
 	tcase_add_test(reason, a_signal_and_a_lack_of_memory_are_named);
 	suite_add_tcase(suite, reason);
-	tcase_add_loop_test(known, a_cell_that_never_ran_has_not_exited, 0, 3);
-	tcase_add_test(known, a_pause_is_no_start);
-	suite_add_tcase(suite, known);
+	tcase_add_loop_test(regressions, a_cell_that_never_ran_has_not_exited, 0, 3);
+	tcase_add_test(regressions, a_pause_is_no_start);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

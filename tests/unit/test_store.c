@@ -664,7 +664,7 @@ START_TEST(a_realm_that_can_not_be_read_has_its_derived_namespace)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 START_TEST(a_directory_passes_its_group_on)
 {
@@ -683,7 +683,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("store");
-	TCase *known = tcase_create("known bugs");
+	TCase *regressions = tcase_create("regressions");
 	TCase *document = tcase_create("document"), *damage = tcase_create("damage");
 	TCase *cache = tcase_create("cache"), *tree = tcase_create("tree");
 
@@ -733,8 +733,8 @@ int main(void)
 	tcase_add_test(tree, a_namespace_is_the_realms_own_or_derived);
 	tcase_add_test(tree, a_realm_that_can_not_be_read_has_its_derived_namespace);
 	suite_add_tcase(suite, tree);
-	tcase_add_checked_fixture(known, setup, dir_teardown);
-	tcase_add_test(known, a_directory_passes_its_group_on);
-	suite_add_tcase(suite, known);
+	tcase_add_checked_fixture(regressions, setup, dir_teardown);
+	tcase_add_test(regressions, a_directory_passes_its_group_on);
+	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

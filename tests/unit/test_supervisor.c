@@ -1220,14 +1220,14 @@ START_TEST(all_workers_killed_together_come_back)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
-enum { KNOWN_WATCHDOG_MS = 4000 };
+enum { REGRESSION_WATCHDOG_MS = 4000 };
 
 static void known_setup(void)
 {
 	rig_make(true);
-	kk_timer_start(rig.watchdog, KNOWN_WATCHDOG_MS);
+	kk_timer_start(rig.watchdog, REGRESSION_WATCHDOG_MS);
 }
 
 START_TEST(a_degraded_worker_comes_back_and_serves_what_waited)
@@ -1438,22 +1438,25 @@ int main(int argc, char **argv)
 	tcase_add_test(daemon, all_workers_killed_together_come_back);
 	suite_add_tcase(suite, daemon);
 	{
-		TCase *known = tcase_create("known bugs"),
-		      *known_daemon = tcase_create("known bugs");
+		TCase *regressions = tcase_create("regressions"),
+		      *known_daemon = tcase_create("regressions");
 
-		tcase_add_checked_fixture(known, known_setup, teardown);
-		tcase_set_timeout(known, WATCHDOG_MS / 1000.0 + 2);
-		tcase_add_test(known, a_degraded_worker_comes_back_and_serves_what_waited);
-		tcase_add_test(known, a_worker_that_crashed_too_often_comes_back);
-		tcase_add_test(known, a_worker_that_refuses_to_start_is_tried_again_with_patience);
-		tcase_add_test(known, a_new_request_does_not_shorten_the_wait);
-		tcase_add_loop_test(known, garbage_and_hanging_up_are_the_workers_own_fault, 0, 2);
-		tcase_add_test(known, three_answers_of_garbage_quarantine_a_request);
-		tcase_add_test(known, a_burst_of_requests_is_answered_without_another_push);
-		tcase_add_test(known, a_long_answer_counts_even_if_it_was_the_last);
-		tcase_add_test(known, requests_beyond_a_full_queue_are_sent_when_it_has_emptied);
-		tcase_add_test(known, a_request_whose_deadline_has_passed_is_not_sent_again);
-		suite_add_tcase(suite, known);
+		tcase_add_checked_fixture(regressions, known_setup, teardown);
+		tcase_set_timeout(regressions, WATCHDOG_MS / 1000.0 + 2);
+		tcase_add_test(regressions, a_degraded_worker_comes_back_and_serves_what_waited);
+		tcase_add_test(regressions, a_worker_that_crashed_too_often_comes_back);
+		tcase_add_test(regressions,
+			a_worker_that_refuses_to_start_is_tried_again_with_patience);
+		tcase_add_test(regressions, a_new_request_does_not_shorten_the_wait);
+		tcase_add_loop_test(regressions, garbage_and_hanging_up_are_the_workers_own_fault,
+			0, 2);
+		tcase_add_test(regressions, three_answers_of_garbage_quarantine_a_request);
+		tcase_add_test(regressions, a_burst_of_requests_is_answered_without_another_push);
+		tcase_add_test(regressions, a_long_answer_counts_even_if_it_was_the_last);
+		tcase_add_test(regressions,
+			requests_beyond_a_full_queue_are_sent_when_it_has_emptied);
+		tcase_add_test(regressions, a_request_whose_deadline_has_passed_is_not_sent_again);
+		suite_add_tcase(suite, regressions);
 		tcase_add_checked_fixture(known_daemon, daemon_setup, teardown);
 		tcase_set_timeout(known_daemon, WATCHDOG_MS / 1000.0 + 2);
 		tcase_add_test(known_daemon, last_words_without_an_end_of_line_are_kept);

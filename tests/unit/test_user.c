@@ -346,7 +346,7 @@ START_TEST(a_deleted_file_may_be_made_again)
 }
 END_TEST
 
-/* --- bugs that are known --- */
+/* --- regressions --- */
 
 START_TEST(a_file_in_a_deleted_directory_is_not_found_below)
 {
@@ -390,7 +390,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("user");
-	TCase *bugs = tcase_create("known bugs");
+	TCase *bugs = tcase_create("regressions");
 	TCase *one = tcase_create("one layer"), *links = tcase_create("links");
 	TCase *layers = tcase_create("layers");
 
