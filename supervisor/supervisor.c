@@ -298,16 +298,16 @@ void kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specificatio
 }
 
 /* Whose call it is, and which operation. */
-struct api_call {
-	struct api_call *prev;
-	struct api_call *next;
+struct sv_call {
+	struct sv_call *prev;
+	struct sv_call *next;
 	struct kk_supervisor *sv;
 	uint64_t op;
 	kk_reply_f fn;
 	void *arg;
 };
 
-static void call_free(struct api_call *call)
+static void call_free(struct sv_call *call)
 {
 	*(call->prev ? &call->prev->next : &call->sv->calls) = call->next;
 	if (call->next)
@@ -319,7 +319,7 @@ static void api_on_reply(const void *reply, const struct kk_err *err, void *arg)
 {
 	static const struct kk_req_api_answered answered;
 	const struct kk_rep_api_request *rep = reply;
-	struct api_call *call = arg;
+	struct sv_call *call = arg;
 
 	if (rep && rep->is_noted)
 		(void)kk_rpc_event(call->sv->rpc, KK_ROLE_reconciler, KK_MSG_api_answered,
@@ -338,9 +338,9 @@ uint64_t kk_supervisor_call(struct kk_supervisor *sv, const char *method, const 
 		.peer_uid = peer->uid,
 		.is_local = peer->is_local,
 	};
-	struct api_call *call = kk_xalloc(sizeof *call);
+	struct sv_call *call = kk_xalloc(sizeof *call);
 
-	*call = (struct api_call){
+	*call = (struct sv_call){
 		.next = sv->calls, .sv = sv, .op = ++sv->last_op, .fn = fn, .arg = arg};
 	if (sv->calls)
 		sv->calls->prev = call;

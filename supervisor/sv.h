@@ -62,7 +62,7 @@ struct sv_worker {
 	uint64_t n_stale;   /* messages of older incarnations and late ones, dropped */
 };
 
-struct api_call;
+struct sv_call;
 
 struct kk_supervisor {
 	struct kk_loop *loop;
@@ -81,7 +81,7 @@ struct kk_supervisor {
 	struct kk_rpc *rpc; /* the supervisor's own requests */
 	struct kk_watch *child_watch;
 	uint64_t last_op;
-	struct api_call *calls; /* that are not answered yet */
+	struct sv_call *calls; /* that are not answered yet */
 	void (*stopped_fn)(void *arg);
 	void *stopped_arg;
 };

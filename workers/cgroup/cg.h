@@ -27,6 +27,7 @@ struct cg_hierarchy {
  * KK_E_CGROUP. */
 int cg_tree_open(const char *root, struct kk_err *err);
 bool cg_tree_is_v2(void);
+const char *cg_error_text(int code); /* of libcgroup; valid until the next error of this thread */
 
 /* Refuse paths outside the root. Fails with KK_E_INVALID. */
 int cg_path_check(const char *path, struct kk_err *err);

@@ -63,8 +63,6 @@ int cg_limit_set(const char *path, int64_t memory_bytes, int64_t cpu_shares, int
 	/* Below current use the kernel reclaims, then OOM-kills, inside this write. */
 	r = cgroup_modify_cgroup(cg);
 	if (r != 0)
-		return kk_fail(err, KK_E_CGROUP, "limit cgroup '%s': %s", path,
-			r == ECGOTHER ? kk_errno_text(cgroup_get_last_errno()) :
-					cgroup_strerror(r));
+		return kk_fail(err, KK_E_CGROUP, "limit cgroup '%s': %s", path, cg_error_text(r));
 	return 0;
 }

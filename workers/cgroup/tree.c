@@ -195,6 +195,11 @@ bool cg_tree_identity(const char *path, struct cg_identity *ret_identity)
 	return true;
 }
 
+const char *cg_error_text(int code)
+{
+	return code == ECGOTHER ? kk_errno_text(cgroup_get_last_errno()) : cgroup_strerror(code);
+}
+
 static int v1_create(const char *path, struct kk_strs *ret_controllers, struct kk_err *err)
 {
 	kk_auto(cgroup_put) struct cgroup *cg = cgroup_new_cgroup(path + 1);
@@ -211,9 +216,7 @@ static int v1_create(const char *path, struct kk_strs *ret_controllers, struct k
 	}
 	r = cgroup_create_cgroup(cg, 1);
 	if (r != 0)
-		return kk_fail(err, KK_E_CGROUP, "create cgroup '%s': %s", path,
-			r == ECGOTHER ? kk_errno_text(cgroup_get_last_errno()) :
-					cgroup_strerror(r));
+		return kk_fail(err, KK_E_CGROUP, "create cgroup '%s': %s", path, cg_error_text(r));
 	return 0;
 }
 

@@ -35,20 +35,12 @@ static bool matches(const char *pattern, const char *text)
 static char *host_take(const char **ref)
 {
 	const char *slash = strchr(*ref, '/');
-	char *host;
+	kk_auto_free char *host = kk_xstrndup(*ref, slash ? (size_t)(slash - *ref) : 0);
 
-	if (!slash)
+	if (!strpbrk(host, ".:") && strcmp(host, "localhost") != 0)
 		return kk_xstrdup(HUB);
-	host = kk_xstrndup(*ref, (size_t)(slash - *ref));
-	if (!strpbrk(host, ".:") && strcmp(host, "localhost") != 0) {
-		free(host);
-		return kk_xstrdup(HUB);
-	}
 	*ref = slash + 1;
-	if (strcmp(host, HUB_OTHER) != 0)
-		return host;
-	free(host);
-	return kk_xstrdup(HUB);
+	return strcmp(host, HUB_OTHER) == 0 ? kk_xstrdup(HUB) : kk_steal(&host);
 }
 
 char *ct_ref_normalize(const char *ref, struct kk_err *err)

@@ -74,27 +74,30 @@ static int inside_ensure(const struct net_space *space, const char *netns_path, 
 	return net_default_route_add(socket, eth0.index, space->subnet.address + 1, err);
 }
 
+static bool eth0_find(const char *netns_path, struct nl_sock **ret_socket,
+	struct net_link *ret_eth0)
+{
+	struct kk_err err = {0};
+
+	return net_ns_socket(netns_path, ret_socket, &err) == 0 &&
+		net_link_get(*ret_socket, "eth0", ret_eth0, &err) == 1;
+}
+
 /* The address that the cell has, whatever became of its lease; 0: none. */
 static uint32_t inside_address(const char *netns_path)
 {
 	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
 	struct net_link eth0;
-	struct kk_err err = {0};
 
-	if (net_ns_socket(netns_path, &socket, &err) < 0 ||
-		net_link_get(socket, "eth0", &eth0, &err) != 1)
-		return 0;
-	return net_address_get(socket, eth0.index);
+	return eth0_find(netns_path, &socket, &eth0) ? net_address_get(socket, eth0.index) : 0;
 }
 
 static bool has_eth0(const char *netns_path)
 {
 	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
-	struct net_link link;
-	struct kk_err err = {0};
+	struct net_link eth0;
 
-	return net_ns_socket(netns_path, &socket, &err) == 0 &&
-		net_link_get(socket, "eth0", &link, &err) == 1;
+	return eth0_find(netns_path, &socket, &eth0);
 }
 
 static int veth_ensure(const struct net_space *space, const struct names *names, struct kk_err *err)
