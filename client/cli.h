@@ -117,11 +117,23 @@ int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_res
 /* The same, the reply as text: valid until the next call. */
 int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err);
-/* The same with the daemon, whatever the routing. */
+void cli_close(struct cli *cli);
+
+/* What a reply says of itself: an error of the API has its whole text already. */
+int cli_reply_check(const struct kk_text *reply, const char *who, struct kk_err *err);
+int cli_no_json_fail(const char *who, struct kk_err *err);
+
+/* --- daemon.c, local.c: the two ways of a call, whatever the routing --- */
 int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err);
-void cli_close(struct cli *cli);
+int cli_call_local(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
+	struct kk_err *err);
+
+/* --- setting.c --- */
 int cli_setting_load(struct cli *cli, struct kk_err *err); /* kuke.yaml */
+/* Flag > environment > file > default. */
+const char *cli_setting(const struct cli *cli, const char *flag, const char *env,
+	const char *from_file, const char *fallback, bool *ret_explicit);
 const char *cli_host(const struct cli *cli);
 
 /* {"Doc": …} for an object of @kind with this identity. */

@@ -8,11 +8,14 @@ client_SRC := \
 	client/cmd/lifecycle.c \
 	client/cmd/version.c \
 	client/common.c \
+	client/daemon.c \
 	client/flag.c \
 	client/help.c \
+	client/local.c \
 	client/main.c \
 	client/out/doc.c \
 	client/out/table.c \
 	client/out/text.c \
 	client/route.c \
-	client/selector.c
+	client/selector.c \
+	client/setting.c

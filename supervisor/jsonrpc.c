@@ -217,6 +217,19 @@ static void id_of(const json_t *root, char **id)
 	*id = json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
+/* `"op":"<16 hexadecimal digits>"`, a key of ours that net/rpc passes over. */
+static const char *op_read(const json_t *op, uint64_t *ret_op)
+{
+	const char *text = kk_str(json_string_value(op));
+
+	if (!op || json_is_null(op))
+		return NULL;
+	if (strlen(text) != 16 || text[strspn(text, "0123456789abcdef")])
+		return "jsonrpc: op is not an operation id of 16 hexadecimal digits";
+	*ret_op = strtoull(text, NULL, 16);
+	return NULL;
+}
+
 int sv_request_parse(const uint8_t *data, size_t len, struct sv_request *ret_request)
 {
 	kk_auto(json_free) json_t *root = NULL;
@@ -237,6 +250,8 @@ int sv_request_parse(const uint8_t *data, size_t len, struct sv_request *ret_req
 	if (!request.method || !request.id)
 		goto refused;
 	request.error = params_read(json_object_get(root, "params"), &request);
+	if (!request.error)
+		request.error = op_read(json_object_get(root, "op"), &request.op);
 	if (strlen(request.method) != json_string_length(method))
 		request.error = "rpc: can't find method: its name has a zero byte";
 	*ret_request = request;

@@ -27,6 +27,7 @@ struct sv_request {
 	char *id;     /* JSON, to be echoed */
 	char *params; /* JSON of the first parameter, NULL when there is none */
 	size_t params_len;
+	uint64_t op;       /* the client's own id of the operation; 0: it has none */
 	const char *error; /* set: answer with this text, the call can't be made */
 };
 

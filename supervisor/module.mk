@@ -1,5 +1,7 @@
 supervisor_SRC := \
 	supervisor/backoff.c \
+	supervisor/call.c \
+	supervisor/client.c \
 	supervisor/entry.c \
 	supervisor/front.c \
 	supervisor/jsonrpc.c \

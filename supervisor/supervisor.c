@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <kukeon/clock.h>
+#include <kukeon/fault.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -287,66 +288,44 @@ void kk_supervisor_levels_apply(struct kk_supervisor *sv)
 		level_send(&sv->workers[i]);
 }
 
-void kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification)
+int kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification,
+	struct kk_err *err)
 {
+	if (kk_fault_arm(specification, err) < 0)
+		return kk_failed(err);
 	kk_str_set(&sv->faults, specification);
 	for (int i = 1; i < KK_ROLES; i++) {
 		/* What one test did to a worker is not held against the next. */
 		sv->workers[i].backoff = (struct sv_backoff){0};
 		faults_send(&sv->workers[i]);
 	}
+	return 0;
 }
 
-/* Whose call it is, and which operation. */
-struct sv_call {
-	struct sv_call *prev;
-	struct sv_call *next;
-	struct kk_supervisor *sv;
-	uint64_t op;
-	kk_reply_f fn;
-	void *arg;
-};
-
-static void call_free(struct sv_call *call)
+uint64_t kk_supervisor_op(struct kk_supervisor *sv)
 {
-	*(call->prev ? &call->prev->next : &call->sv->calls) = call->next;
-	if (call->next)
-		call->next->prev = call->prev;
-	free(call);
+	return ++sv->last_op;
 }
 
-static void api_on_reply(const void *reply, const struct kk_err *err, void *arg)
+uint64_t kk_supervisor_call(struct kk_supervisor *sv, uint64_t op, const char *method,
+	const void *params, size_t len, const struct kk_peer *peer, kk_reply_f fn, void *arg)
 {
-	static const struct kk_req_api_answered answered;
-	const struct kk_rep_api_request *rep = reply;
-	struct sv_call *call = arg;
-
-	if (rep && rep->is_noted)
-		(void)kk_rpc_event(call->sv->rpc, KK_ROLE_reconciler, KK_MSG_api_answered,
-			&answered, call->op);
-	call->fn(reply, err, call->arg);
-	call_free(call);
-}
-
-uint64_t kk_supervisor_call(struct kk_supervisor *sv, const char *method, const void *params,
-	size_t len, const struct kk_peer *peer, kk_reply_f fn, void *arg)
-{
-	struct kk_req_api_request req = {
+	const struct kk_req_api_request req = {
 		.method = (char *)method,
 		.params = {.data = (uint8_t *)params, .len = len},
 		.peer_pid = peer->pid,
 		.peer_uid = peer->uid,
 		.is_local = peer->is_local,
 	};
-	struct sv_call *call = kk_xalloc(sizeof *call);
 
-	*call = (struct sv_call){
-		.next = sv->calls, .sv = sv, .op = ++sv->last_op, .fn = fn, .arg = arg};
-	if (sv->calls)
-		sv->calls->prev = call;
-	sv->calls = call;
-	return kk_rpc_call(sv->rpc, KK_ROLE_reconciler, KK_MSG_api_request, &req, call->op,
-		api_on_reply, call);
+	return kk_rpc_call(sv->rpc, KK_ROLE_reconciler, KK_MSG_api_request, &req, op, fn, arg);
+}
+
+void kk_supervisor_answered(struct kk_supervisor *sv, uint64_t op)
+{
+	static const struct kk_req_api_answered answered;
+
+	(void)kk_rpc_event(sv->rpc, KK_ROLE_reconciler, KK_MSG_api_answered, &answered, op);
 }
 
 void kk_supervisor_stop(struct kk_supervisor *sv, void (*fn)(void *arg), void *arg)
@@ -378,8 +357,6 @@ void kk_supervisor_free(struct kk_supervisor *sv)
 	}
 	sv_route_release(sv);
 	kk_rpc_free(sv->rpc);
-	while (sv->calls)
-		call_free(sv->calls);
 	kk_watch_free(sv->child_watch);
 	kk_closep(&sv->exe_fd);
 	free(sv->instance);

@@ -62,8 +62,6 @@ struct sv_worker {
 	uint64_t n_stale;   /* messages of older incarnations and late ones, dropped */
 };
 
-struct sv_call;
-
 struct kk_supervisor {
 	struct kk_loop *loop;
 	const struct kk_config *config;
@@ -81,7 +79,6 @@ struct kk_supervisor {
 	struct kk_rpc *rpc; /* the supervisor's own requests */
 	struct kk_watch *child_watch;
 	uint64_t last_op;
-	struct sv_call *calls; /* that are not answered yet */
 	void (*stopped_fn)(void *arg);
 	void *stopped_arg;
 };

@@ -21,8 +21,9 @@ enum kk_fault {
 	KK_FAULTS,
 };
 
-/* Replace what is armed; "" disarms all. A specification that makes no sense ends the process. */
-void kk_fault_arm(const char *specification);
+/* Replace what is armed; "" disarms all. Fails with KK_E_USAGE, naming what makes no sense; then all is as
+ * before. */
+int kk_fault_arm(const char *specification, struct kk_err *err);
 
 /* 0, or the code of an error that is armed here, with @err set. */
 int kk_fault(enum kk_fault fault, struct kk_err *err);
@@ -33,7 +34,7 @@ bool kk_fault_corrupts(void);
 
 #else
 
-#define kk_fault_arm(specification) ((void)(specification))
+#define kk_fault_arm(specification, err) 0
 #define kk_fault(fault, err) 0
 #define kk_fault_message(role, message, when, err) 0
 #define kk_fault_corrupts() false

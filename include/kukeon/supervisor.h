@@ -18,14 +18,21 @@ struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, const struct kk_co
 	bool is_embedded, struct kk_err *err);
 int kk_supervisor_start(struct kk_supervisor *sv, struct kk_err *err);
 
-/* One API call. @params is JSON, borrowed. @fn gets struct kk_rep_api_request. */
+/* A new operation id. */
+uint64_t kk_supervisor_op(struct kk_supervisor *sv);
+
+/* One API call, which is the operation @op. @params is JSON, borrowed. @fn gets struct kk_rep_api_request;
+ * where that is noted, follow with kk_supervisor_answered. */
 struct kk_peer {
 	int64_t pid;
 	int64_t uid;
 	bool is_local; /* the embedding process itself */
 };
-uint64_t kk_supervisor_call(struct kk_supervisor *sv, const char *method, const void *params,
-	size_t len, const struct kk_peer *peer, kk_reply_f fn, void *arg);
+uint64_t kk_supervisor_call(struct kk_supervisor *sv, uint64_t op, const char *method,
+	const void *params, size_t len, const struct kk_peer *peer, kk_reply_f fn, void *arg);
+
+/* Whoever asked has the answer of @op: what was noted for its repetition can go. */
+void kk_supervisor_answered(struct kk_supervisor *sv, uint64_t op);
 
 /* Ask the workers to finish and end, in reverse order of their start; @fn is called when all are
  * gone (killed, if they have not gone within the limit). */
@@ -34,8 +41,10 @@ void kk_supervisor_stop(struct kk_supervisor *sv, void (*fn)(void *arg), void *a
 /* Tell all workers the log levels that the configuration now states. */
 void kk_supervisor_levels_apply(struct kk_supervisor *sv);
 
-/* Arm faults in all workers and in those to come, see <kukeon/fault.h>. @specification is copied. */
-void kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification);
+/* Arm faults in this process, in all workers and in those to come, see <kukeon/fault.h>. @specification is
+ * copied. Fails with KK_E_USAGE; then all is as before. */
+int kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification,
+	struct kk_err *err);
 
 void kk_supervisor_free(struct kk_supervisor *sv);
 

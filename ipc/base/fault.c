@@ -39,37 +39,61 @@ static const char *const fault_names[] = {
 #undef KK_FAULT
 };
 
-static struct {
-	pthread_mutex_t mutex;
+struct set {
 	struct arm arms[ARMS_MAX];
 	size_t n;
 	char *dir;
+};
+
+static struct {
+	pthread_mutex_t mutex;
+	struct set set;
 	bool was_env_read;
 } armed = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local bool is_corrupt;
 
-static _Noreturn void nonsense(const char *what)
+static void set_release(struct set *set)
 {
-	kk_error("fault specification makes no sense: '%s'", what);
-	_exit(EXIT_FAULT);
+	for (size_t i = 0; i < set->n; i++)
+		free(set->arms[i].point);
+	free(set->dir);
+	*set = (struct set){0};
 }
 
-static int code_parse(const char *name)
+static int nonsense(const char *what, const char *why, struct kk_err *err)
+{
+	return kk_fail(err, KK_E_USAGE, "fault specification: '%s' %s", what, why);
+}
+
+static int number_parse(const char *text, long *ret, struct kk_err *err)
+{
+	char *end;
+
+	*ret = strtol(text, &end, 10);
+	return end == text || *end || *ret < 0 ? nonsense(text, "is no number", err) : 0;
+}
+
+static int code_parse(const char *name, int *ret_code, struct kk_err *err)
 {
 	for (int code = KK_CODE_BASE + 1; code < KK_CODE_END; code++) {
-		if (strcmp(kk_code_name(code), name) == 0)
-			return code;
+		if (strcmp(kk_code_name(code), name) == 0) {
+			*ret_code = code;
+			return 0;
+		}
 	}
-	nonsense(name);
+	return nonsense(name, "is no error code", err);
 }
 
 /* `2*delay(50)` */
-static void action_parse(char *text, struct arm *arm)
+static int action_parse(char *text, struct arm *arm, struct kk_err *err)
 {
-	char *star = strchr(text, '*'), *open = strchr(text, '('), *name = star ? star + 1 : text;
+	char *star = strchr(text, '*'), *name = star ? star + 1 : text, *open = strchr(name, '(');
 
-	arm->times = star ? strtol(text, NULL, 10) : 0;
+	if (star)
+		*star = '\0';
+	if (star && number_parse(text, &arm->times, err) < 0)
+		return kk_failed(err);
 	if (open) {
 		*open++ = '\0';
 		open[strcspn(open, ")")] = '\0';
@@ -79,54 +103,77 @@ static void action_parse(char *text, struct arm *arm)
 			continue;
 		arm->action = (enum action)i;
 		if (arm->action == DELAY)
-			arm->ms = strtol(kk_str(open), NULL, 10);
-		if (arm->action == ERROR)
-			arm->code = code_parse(kk_str(open));
-		return;
+			return number_parse(kk_str(open), &arm->ms, err);
+		return arm->action == ERROR ? code_parse(kk_str(open), &arm->code, err) : 0;
 	}
-	nonsense(name);
+	return nonsense(name, "is no action", err);
 }
 
-static void entry_parse(char *entry)
+static int entry_parse(char *entry, struct set *set, struct kk_err *err)
 {
 	const char *point = strsep(&entry, "=");
 
 	if (!*point)
-		return;
-	if (!entry || armed.n == ARMS_MAX)
-		nonsense(point);
+		return 0;
+	if (!entry)
+		return nonsense(point, "has no action", err);
 	if (strcmp(point, "dir") == 0) {
-		kk_str_set(&armed.dir, entry);
-		return;
+		kk_str_set(&set->dir, entry);
+		return 0;
 	}
-	armed.arms[armed.n].point = kk_xstrdup(point);
-	action_parse(entry, &armed.arms[armed.n++]);
+	if (set->n == ARMS_MAX)
+		return nonsense(point, "is one entry too many", err);
+	set->arms[set->n].point = kk_xstrdup(point);
+	return action_parse(entry, &set->arms[set->n++], err);
 }
 
-static void arm_locked(const char *specification)
+static int set_parse(const char *specification, struct set *set, struct kk_err *err)
 {
 	kk_auto_free char *text = kk_xstrdup(specification);
 	char *rest = text, *entry;
 
-	for (size_t i = 0; i < armed.n; i++)
-		free(armed.arms[i].point);
-	armed.n = 0;
-	armed.was_env_read = true;
-	while ((entry = strsep(&rest, ";")))
-		entry_parse(entry);
+	while ((entry = strsep(&rest, ";"))) {
+		if (entry_parse(entry, set, err) < 0)
+			return kk_failed(err);
+	}
+	return 0;
 }
 
-void kk_fault_arm(const char *specification)
+int kk_fault_arm(const char *specification, struct kk_err *err)
 {
+	struct set set = {0}, old;
+
+	if (set_parse(specification, &set, err) < 0) {
+		set_release(&set);
+		return kk_failed(err);
+	}
 	pthread_mutex_lock(&armed.mutex);
-	arm_locked(specification);
+	old = armed.set;
+	armed.set = set;
+	armed.was_env_read = true;
 	pthread_mutex_unlock(&armed.mutex);
+	set_release(&old);
+	return 0;
+}
+
+/* Nobody else can have armed anything yet. */
+static void env_read_locked(void)
+{
+	struct kk_err err = {0};
+	char text[KK_ERR_TEXT];
+
+	armed.was_env_read = true;
+	if (set_parse(kk_str(getenv("KUKEON_FAULTS")), &armed.set, &err) == 0)
+		return;
+	kk_err_format(&err, text, sizeof text);
+	kk_error("KUKEON_FAULTS: %s", text);
+	_exit(EXIT_FAULT);
 }
 
 /* Whoever makes the file may fire: it stays when its maker dies of it. */
 static bool file_make(const char *name)
 {
-	kk_auto_free char *path = kk_xprintf("%s/%s", kk_str(armed.dir), name);
+	kk_auto_free char *path = kk_xprintf("%s/%s", kk_str(armed.set.dir), name);
 	kk_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	return fd >= 0;
@@ -149,11 +196,13 @@ static bool arm_find(const char *point, struct arm *ret_arm)
 
 	pthread_mutex_lock(&armed.mutex);
 	if (!armed.was_env_read)
-		arm_locked(kk_str(getenv("KUKEON_FAULTS")));
-	for (size_t i = 0; i < armed.n && !found; i++) {
-		found = fnmatch(armed.arms[i].point, point, 0) == 0 && claim(&armed.arms[i], point);
+		env_read_locked();
+	for (size_t i = 0; i < armed.set.n && !found; i++) {
+		const struct arm *arm = &armed.set.arms[i];
+
+		found = fnmatch(arm->point, point, 0) == 0 && claim(arm, point);
 		if (found)
-			*ret_arm = armed.arms[i];
+			*ret_arm = *arm;
 	}
 	pthread_mutex_unlock(&armed.mutex);
 	return found;

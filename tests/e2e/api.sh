@@ -200,6 +200,56 @@ client_vanishes() {
 	END
 }
 
+# A call that carries an id of its own is done once, however often it is sent.
+operations_by_id() {
+	rpc <<-'END'
+		def named(op, method, params):
+		    return json.dumps({"method": "KukeonV1." + method, "params": [params], "id": 7, "op": op}) + "\n"
+
+		def asked(op, method, params):
+		    c = Conn()
+		    c.send(named(op, method, params))
+		    return c.recv()
+
+		where = {"Doc": doc("Stack", "once", realmId="r", spaceId="s")}
+		first = asked("00000000000000aa", "CreateStack", where)
+		expect(first["result"]["Result"]["Created"], True)
+		expect(asked("00000000000000aa", "CreateStack", where), first, "asked again")
+		expect(call("CreateStack", where)["Result"]["Created"], False, "another operation")
+		found = ok("GetOperation", {"Id": "00000000000000aa"})
+		expect((found["Method"], found["State"]), ("KukeonV1.CreateStack", "finished"))
+		expect(found["Reply"], first["result"])
+		expect(asked("00000000000000aa", "DeleteStack", where)["error"],
+		    "jsonrpc: the operation id belongs to another request")
+		missing = call("GetOperation", {"Id": "00000000000000ab"})
+		expect(missing["Err"]["Kind"], "OperationNotFound")
+		for op in ("", "aa", "00000000000000AA", "00000000000000zz", 7, "00000000000000aa0"):
+		    expect(asked(op, "ListRealms", {})["error"],
+		        "jsonrpc: op is not an operation id of 16 hexadecimal digits", repr(op))
+		expect(asked(None, "ListRealms", {})["error"], None)
+		ok("DeleteStack", where)
+	END
+}
+
+# The connection is lost while the call is under way: who asks again gets its answer.
+operation_is_resumed() {
+	rpc <<-'END'
+		text = "".join("---\nkind: Stack\nmetadata: {name: again%d}\nspec: {realmId: r, spaceId: s}\n" % i for i in range(40))
+		line = json.dumps({"method": "KukeonV1.ApplyDocuments", "params": [yaml(text)], "id": 1, "op": "00000000000000b%d"}) + "\n"
+		for i in range(8):
+		    lost, back = Conn(), Conn()
+		    lost.send(line % i)
+		    if i % 2:
+		        lost.close()
+		    back.send(line % i)
+		    actions = {r["action"] for r in back.recv()["result"]["Result"]["Resources"]}
+		    expect(actions, {"created"}, f"round {i}")
+		    if i % 2 == 0:
+		        lost.eof()
+		    ok("DeleteDocuments", yaml(text))
+	END
+}
+
 probes() {
 	rpc <<-'END'
 		for i in range(200):
@@ -946,6 +996,8 @@ it "answers 100 requests that came together" pipelining
 it "answers in the order of completion" completion_order
 it "answers after a half-close" half_close
 it "finishes for a client that is gone" client_vanishes
+it "does what has an id once" operations_by_id
+it "gives the answer to who comes back for it" operation_is_resumed
 it "never mixes responses" atomic_responses
 it "shows what is there" example_get
 it "shows zero documents for what is not" example_get_missing

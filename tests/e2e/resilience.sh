@@ -118,6 +118,55 @@ taken_over() {
 	expect_status 0
 }
 
+arm() {
+	printf '{"method":"KukeonV1.ArmFaults","params":[{"Specification":"%s"}],"id":0}' "$1" |
+		socat -t5 - "UNIX-CONNECT:$D/k.sock"
+}
+
+# outlived POINT ACTION COMMAND…: what a command says is what it says without the death.
+outlived() {
+	local point=$1 action=$2 dir
+	shift 2
+	dir=$(mktemp -d "$D/fault.XXXX")
+	wait_until 10 kuked get realms
+	arm "dir=$dir;$point=1*$action" >/dev/null
+	run "$@"
+	wait_until 2 [ -e "$dir/$point.1" ] || fail "$point was not passed"
+	expect_equal "$err" ""
+	expect_status 0
+}
+
+supervisor_killed_in_a_call() {
+	local point scope=(--realm r --space s --stack t)
+	cell_yaml o >"$D/o.yaml"
+	for point in supervisor.{request_taken,reply_taken}; do
+		outlived $point kill kuked apply -f "$D/o.yaml"
+		expect_equal "$out" 'Cell "o": created'
+		outlived $point kill kuked stop o "${scope[@]}"
+		expect_out 'Stopped cell "o"'
+		outlived $point kill kuked start o "${scope[@]}"
+		expect_out 'Started cell "o"'
+		outlived $point kill kuked get cells
+		outlived $point kill kuked delete cell o "${scope[@]}"
+		expect_out 'Deleted cell "o"'
+		expect_equal "$(ctr_test -n "r.$id.test" containers ls -q)" ""
+	done
+	# Its answer written, its notes not yet dropped.
+	kuked apply -f "$D/o.yaml" >/dev/null
+	outlived supervisor.response_written kill kuked delete cell o "${scope[@]}"
+	expect_out 'Deleted cell "o"'
+	find "$RP/journal" -mindepth 1 | grep -q . || fail "no notes were left"
+	rm -rf "$RP/journal"
+}
+
+malformed_faults() {
+	local spec
+	for spec in network.lease_taken 'a=1*frobnicate' 'a=x*kill' 'a=delay(soon)' 'a=error(NONSENSE)'; do
+		arm "$spec" | grep -q '"Kind":"Unknown","Message":"fault specification: ' || fail "$spec: $(arm "$spec")"
+	done
+	arm '' | grep -q '"Err":null' || fail "it can't be disarmed"
+}
+
 containerd_start
 daemon_start
 image_make "$D/busybox.tar"
@@ -132,3 +181,10 @@ it "serves although nobody reads its log" unread_log
 it "ends its workers, and no container, when it is killed" supervisor_killed
 daemon_start
 it "takes over what the former one left" taken_over
+it "refuses faults that make no sense, in one line" malformed_faults
+daemon_stop
+daemon_keep
+kuked create realm r >/dev/null
+kukel image load "$D/busybox.tar" --realm r >/dev/null
+it "answers as if nothing had been when the supervisor is killed in a call" supervisor_killed_in_a_call
+kuked delete realm r --cascade >/dev/null

@@ -10,6 +10,7 @@ KUKE_BIN=${KUKE_BIN:-$PWD/build/debug}
 PATH=$KUKE_BIN:$PATH
 unset KUKEON_HOST KUKEON_NO_DAEMON KUKEON_RUN_PATH KUKE_GET_OUTPUT KUKE_CONFIGURATION
 
+daemon_pid=
 n_passed=0
 n_failed=0
 n_skipped=0
@@ -93,13 +94,33 @@ containerd_start() {
 	wait_until 10 ctr -a "$D/containerd.sock" version || fail "containerd does not answer"
 }
 
-daemon_start() {
-	kukeond serve --socket "$D/k.sock" --run-path "$RP" --containerd-socket "$D/containerd.sock" \
+daemon_run() {
+	exec kukeond serve --socket "$D/k.sock" --run-path "$RP" --containerd-socket "$D/containerd.sock" \
 		--containerd-namespace-suffix "$id.test" --cgroup-root "/kuke-$id" \
 		--pod-subnet-cidr "$pool.0.0/16" --configuration "$RP/none.yaml" "$@" \
-		>>"$D/kukeond.log" 2>&1 &
+		>>"$D/kukeond.log" 2>&1
+}
+
+daemon_start() {
+	daemon_run "$@" &
 	daemon_pid=$!
 	wait_until 10 kuked get realms || fail "kukeond does not answer"
+}
+
+# The same on a host that starts kukeond again whenever it ends, as an init does.
+daemon_keep() {
+	touch "$D/kept"
+	while [ -e "$D/kept" ]; do
+		(daemon_run "$@")
+	done 2>/dev/null &
+	keeper_pid=$!
+	wait_until 10 kuked get realms || fail "kukeond does not answer"
+}
+
+daemon_let_go() {
+	rm "$D/kept"
+	kill "$(<"$D/kukeond.pid")"
+	wait "$keeper_pid"
 }
 
 daemon_stop() {
@@ -200,6 +221,7 @@ sweep() {
 } 2>/dev/null
 
 finish() {
+	[ ! -e "$D/kept" ] || daemon_let_go
 	daemon_stop
 	wait_until 5 nothing_left || {
 		n_failed=$((n_failed + 1))

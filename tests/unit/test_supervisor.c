@@ -570,8 +570,8 @@ static uint64_t ask(struct answer *answer, const char *method, const char *text)
 	const struct kk_peer peer = {.pid = getpid(), .is_local = true};
 
 	*answer = (struct answer){0};
-	return kk_supervisor_call(rig.sv, method, text, strlen(text), &peer, answer_on_reply,
-		answer);
+	return kk_supervisor_call(rig.sv, kk_supervisor_op(rig.sv), method, text, strlen(text),
+		&peer, answer_on_reply, answer);
 }
 
 static void wait_for(const struct answer *answer)

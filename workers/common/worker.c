@@ -65,10 +65,9 @@ static int on_worker_fault(struct kk_call *call, const struct kk_req_worker_faul
 	struct kk_err *err)
 {
 	(void)call;
+	(void)req;
 	(void)rep;
-	(void)err;
-	kk_fault_arm(kk_str(req->specification));
-	return 0;
+	return kk_fault_arm(kk_str(req->specification), err);
 }
 
 static const struct kk_handler common_handlers[] = {

@@ -39,6 +39,7 @@ struct method {
 	const char *result; /* keys of the Result: *document ?bool $string @list, see result_zero */
 	bool is_local;      /* served to the embedding process alone */
 	bool is_reading;    /* in-process, what is shown is looked at first */
+	bool is_change;     /* its answer is kept for who lost it */
 };
 
 static void api_free(struct api *api)
@@ -60,6 +61,7 @@ static void api_end(struct api *api, char *text)
 
 	(void)kk_fault(KK_FAULT_reconciler_before_answer, NULL);
 	rep->result = (struct kk_bin){(uint8_t *)text, strlen(text)};
+	rep->is_change = api->method->is_change;
 	rep->is_noted = rc_journal_is_open(op) && !rc.worker->config.is_embedded;
 	kk_call_end(api->call, NULL);
 	if (rc.worker->config.is_embedded)
@@ -784,26 +786,32 @@ static void image_call(struct api *api)
 	"?RootContainerCreated ?StartedPre ?StartedPost ?Started ?Created @Containers"
 
 static const struct method methods[] = {
-	{"ApplyDocuments", -1, documents, .result = "@Resources"},
-	{"CreateCell", KK_KIND_CELL, create_cell, .result = CELL_CREATED},
+	{"ApplyDocuments", -1, documents, .result = "@Resources", .is_change = true},
+	{"CreateCell", KK_KIND_CELL, create_cell, .result = CELL_CREATED, .is_change = true},
 	{"CreateRealm", KK_KIND_REALM, create_scope,
-		.result = "*Realm " WAS_METADATA WAS_CGROUP WAS_NAMESPACE "?Created"},
+		.result = "*Realm " WAS_METADATA WAS_CGROUP WAS_NAMESPACE "?Created",
+		.is_change = true},
 	{"CreateSpace", KK_KIND_SPACE, create_scope,
-		.result = "*Space " WAS_METADATA WAS_CGROUP WAS_NETWORK "?Created"},
+		.result = "*Space " WAS_METADATA WAS_CGROUP WAS_NETWORK "?Created",
+		.is_change = true},
 	{"CreateStack", KK_KIND_STACK, create_scope,
-		.result = "*Stack " WAS_METADATA WAS_CGROUP "?Created"},
+		.result = "*Stack " WAS_METADATA WAS_CGROUP "?Created", .is_change = true},
 	{"DeleteCell", KK_KIND_CELL, delete_cell,
-		.result = "*Cell ?ContainersDeleted ?CgroupDeleted ?MetadataDeleted"},
-	{"DeleteDocuments", -1, documents, .result = "@Resources"},
+		.result = "*Cell ?ContainersDeleted ?CgroupDeleted ?MetadataDeleted",
+		.is_change = true},
+	{"DeleteDocuments", -1, documents, .result = "@Resources", .is_change = true},
 	{"DeleteRealm", KK_KIND_REALM, delete_scope,
 		.result = "*Realm @Deleted ?MetadataDeleted ?CgroupDeleted "
-			  "?ContainerdNamespaceDeleted"},
+			  "?ContainerdNamespaceDeleted",
+		.is_change = true},
 	{"DeleteSpace", KK_KIND_SPACE, delete_scope,
 		.result = "*Space $SpaceName $RealmName ?MetadataDeleted ?CgroupDeleted "
-			  "?CNINetworkDeleted @Deleted"},
+			  "?CNINetworkDeleted @Deleted",
+		.is_change = true},
 	{"DeleteStack", KK_KIND_STACK, delete_scope,
 		.result = "*Stack $StackName $RealmName $SpaceName ?MetadataDeleted ?CgroupDeleted "
-			  "@Deleted"},
+			  "@Deleted",
+		.is_change = true},
 	{"GetCell", KK_KIND_CELL, get_cell,
 		.result = "*Cell ?MetadataExists ?CgroupExists ?RootContainerExists "
 			  "?RootContainerTaskRunning",
@@ -815,7 +823,7 @@ static const struct method methods[] = {
 	{"GetSpace", KK_KIND_SPACE, get_scope,
 		.result = "*Space ?MetadataExists ?CgroupExists ?CNINetworkExists"},
 	{"GetStack", KK_KIND_STACK, get_scope, .result = "*Stack ?MetadataExists ?CgroupExists"},
-	{"KillCell", KK_KIND_CELL, kill_cell, .result = "*Cell ?Killed"},
+	{"KillCell", KK_KIND_CELL, kill_cell, .result = "*Cell ?Killed", .is_change = true},
 	{"ListCells", -1, list_scopes, .list = "Cells", .listed = KK_KIND_CELL, .is_reading = true},
 	{"ListContainers", -1, list_containers, .list = "Containers", .is_reading = true},
 	{"ListImages", -1, image_call, .result = "@Images", .is_local = true},
@@ -823,10 +831,10 @@ static const struct method methods[] = {
 	{"ListSpaces", -1, list_scopes, .list = "Spaces", .listed = KK_KIND_SPACE},
 	{"ListStacks", -1, list_scopes, .list = "Stacks", .listed = KK_KIND_STACK},
 	{"LoadImage", -1, image_call, .result = "@Images", .is_local = true},
-	{"MaterializeCell", KK_KIND_CELL, create_cell, .result = CELL_CREATED},
+	{"MaterializeCell", KK_KIND_CELL, create_cell, .result = CELL_CREATED, .is_change = true},
 	{"RemoveImage", -1, image_call, .result = "$Name", .is_local = true},
-	{"StartCell", KK_KIND_CELL, start_cell, .result = "*Cell ?Started"},
-	{"StopCell", KK_KIND_CELL, stop_cell, .result = "*Cell ?Stopped"},
+	{"StartCell", KK_KIND_CELL, start_cell, .result = "*Cell ?Started", .is_change = true},
+	{"StopCell", KK_KIND_CELL, stop_cell, .result = "*Cell ?Stopped", .is_change = true},
 };
 
 /* The method of "KukeonV1.<name>", or the text that Go's net/rpc has for one that is not there. */

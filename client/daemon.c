@@ -1,0 +1,213 @@
+/* client/daemon.c - one API call, to kukeond over its socket.
+ *
+ * A call is an operation with an id. Should the connection be lost before the answer has come, kukeond died or
+ * was replaced: its successor is asked for the same operation and answers as if nothing had happened. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/fault.h>
+#include <kukeon/fd.h>
+#include <kukeon/mem.h>
+
+enum {
+	READ_CHUNK = 256 * 1024,
+	RETURN_MS = 30000, /* from the loss of the connection until kukeond is there again */
+	NOTICE_MS = 1000,  /* a user at a terminal is told what we wait for */
+	RETRY_FIRST_MS = 5,
+	RETRY_MAX_MS = 200,
+};
+
+/* Where the socket is; NULL with @err set for a host that is none. */
+static const char *host_path(const char *host, struct kk_err *err)
+{
+	if (kk_str_starts(host, "unix://") && host[7])
+		return host + 7;
+	if (kk_str_starts(host, "unix://"))
+		kk_fail(err, KK_E_USAGE, "unsupported kukeon host scheme: unix path is empty");
+	else if (kk_str_starts(host, "ssh://"))
+		kk_fail(err, KK_E_USAGE,
+			"unsupported kukeon host scheme: ssh transport not yet implemented");
+	else
+		kk_fail(err, KK_E_USAGE,
+			"unsupported kukeon host scheme: \"%s\" (expected unix:// or ssh://)",
+			host);
+	return NULL;
+}
+
+static int dial_fail(const char *path, struct kk_err *err)
+{
+	if (errno == EACCES || errno == EPERM)
+		return kk_fail(err, KK_E_DIAL,
+			"dial kukeond at %s: permission denied — add yourself to "
+			"the kukeon group (sudo usermod -aG kukeon $USER) and log in again",
+			path);
+	return kk_fail(err, KK_E_DIAL, "dial kukeond at %s: dial unix %s: connect: %s", path, path,
+		kk_errno_text(errno));
+}
+
+static int dial(struct cli *cli, struct kk_err *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = host_path(cli_host(cli), err);
+	kk_auto_fd int fd = -1;
+
+	if (!path)
+		return kk_failed(err);
+	if (strlen(path) >= sizeof address.sun_path)
+		return kk_fail(err, KK_E_DIAL,
+			"dial kukeond at %s: the path is longer than %zu bytes", path,
+			sizeof address.sun_path - 1);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+		return dial_fail(path, err);
+	cli->fd = kk_steal_fd(&fd);
+	return 0;
+}
+
+/* One line is one response. It stays in cli->in until the next call. 1: there is one, 0: the connection is
+ * lost. */
+static int response_read(struct cli *cli, struct kk_text *ret_response, struct kk_err *err)
+{
+	size_t looked = 0;
+
+	for (;;) {
+		uint8_t *newline = cli->in.len > looked ?
+			memchr(cli->in.data + looked, '\n', cli->in.len - looked) :
+			NULL;
+		uint8_t *room;
+		ssize_t n;
+
+		if (newline) {
+			cli->in_done = (size_t)(newline - cli->in.data) + 1;
+			*ret_response = (struct kk_text){(char *)cli->in.data, cli->in_done};
+			return 1;
+		}
+		looked = cli->in.len;
+		room = kk_buf_reserve(&cli->in, READ_CHUNK);
+		if (!room)
+			return kk_fail(err, KK_E_NOMEM, "no memory for the response");
+		n = recv(cli->fd, room, READ_CHUNK, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return 0;
+		kk_buf_added(&cli->in, (size_t)n);
+	}
+}
+
+/* 1: answered, 0: the connection is lost. */
+static int exchange(struct cli *cli, const char *request, struct kk_text *ret_response,
+	struct kk_err *err)
+{
+	size_t done = 0, len = strlen(request);
+
+	kk_buf_clear(&cli->in);
+	cli->in_done = 0;
+	while (done < len) {
+		ssize_t n = send(cli->fd, request + done, len - done, MSG_NOSIGNAL);
+
+		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return kk_fail_errno(err, KK_E_DIAL, "send to kukeond");
+		done += n > 0 ? (size_t)n : 0;
+	}
+	(void)kk_fault(KK_FAULT_client_request_sent, err);
+	return response_read(cli, ret_response, err);
+}
+
+static void notice(int64_t waited_ms, bool *was_told)
+{
+	if (*was_told || waited_ms < NOTICE_MS || !isatty(STDERR_FILENO))
+		return;
+	*was_told = true;
+	fprintf(stderr, "kukeond closed the connection, waiting for it to come back\n");
+}
+
+/* A daemon that is replaced is there again in milliseconds, one that its host must start in seconds. */
+static int redial(struct cli *cli, int64_t lost_ms, struct kk_err *err)
+{
+	int64_t retry_ms = RETRY_FIRST_MS;
+	bool was_told = false;
+
+	kk_closep(&cli->fd);
+	cli->fd = -1;
+	for (;;) {
+		const struct timespec pause = {0, retry_ms * 1000000};
+		int64_t waited_ms = kk_clock_ms() - lost_ms;
+		struct kk_err cause = {0};
+
+		if (dial(cli, &cause) == 0)
+			return 0;
+		if (waited_ms >= RETURN_MS)
+			return kk_fail(err, KK_E_DIAL,
+				"unexpected EOF: kukeond closed the connection and did not come back "
+				"within %d s",
+				RETURN_MS / 1000);
+		notice(waited_ms, &was_told);
+		nanosleep(&pause, NULL);
+		retry_ms = retry_ms * 2 < RETRY_MAX_MS ? retry_ms * 2 : RETRY_MAX_MS;
+	}
+}
+
+static int request_carry_out(struct cli *cli, const char *request, struct kk_text *ret_response,
+	struct kk_err *err)
+{
+	int64_t lost_ms = 0;
+	int r;
+
+	if (cli->fd < 0 && dial(cli, err) < 0)
+		return kk_failed(err);
+	while ((r = exchange(cli, request, ret_response, err)) == 0) {
+		int64_t now = kk_clock_ms();
+
+		/* One that takes requests and never answers is no daemon. */
+		lost_ms = lost_ms ? lost_ms : now;
+		if (now - lost_ms >= RETURN_MS)
+			return kk_fail(err, KK_E_DIAL,
+				"unexpected EOF: kukeond closes the connection each time");
+		if (redial(cli, lost_ms, err) < 0)
+			return kk_failed(err);
+	}
+	return r < 0 ? r : 0;
+}
+
+static uint64_t op_new(void)
+{
+	uint64_t op;
+
+	if (getrandom(&op, sizeof op, 0) != sizeof op)
+		op = (uint64_t)kk_time_now() ^ (uint64_t)getpid() << 48;
+	return op ? op : 1;
+}
+
+int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
+	struct kk_err *err)
+{
+	kk_auto_json *owned = args, *failure = NULL;
+	kk_auto_free char *params = json_dumps(owned, JSON_COMPACT);
+	kk_auto_free char *request = kk_xprintf(
+		"{\"method\":\"KukeonV1.%s\",\"params\":[%s],\"id\":%u,\"op\":\"%016llx\"}\n",
+		method, params, cli->last_id++, (unsigned long long)op_new());
+	struct kk_text response, error;
+
+	if (request_carry_out(cli, request, &response, err) < 0)
+		return kk_failed(err);
+	if (kk_text_member(&response, "error", &error) && error.data[0] == '"') {
+		failure = cli_text_load(&error);
+		return kk_fail(err, KK_E_API, "%s", kk_str(json_string_value(failure)));
+	}
+	if (!kk_text_member(&response, "result", ret_result))
+		return cli_no_json_fail("kukeond", err);
+	return cli_reply_check(ret_result, "kukeond", err);
+}
