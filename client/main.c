@@ -54,6 +54,7 @@ static const struct cli_command help = {
 static const struct cli_command *const commands[] = {
 	&cli_cmd_apply,
 	&cli_cmd_create,
+	&cli_cmd_daemon,
 	&cli_cmd_delete,
 	&cli_cmd_get,
 	&cli_cmd_image,

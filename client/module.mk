@@ -2,6 +2,7 @@ client_SRC := \
 	client/call.c \
 	client/cmd/apply.c \
 	client/cmd/create.c \
+	client/cmd/daemon.c \
 	client/cmd/delete.c \
 	client/cmd/get.c \
 	client/cmd/image.c \

@@ -10,6 +10,7 @@
 #include <kukeon/supervisor.h>
 
 #include "front.h"
+#include "handover.h"
 #include "jsonrpc.h"
 
 struct kk_loop;
@@ -50,7 +51,9 @@ struct sv_call {
 	int64_t uid;
 	char *id; /* of the request, JSON */
 	char *method;
-	const char *refusal; /* what is wrong with the request, if there is such a method; static */
+	char *refusal; /* what is wrong with the request, if there is such a method; NULL: nothing */
+	uint64_t
+		rpc_id; /* of the request to the reconciler; 0: the supervisor itself is to answer */
 };
 
 /* The answer of an operation that has changed something, for who lost it. */
@@ -73,7 +76,9 @@ struct sv_front {
 	unsigned n_clients;
 	struct sv_call *calls;
 	unsigned n_calls;
-	struct sv_kept *kept; /* newest first */
+	struct sv_kept *kept;         /* newest first */
+	void (*reload_fn)(void *arg); /* somebody asked for it */
+	void *reload_arg;
 	bool is_draining;
 	void (*drained_fn)(void *arg);
 	void *drained_arg;
@@ -98,10 +103,25 @@ void sv_client_arm(struct sv_client *client);
 void sv_client_respond(struct sv_client *client, const char *id, const void *result, size_t len,
 	const char *error, uint64_t op);
 
+int sv_client_export(const struct sv_client *client, struct sv_handover *handover);
+struct sv_client *sv_client_resume(struct sv_front *front, const struct kk_handover_client *doc,
+	struct sv_handover *handover, struct kk_err *err);
+
+void sv_client_respond_err(struct sv_client *client, const char *id, const struct kk_err *err);
+
 /* Take what has come, as far as it may run at once, and write what is to be written. May free @client. */
 void sv_client_go_on(struct sv_client *client);
 
 /* --- call.c --- */
+
+#define SV_RELOAD_METHOD "KukeonV1.ReloadDaemon"
+
+/* Takes the id and the method of @request. NULL: out of memory, the client was told. */
+struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request);
+
+/* Of the operation @op, which its client has named; NULL: there is none. */
+struct sv_call *sv_call_find(const struct sv_front *front, uint64_t op);
+const struct sv_kept *sv_kept_find(const struct sv_front *front, uint64_t op);
 
 /* Start what @request asks for, or answer at once. */
 void sv_call_take(struct sv_client *client, struct sv_request *request);
@@ -109,6 +129,15 @@ void sv_call_take(struct sv_client *client, struct sv_request *request);
 /* Its calls go on, but nobody waits for them. */
 void sv_call_orphan(struct sv_client *client);
 
+/* All calls and kept answers. */
+int sv_call_export(const struct sv_front *front, struct sv_handover *handover);
+int sv_call_resume(struct sv_front *front, struct sv_handover *handover, struct kk_err *err);
+
 void sv_call_release(struct sv_front *front);
+
+/* --- own.c --- */
+
+/* Answer it, if it is a method of the supervisor's own. */
+bool sv_own_take(struct sv_client *client, struct sv_request *request);
 
 #endif

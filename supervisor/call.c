@@ -4,8 +4,10 @@
  * that is under way, or the one that was kept, and nothing is done twice. */
 #include "api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <kukeon/auto.h>
 #include <kukeon/fault.h>
@@ -64,7 +66,7 @@ static void reply_keep(struct sv_call *call, const struct kk_bin *result)
 	kept_trim(call->front);
 }
 
-static struct sv_call *call_find(const struct sv_front *front, uint64_t op)
+struct sv_call *sv_call_find(const struct sv_front *front, uint64_t op)
 {
 	struct sv_call *call = front->calls;
 
@@ -73,7 +75,7 @@ static struct sv_call *call_find(const struct sv_front *front, uint64_t op)
 	return call;
 }
 
-static const struct sv_kept *kept_find(const struct sv_front *front, uint64_t op)
+const struct sv_kept *sv_kept_find(const struct sv_front *front, uint64_t op)
 {
 	const struct sv_kept *kept = front->kept;
 
@@ -86,6 +88,7 @@ static void call_free(struct sv_call *call)
 {
 	free(call->id);
 	free(call->method);
+	free(call->refusal);
 	free(call);
 }
 
@@ -102,23 +105,13 @@ static void call_end(struct sv_call *call)
 	call_free(call);
 }
 
-static void respond_err(struct sv_client *client, const char *id, const struct kk_err *err)
-{
-	kk_auto_buf result = {0};
-	char text[KK_ERR_TEXT * 2];
-
-	kk_err_format(err, text, sizeof text);
-	if (sv_err_write(&result, kk_code_kind(err->code), text) == 0)
-		sv_client_respond(client, id, result.data, result.len, NULL, 0);
-}
-
 static void call_respond(const struct sv_call *call, const struct kk_rep_api_request *rep,
 	const struct kk_err *err)
 {
 	struct sv_client *client = call->client;
 
 	if (err)
-		respond_err(client, call->id, err);
+		sv_client_respond_err(client, call->id, err);
 	else if (call->refusal && !kk_str_starts(kk_str(rep->error), "rpc: "))
 		sv_client_respond(client, call->id, NULL, 0, call->refusal, 0);
 	else if (!kk_str_empty(rep->error))
@@ -149,108 +142,33 @@ static void call_on_reply(const void *reply, const struct kk_err *err, void *arg
 	sv_front_check(front);
 }
 
-/* --- what the supervisor answers itself --- */
-
-typedef void (*own_f)(struct sv_client *client, const struct sv_request *request);
-
-static void ping_run(struct sv_client *client, const struct sv_request *request)
+/* Takes the id and the method of @request. NULL: out of memory, the client was told. */
+struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request)
 {
-	static const char text[] = "{\"OK\":true,\"Version\":\"" KK_VERSION "\",\"Err\":null}";
+	struct sv_front *front = client->front;
+	struct sv_call *call = kk_alloc(sizeof *call);
+	kk_auto_free char *refusal = request->error ? strdup(request->error) : NULL;
 
-	sv_client_respond(client, request->id, text, sizeof text - 1, NULL, 0);
-}
-
-static void operation_respond(struct sv_client *client, const struct sv_request *request,
-	const char *method, const char *state, const struct kk_buf *reply)
-{
-	kk_auto_buf text = {0};
-	int r = kk_buf_printf(&text,
-		"{\"Result\":{\"Method\":\"%s\",\"State\":\"%s\",\"Reply\":", method, state);
-
-	if (r == 0)
-		r = reply ? kk_buf_append(&text, reply->data, reply->len) :
-			    kk_buf_str(&text, "null");
-	if (r == 0)
-		r = kk_buf_str(&text, "},\"Err\":null}");
-	if (r == 0)
-		sv_client_respond(client, request->id, text.data, text.len, NULL, 0);
-	else
+	if (!call || (request->error && !refusal)) {
+		free(call);
 		sv_client_respond(client, request->id, NULL, 0, "out of memory", 0);
-}
-
-static bool may_see(const struct sv_client *client, int64_t uid)
-{
-	return client->peer.uid == 0 || client->peer.uid == uid;
-}
-
-/* GetOperation {"Id":"<16 hexadecimal digits>"}: what became of it. */
-static void operation_run(struct sv_client *client, const struct sv_request *request)
-{
-	kk_auto_free char *id = sv_request_string(request, "Id");
-	uint64_t op = strtoull(kk_str(id), NULL, 16);
-	const struct sv_call *call = call_find(client->front, op);
-	const struct sv_kept *kept = kept_find(client->front, op);
-	struct kk_err err = {0};
-
-	if (call && may_see(client, call->uid)) {
-		operation_respond(client, request, call->method, "running", NULL);
-	} else if (kept && may_see(client, kept->uid)) {
-		operation_respond(client, request, kept->method, "finished", &kept->result);
-	} else {
-		kk_fail(&err, KK_E_OPERATION_NOT_FOUND,
-			"operation \"%.64s\" is not known, or its reply is not kept any more",
-			kk_str(id));
-		respond_err(client, request->id, &err);
+		return NULL;
 	}
-}
-
-#ifdef KK_WITH_FAULTS
-static void faults_run(struct sv_client *client, const struct sv_request *request)
-{
-	static const char text[] = "{\"Err\":null}";
-	kk_auto_free char *specification = sv_request_string(request, "Specification");
-
-	struct kk_err err = {0};
-
-	if (kk_supervisor_faults_arm(client->front->sv, kk_str(specification), &err) < 0) {
-		respond_err(client, request->id, &err);
-		return;
-	}
-	sv_client_respond(client, request->id, text, sizeof text - 1, NULL, 0);
-}
-#endif
-
-/* Whatever the workers are doing, these answers come. */
-static const struct own {
-	const char *method;
-	own_f run;
-} owns[] = {
-	{"KukeonV1.Ping", ping_run},
-	{"KukeonV1.GetOperation", operation_run},
-#ifdef KK_WITH_FAULTS
-	{"KukeonV1.ArmFaults", faults_run},
-#endif
-};
-
-static const struct own *own_find(const char *method)
-{
-	for (size_t i = 0; i < KK_COUNT(owns); i++) {
-		if (strcmp(owns[i].method, method) == 0)
-			return &owns[i];
-	}
-	return NULL;
-}
-
-static void own_take(struct sv_client *client, const struct sv_request *request,
-	const struct own *own)
-{
-	if (request->error)
-		sv_client_respond(client, request->id, NULL, 0, request->error, 0);
-	else if (request->params && request->params[0] != '{')
-		sv_client_respond(client, request->id, NULL, 0,
-			"json: cannot unmarshal the arguments: not an object", 0);
-	else
-		own->run(client, request);
+	*call = (struct sv_call){
+		.next = front->calls,
+		.front = front,
+		.client = client,
+		.op = request->op ? request->op : kk_supervisor_op(front->sv),
+		.is_named = request->op != 0,
+		.uid = client->peer.uid,
+		.id = kk_steal(&request->id),
+		.method = kk_steal(&request->method),
+		.refusal = kk_steal(&refusal),
+	};
+	front->calls = call;
+	front->n_calls++;
+	client->n_calls++;
+	return call;
 }
 
 /* --- what the workers do --- */
@@ -270,8 +188,8 @@ static void call_move(struct sv_call *call, struct sv_client *client, struct sv_
 /* An operation that is known already. False: it is new. */
 static bool operation_resume(struct sv_client *client, struct sv_request *request)
 {
-	struct sv_call *call = call_find(client->front, request->op);
-	const struct sv_kept *kept = kept_find(client->front, request->op);
+	struct sv_call *call = sv_call_find(client->front, request->op);
+	const struct sv_kept *kept = sv_kept_find(client->front, request->op);
 	const char *method = call ? call->method : kept ? kept->method : NULL;
 	int64_t uid = call ? call->uid : kept ? kept->uid : 0;
 
@@ -294,45 +212,25 @@ static bool operation_resume(struct sv_client *client, struct sv_request *reques
 static void call_start(struct sv_client *client, struct sv_request *request)
 {
 	struct sv_front *front = client->front;
-	struct sv_call *call = kk_alloc(sizeof *call);
+	struct sv_call *call = sv_call_new(client, request);
 	const char *params = request->params ? request->params : "{}";
 
-	if (!call) {
-		sv_client_respond(client, request->id, NULL, 0, "out of memory", 0);
+	if (!call)
 		return;
-	}
-	*call = (struct sv_call){
-		.next = front->calls,
-		.front = front,
-		.client = client,
-		.op = request->op ? request->op : kk_supervisor_op(front->sv),
-		.is_named = request->op != 0,
-		.uid = client->peer.uid,
-		.id = kk_steal(&request->id),
-		.method = kk_steal(&request->method),
-		.refusal = request->error,
-	};
-	front->calls = call;
-	front->n_calls++;
-	client->n_calls++;
 	(void)kk_fault(KK_FAULT_supervisor_request_taken, NULL);
 	/* A request that is refused goes the same way: whether its method is known comes first. No method
 	 * takes null for its arguments. */
 	if (call->refusal)
 		params = "null";
-	kk_supervisor_call(front->sv, call->op, call->method, params, strlen(params), &client->peer,
-		call_on_reply, call);
+	call->rpc_id = kk_supervisor_call(front->sv, call->op, call->method, params, strlen(params),
+		&client->peer, call_on_reply, call);
 }
 
 void sv_call_take(struct sv_client *client, struct sv_request *request)
 {
-	const struct own *own = own_find(request->method);
-
 	kk_debug("api call method=%s peer_pid=%lld peer_uid=%lld", request->method,
 		(long long)client->peer.pid, (long long)client->peer.uid);
-	if (own)
-		own_take(client, request, own);
-	else if (!request->op || !operation_resume(client, request))
+	if (!sv_own_take(client, request) && (!request->op || !operation_resume(client, request)))
 		call_start(client, request);
 }
 
@@ -342,6 +240,186 @@ void sv_call_orphan(struct sv_client *client)
 		if (call->client == client)
 			call->client = NULL;
 	}
+}
+
+/* --- from one supervisor to the next --- */
+
+static int client_index(const struct sv_front *front, const struct sv_client *client)
+{
+	int i = 0;
+
+	for (const struct sv_client *c = front->clients; c; c = c->next, i++) {
+		if (c == client)
+			return i;
+	}
+	return -1;
+}
+
+static struct sv_client *client_at(const struct sv_front *front, int64_t index)
+{
+	struct sv_client *client = index < 0 ? NULL : front->clients;
+
+	while (client && index-- > 0)
+		client = client->next;
+	return client;
+}
+
+static int call_export(const struct sv_call *call, struct sv_handover *handover)
+{
+	struct kk_handover_call *doc =
+		kk_list_add((struct kk_list *)&handover->doc.calls, kk_schema_of_handover_call());
+
+	doc->client = client_index(call->front, call->client);
+	doc->op = (int64_t)call->op;
+	doc->is_named = call->is_named;
+	doc->uid = call->uid;
+	doc->pid = call->client ? call->client->peer.pid : 0;
+	doc->id = kk_xstrdup(call->id);
+	doc->method = kk_xstrdup(call->method);
+	doc->refusal = kk_xstrdup(call->refusal);
+	return kk_supervisor_export_call(call->front->sv, call->rpc_id, &doc->flight, handover);
+}
+
+int sv_call_export(const struct sv_front *front, struct sv_handover *handover)
+{
+	struct sv_call **calls = kk_alloc((front->n_calls + 1) * sizeof calls[0]);
+	size_t n = front->n_calls;
+	int r = calls ? 0 : KK_E_NOMEM;
+
+	/* The oldest first, as they were asked. */
+	for (struct sv_call *call = r == 0 ? front->calls : NULL; call; call = call->next)
+		calls[--n] = call;
+	for (size_t i = 0; i < front->n_calls && r == 0; i++)
+		r = call_export(calls[i], handover);
+	free(calls);
+	for (const struct sv_kept *kept = front->kept; kept && r == 0; kept = kept->next) {
+		struct kk_handover_kept *doc = kk_list_add((struct kk_list *)&handover->doc.kept,
+			kk_schema_of_handover_kept());
+
+		doc->op = (int64_t)kept->op;
+		doc->uid = kept->uid;
+		doc->method = kk_xstrdup(kept->method);
+		doc->n_result = (int64_t)kept->result.len;
+		r = sv_handover_put(handover, kept->result.data, kept->result.len);
+	}
+	return r;
+}
+
+static bool is_reload(const struct sv_call *call)
+{
+	return strcmp(call->method, SV_RELOAD_METHOD) == 0;
+}
+
+static void call_unsent(struct sv_call *call)
+{
+	struct kk_err err = {0};
+
+	kk_fail(&err, KK_E_BUSY, "the request was not on its way yet when kukeond was replaced");
+	call_on_reply(NULL, &err, call);
+}
+
+static int call_resume(struct sv_front *front, const struct kk_handover_call *doc,
+	const void *params)
+{
+	struct kk_peer peer = {.pid = doc->pid, .uid = doc->uid};
+	struct sv_call *call = kk_alloc(sizeof *call);
+
+	if (!call)
+		return KK_E_NOMEM;
+	*call = (struct sv_call){
+		.next = front->calls,
+		.front = front,
+		.client = client_at(front, doc->client),
+		.op = (uint64_t)doc->op,
+		.is_named = doc->is_named,
+		.uid = doc->uid,
+		.id = strdup(kk_str(doc->id)),
+		.method = strdup(kk_str(doc->method)),
+		.refusal = kk_str_empty(doc->refusal) ? NULL : strdup(doc->refusal),
+		.rpc_id = (uint64_t)doc->flight.id,
+	};
+	front->calls = call;
+	front->n_calls++;
+	if (call->client)
+		call->client->n_calls++;
+	if (!call->id || !call->method)
+		return KK_E_NOMEM;
+	if (call->rpc_id)
+		return kk_supervisor_resume_call(front->sv, doc, params, &peer, call_on_reply,
+			call);
+	if (!is_reload(call))
+		call_unsent(call);
+	return 0;
+}
+
+static int kept_resume(struct sv_front *front, const struct kk_handover_kept *doc,
+	const void *result)
+{
+	struct sv_kept **end = &front->kept, *kept = kk_alloc(sizeof *kept);
+
+	if (!kept)
+		return KK_E_NOMEM;
+	while (*end)
+		end = &(*end)->next;
+	*end = kept;
+	kept->op = (uint64_t)doc->op;
+	kept->uid = doc->uid;
+	kept->method = strdup(kk_str(doc->method));
+	return kept->method ? kk_buf_append(&kept->result, result, (size_t)doc->n_result) :
+			      KK_E_NOMEM;
+}
+
+int sv_call_resume(struct sv_front *front, struct sv_handover *handover, struct kk_err *err)
+{
+	const struct kk_handover *doc = &handover->doc;
+
+	for (size_t i = 0; i < doc->calls.n; i++) {
+		const void *params = sv_handover_take(handover, doc->calls.items[i].flight.n_body);
+
+		if (!params || call_resume(front, &doc->calls.items[i], params) < 0)
+			return kk_fail(err, KK_E_PROTOCOL, "the handover ends within a call");
+	}
+	for (size_t i = 0; i < doc->kept.n; i++) {
+		const void *result = sv_handover_take(handover, doc->kept.items[i].n_result);
+
+		if (!result || kept_resume(front, &doc->kept.items[i], result) < 0)
+			return kk_fail(err, KK_E_PROTOCOL, "the handover ends within an answer");
+	}
+	return 0;
+}
+
+static void reload_respond(const struct sv_call *call, const struct kk_err *err)
+{
+	char text[160];
+	int n = snprintf(text, sizeof text,
+		"{\"Result\":{\"Version\":\"%s\",\"Pid\":%d},\"Err\":null}", KK_VERSION,
+		(int)getpid());
+
+	if (err)
+		sv_client_respond_err(call->client, call->id, err);
+	else
+		sv_client_respond(call->client, call->id, text, (size_t)n, NULL, 0);
+}
+
+void sv_front_reloaded(struct sv_front *front, const struct kk_err *err)
+{
+	struct sv_call **link = &front->calls, *call;
+
+	while ((call = *link)) {
+		if (!is_reload(call)) {
+			link = &call->next;
+			continue;
+		}
+		*link = call->next;
+		front->n_calls--;
+		if (call->client) {
+			reload_respond(call, err);
+			call->client->n_calls--;
+			sv_client_arm(call->client);
+		}
+		call_free(call);
+	}
+	sv_front_check(front);
 }
 
 void sv_call_release(struct sv_front *front)

@@ -91,25 +91,40 @@ static bool client_flush(struct sv_client *client)
 	return true;
 }
 
+/* Without memory for it, the notes expire. */
+static void due_add(struct sv_client *client, uint64_t op, uint64_t at)
+{
+	struct sv_due **end = &client->dues, *due = kk_alloc(sizeof *due);
+
+	if (!due)
+		return;
+	*due = (struct sv_due){.op = op, .end = at};
+	while (*end)
+		end = &(*end)->next;
+	*end = due;
+}
+
 void sv_client_respond(struct sv_client *client, const char *id, const void *result, size_t len,
 	const char *error, uint64_t op)
 {
-	struct sv_due **end = &client->dues, *due;
-
 	if (sv_response_write(&client->out, id, result, len, error) < 0) {
 		kk_warning("a client does not read its responses, closing it peer_pid=%lld",
 			(long long)client->peer.pid);
 		shutdown(client->fd, SHUT_RDWR);
 		return;
 	}
-	/* Without it the notes expire. */
-	due = op ? kk_alloc(sizeof *due) : NULL;
-	if (!due)
-		return;
-	*due = (struct sv_due){.op = op, .end = client->n_out + client->out.len};
-	while (*end)
-		end = &(*end)->next;
-	*end = due;
+	if (op)
+		due_add(client, op, client->n_out + client->out.len);
+}
+
+void sv_client_respond_err(struct sv_client *client, const char *id, const struct kk_err *err)
+{
+	kk_auto_buf result = {0};
+	char text[KK_ERR_TEXT * 2];
+
+	kk_err_format(err, text, sizeof text);
+	if (sv_err_write(&result, kk_code_kind(err->code), text) == 0)
+		sv_client_respond(client, id, result.data, result.len, NULL, 0);
 }
 
 /* Take the complete requests out of the input. False when the connection must end. */
@@ -196,7 +211,7 @@ static void client_on_ready(int fd, unsigned what, void *arg)
 
 	(void)fd;
 	if (what & KK_WRITE)
-		client_flush(client);
+		sv_client_go_on(client);
 	else
 		client_read(client);
 	sv_front_check(front);
@@ -243,5 +258,47 @@ struct sv_client *sv_client_new(struct sv_front *front, int fd)
 	front->clients = client;
 	front->n_clients++;
 	kk_debug("client connected peer_pid=%d peer_uid=%u", (int)cred.pid, (unsigned)cred.uid);
+	return client;
+}
+
+int sv_client_export(const struct sv_client *client, struct sv_handover *handover)
+{
+	struct kk_handover_client *doc = kk_list_add((struct kk_list *)&handover->doc.clients,
+		kk_schema_of_handover_client());
+
+	doc->fd = client->fd;
+	doc->is_eof = client->is_eof;
+	doc->n_in = (int64_t)client->in.len;
+	doc->n_out = (int64_t)client->out.len;
+	for (const struct sv_due *due = client->dues; due; due = due->next) {
+		struct kk_handover_due *entry =
+			kk_list_add((struct kk_list *)&doc->dues, kk_schema_of_handover_due());
+
+		entry->op = (int64_t)due->op;
+		entry->end = (int64_t)(due->end - client->n_out);
+	}
+	if (sv_handover_put(handover, client->in.data, client->in.len) < 0 ||
+		sv_handover_put(handover, client->out.data, client->out.len) < 0)
+		return KK_E_NOMEM;
+	return 0;
+}
+
+struct sv_client *sv_client_resume(struct sv_front *front, const struct kk_handover_client *doc,
+	struct sv_handover *handover, struct kk_err *err)
+{
+	const void *in = sv_handover_take(handover, doc->n_in);
+	const void *out = sv_handover_take(handover, doc->n_out);
+	struct sv_client *client = in && out ? sv_client_new(front, (int)doc->fd) : NULL;
+
+	if (!client || kk_buf_append(&client->in, in, (size_t)doc->n_in) < 0 ||
+		kk_buf_append(&client->out, out, (size_t)doc->n_out) < 0) {
+		kk_fail(err, KK_E_PROTOCOL, "the handover ends within a client");
+		return NULL;
+	}
+	client->is_eof = doc->is_eof;
+	for (size_t i = 0; i < doc->dues.n; i++)
+		due_add(client, (uint64_t)doc->dues.items[i].op, (uint64_t)doc->dues.items[i].end);
+	if (client->in.len && !client->is_eof)
+		kk_timer_start(client->idle_timer, SV_HALF_REQUEST_MS);
 	return client;
 }

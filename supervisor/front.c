@@ -115,14 +115,28 @@ static int front_listen(struct sv_front *front, int64_t gid, struct kk_err *err)
 	return 0;
 }
 
-struct sv_front *sv_front_new(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
-	int64_t gid, struct kk_err *err)
+static struct sv_front *front_make(struct kk_loop *loop, struct kk_supervisor *sv, const char *path)
 {
 	struct sv_front *front = kk_xalloc(sizeof *front);
 
 	*front = (struct sv_front){.loop = loop, .sv = sv, .fd = -1};
 	front->path = kk_xstrdup(path);
 	front->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return front;
+}
+
+static int front_watch(struct sv_front *front, struct kk_err *err)
+{
+	front->watch =
+		kk_watch_new(front->loop, "api socket", front->fd, KK_READ, front_on_ready, front);
+	return front->watch ? 0 : kk_fail(err, KK_E_NOMEM, "no memory for the API socket");
+}
+
+struct sv_front *sv_front_new(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
+	int64_t gid, struct kk_err *err)
+{
+	struct sv_front *front = front_make(loop, sv, path);
+
 	if (front_listen(front, gid, err) < 0) {
 		kk_closep(&front->fd);
 		front->fd = -1;
@@ -130,13 +144,66 @@ struct sv_front *sv_front_new(struct kk_loop *loop, struct kk_supervisor *sv, co
 		sv_front_free(front);
 		return NULL;
 	}
-	front->watch = kk_watch_new(loop, "api socket", front->fd, KK_READ, front_on_ready, front);
-	if (!front->watch) {
-		kk_fail(err, KK_E_NOMEM, "no memory for the API socket");
+	if (front_watch(front, err) < 0) {
 		sv_front_free(front);
 		return NULL;
 	}
 	return front;
+}
+
+int sv_front_export(const struct sv_front *front, struct sv_handover *handover)
+{
+	handover->doc.listen_fd = front->fd;
+	for (const struct sv_client *c = front->clients; c; c = c->next) {
+		if (sv_client_export(c, handover) < 0)
+			return KK_E_NOMEM;
+	}
+	return sv_call_export(front, handover);
+}
+
+/* Clients are put at the front of the list: the last comes first. */
+static int clients_resume(struct sv_front *front, struct sv_handover *handover, struct kk_err *err)
+{
+	const struct kk_handover *doc = &handover->doc;
+	struct sv_client *reversed = NULL;
+
+	for (size_t i = 0; i < doc->clients.n; i++) {
+		if (!sv_client_resume(front, &doc->clients.items[i], handover, err))
+			return kk_failed(err);
+		sv_handover_keep_fd(doc->clients.items[i].fd, false);
+	}
+	while (front->clients) {
+		struct sv_client *next = front->clients->next;
+
+		front->clients->next = reversed;
+		reversed = front->clients;
+		front->clients = next;
+	}
+	front->clients = reversed;
+	return 0;
+}
+
+struct sv_front *sv_front_resume(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
+	struct sv_handover *handover, struct kk_err *err)
+{
+	struct sv_front *front = front_make(loop, sv, path);
+
+	front->fd = (int)handover->doc.listen_fd;
+	sv_handover_keep_fd(front->fd, false);
+	if (front_watch(front, err) < 0 || clients_resume(front, handover, err) < 0 ||
+		sv_call_resume(front, handover, err) < 0) {
+		sv_front_free(front);
+		return NULL;
+	}
+	for (struct sv_client *c = front->clients; c; c = c->next)
+		sv_client_arm(c);
+	return front;
+}
+
+void sv_front_on_reload(struct sv_front *front, void (*fn)(void *arg), void *arg)
+{
+	front->reload_fn = fn;
+	front->reload_arg = arg;
 }
 
 void sv_front_drain(struct sv_front *front, void (*fn)(void *arg), void *arg)

@@ -9,6 +9,7 @@
 struct kk_loop;
 struct kk_supervisor;
 struct sv_front;
+struct sv_handover;
 
 enum {
 	SV_CLIENTS_MAX = 1000,
@@ -21,6 +22,19 @@ enum {
 /* Listen at @path, readable by root and, when positive, the group @gid. NULL with @err set. */
 struct sv_front *sv_front_new(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
 	int64_t gid, struct kk_err *err);
+
+/* Describe the listener, the connections and the calls. Fails with KK_E_NOMEM. */
+int sv_front_export(const struct sv_front *front, struct sv_handover *handover);
+
+/* Instead of sv_front_new: go on with what another supervisor has described. @path is where it listens. */
+struct sv_front *sv_front_resume(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
+	struct sv_handover *handover, struct kk_err *err);
+
+/* @fn is called when a client asks for a reload; it is answered by sv_front_reloaded. */
+void sv_front_on_reload(struct sv_front *front, void (*fn)(void *arg), void *arg);
+
+/* Answer all who asked for a reload: with @err, or as done when it is NULL. */
+void sv_front_reloaded(struct sv_front *front, const struct kk_err *err);
 
 /* Take no new connections and requests; @fn is called when the last response is out, or at once. */
 void sv_front_drain(struct sv_front *front, void (*fn)(void *arg), void *arg);

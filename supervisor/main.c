@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <kukeon/auto.h>
@@ -22,19 +23,24 @@
 #include <kukeon/supervisor.h>
 
 #include "front.h"
+#include "handover.h"
 #include "notify.h"
+#include "reload.h"
 
 struct daemon {
 	struct kk_config config;
 	struct kk_loop *loop;
 	struct kk_supervisor *sv;
 	struct sv_front *front;
+	struct sv_reload *reload;
 	struct kk_timer *watchdog_timer;
 	struct kk_timer *drain_timer;
 	char *configuration; /* path of kukeond.yaml */
 	char *pid_path;
 	int lock_fd;
 	bool is_stopping;
+	bool is_successor;
+	struct sv_handover handover; /* of a successor, until it is used */
 };
 
 enum { DRAIN_MS = 15000, HEARTBEAT_MIN_MS = 100 };
@@ -266,6 +272,11 @@ static int lock_take(struct daemon *daemon, struct kk_err *err)
 {
 	kk_auto_free char *path = kk_xprintf("%s/.kukeond.lock", daemon->config.run_path);
 
+	if (daemon->is_successor) {
+		daemon->lock_fd = (int)daemon->handover.doc.lock_fd;
+		sv_handover_keep_fd(daemon->lock_fd, false);
+		return 0;
+	}
 	daemon->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (daemon->lock_fd < 0)
 		return kk_fail_errno(err, KK_E_IO, "open %s", path);
@@ -360,11 +371,45 @@ static void watchdog_on_timer(void *arg)
 	kk_timer_start(daemon->watchdog_timer, sv_notify_watchdog_ms());
 }
 
-static int daemon_start(struct daemon *daemon, struct kk_err *err)
+static void usr2_on_signal(int signo, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)signo;
+	if (!daemon->is_stopping)
+		sv_reload_start(daemon->reload);
+}
+
+static void reload_on_request(void *arg)
+{
+	usr2_on_signal(SIGUSR2, arg);
+}
+
+/* Of a new one the socket comes first: whoever finds it taken must not start workers. A successor's answers
+ * may come as soon as the workers are there, so that their calls are read last. */
+static int daemon_open(struct daemon *daemon, struct kk_err *err)
+{
+	const struct kk_config *config = &daemon->config;
+
+	if (!daemon->is_successor) {
+		daemon->front = sv_front_new(daemon->loop, daemon->sv, config->socket,
+			config->socket_gid, err);
+		return daemon->front ? kk_supervisor_start(daemon->sv, err) : kk_failed(err);
+	}
+	if (kk_supervisor_resume(daemon->sv, &daemon->handover, err) < 0)
+		return kk_failed(err);
+	daemon->front =
+		sv_front_resume(daemon->loop, daemon->sv, config->socket, &daemon->handover, err);
+	return daemon->front ? 0 : kk_failed(err);
+}
+
+static int daemon_start(struct daemon *daemon, char **argv, struct kk_err *err)
 {
 	struct kk_config *config = &daemon->config;
 
-	kk_log_open("supervisor", 1, config->log_levels[KK_ROLE_supervisor]);
+	kk_log_open("supervisor",
+		daemon->is_successor ? (unsigned)daemon->handover.doc.generation + 1 : 1,
+		config->log_levels[KK_ROLE_supervisor]);
 	kk_log_set_patience(0);
 	if (kk_instance_join(config, false, err) < 0 || lock_take(daemon, err) < 0 ||
 		socket_dir_make(config->socket, err) < 0)
@@ -380,17 +425,22 @@ static int daemon_start(struct daemon *daemon, struct kk_err *err)
 	if (!daemon->watchdog_timer || !daemon->drain_timer ||
 		!kk_signal_new(daemon->loop, SIGTERM, term_on_signal, daemon) ||
 		!kk_signal_new(daemon->loop, SIGINT, term_on_signal, daemon) ||
-		!kk_signal_new(daemon->loop, SIGHUP, hup_on_signal, daemon))
+		!kk_signal_new(daemon->loop, SIGHUP, hup_on_signal, daemon) ||
+		!kk_signal_new(daemon->loop, SIGUSR2, usr2_on_signal, daemon))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the signal handlers");
-	daemon->front =
-		sv_front_new(daemon->loop, daemon->sv, config->socket, config->socket_gid, err);
-	if (!daemon->front || pid_write(daemon, err) < 0)
+	if (daemon_open(daemon, err) < 0 || pid_write(daemon, err) < 0)
 		return kk_failed(err);
-	if (kk_supervisor_start(daemon->sv, err) < 0)
-		return kk_failed(err);
+	daemon->reload = sv_reload_new(daemon->loop, daemon->sv, daemon->front, config,
+		daemon->lock_fd, argv);
+	if (!daemon->reload)
+		return kk_fail(err, KK_E_NOMEM, "no memory for reloads");
+	sv_front_on_reload(daemon->front, reload_on_request, daemon);
 	kk_info("kukeond listening socket=%s run_path=%s version=%s", config->socket,
 		config->run_path, KK_VERSION);
-	sv_notify("READY=1");
+	if (daemon->is_successor)
+		sv_reload_finish(daemon->reload);
+	else
+		sv_notify("READY=1");
 	if (sv_notify_watchdog_ms() > 0)
 		watchdog_on_timer(daemon);
 	return 0;
@@ -398,6 +448,7 @@ static int daemon_start(struct daemon *daemon, struct kk_err *err)
 
 static void daemon_release(struct daemon *daemon)
 {
+	sv_reload_free(daemon->reload);
 	sv_front_free(daemon->front);
 	kk_supervisor_free(daemon->sv);
 	if (daemon->pid_path)
@@ -410,7 +461,16 @@ static void daemon_release(struct daemon *daemon)
 	kk_closep(&daemon->lock_fd);
 }
 
-static int serve(void)
+/* They were blocked while one program gave way to the next. */
+static void signals_unblock(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int serve(char **argv)
 {
 	struct daemon daemon = {.lock_fd = -1};
 	struct kk_err err = {0};
@@ -419,9 +479,20 @@ static int serve(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	kk_log_open("supervisor", 1, KK_LEVEL_INFO);
-	r = config_load(&daemon, &err);
+	r = sv_reload_inherit(&daemon.handover, &err);
+	daemon.is_successor = r > 0;
+	if (r >= 0)
+		r = config_load(&daemon, &err);
+	if (r == 0 && sv_reload_is_check()) {
+		sv_reload_check_pass(&daemon.config);
+		kk_config_release(&daemon.config);
+		return 0;
+	}
 	if (r == 0)
-		r = daemon_start(&daemon, &err);
+		r = daemon_start(&daemon, argv, &err);
+	signals_unblock();
+	if (daemon.is_successor)
+		sv_handover_release(&daemon.handover);
 	if (r == 0) {
 		kk_loop_run(daemon.loop);
 		kk_info("kukeond stopped");
@@ -433,8 +504,18 @@ static int serve(void)
 	return r == 0 ? 0 : kk_code_exit(r);
 }
 
+/* In the order in which they were given: getopt sorts @argv. */
+static char **arguments_copy(int argc, char **argv)
+{
+	char **copy = kk_xalloc(((size_t)argc + 1) * sizeof copy[0]);
+
+	memcpy(copy, argv, (size_t)argc * sizeof copy[0]);
+	return copy;
+}
+
 int kukeond_main(int argc, char **argv)
 {
+	kk_auto_free char **given = arguments_copy(argc, argv);
 	struct kk_err err = {0};
 	char text[KK_ERR_TEXT];
 	bool is_help = false;
@@ -461,5 +542,7 @@ int kukeond_main(int argc, char **argv)
 			verb);
 		return 1;
 	}
-	return serve();
+	/* A program that is run by its descriptor is called by its number. */
+	prctl(PR_SET_NAME, "kukeond");
+	return serve(given);
 }

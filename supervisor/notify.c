@@ -2,7 +2,9 @@
 #include "notify.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <kukeon/log.h>
 
@@ -26,6 +28,18 @@ void sv_notify(const char *state)
 		kk_warning("systemd waits for us, but libsystemd can't be loaded");
 	else
 		notify(0, state);
+}
+
+void sv_notify_reloading(void)
+{
+	char state[64];
+	struct timespec now;
+
+	/* systemd compares it with its own clock, which stands still in suspend. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		(long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	sv_notify(state);
 }
 
 int64_t sv_notify_watchdog_ms(void)

@@ -7,6 +7,9 @@
 /* Send a state such as "READY=1"; nothing happens without systemd. */
 void sv_notify(const char *state);
 
+/* A reload begins; READY=1 ends it. */
+void sv_notify_reloading(void);
+
 /* How often systemd wants to hear WATCHDOG=1, in ms; 0: it does not. */
 int64_t sv_notify_watchdog_ms(void);
 

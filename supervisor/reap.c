@@ -7,8 +7,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include <kukeon/auto.h>
 #include <kukeon/clock.h>
 #include <kukeon/log.h>
+#include <kukeon/mem.h>
 #include <kukeon/worker.h>
 
 static void death_describe(int status, char *buf, size_t size)
@@ -30,15 +32,32 @@ static enum sv_death death_judge(const struct sv_worker *worker, int status)
 	return SV_DEATH_CRASH;
 }
 
-static void obituary(const struct sv_worker *worker, pid_t pid, const char *how, int64_t delay_ms)
+static void obituary(const struct sv_worker *worker, pid_t pid, const char *how, const char *report,
+	int64_t delay_ms)
 {
 	const struct kk_msg_row *row = kk_msg_row(worker->last_type);
 
 	kk_warning("the %s worker died: %s, restarting in %lld ms pid=%d worker_gen=%u "
-		   "uptime_ms=%lld last_msg=%s restarts=%u",
+		   "uptime_ms=%lld last_msg=%s restarts=%u report=%s",
 		kk_role_name(worker->role), how, (long long)delay_ms, (int)pid, worker->generation,
 		(long long)(kk_clock_ms() - worker->started_ms), row ? row->name : "none",
-		worker->backoff.n_restarts);
+		worker->backoff.n_restarts, report ? report : "none");
+}
+
+static void death_remember(struct sv_worker *worker, const char *how, const char *report)
+{
+	free(worker->last_death);
+	worker->last_death = report ? kk_xprintf("%s, report %s", how, report) :
+				      kk_xprintf("%s", how);
+}
+
+static void worker_bury(struct sv_worker *worker, enum sv_blame blame, const char *how)
+{
+	worker->is_ready = false;
+	worker->is_condemned = false;
+	worker->is_replaced = false;
+	worker->pinged_ms = 0;
+	sv_route_dead(worker, blame, how);
 }
 
 static void worker_buried(struct sv_worker *worker, int status)
@@ -46,6 +65,7 @@ static void worker_buried(struct sv_worker *worker, int status)
 	struct kk_supervisor *sv = worker->sv;
 	int64_t now = kk_clock_ms(), delay;
 	pid_t pid = worker->pid;
+	kk_auto_free char *report = NULL;
 	enum sv_death death;
 	char how[96];
 
@@ -62,18 +82,25 @@ static void worker_buried(struct sv_worker *worker, int status)
 	if (worker->is_stopping || sv->is_stopping) {
 		kk_debug("the %s worker ended: %s", kk_role_name(worker->role), how);
 		worker->is_ready = false;
-		sv_route_dead(worker, false, how);
+		sv_route_dead(worker, SV_BLAME_NOBODY, how);
+		return;
+	}
+	if (worker->is_replaced) {
+		kk_info("the %s worker makes room for its successor: %s pid=%d worker_gen=%u",
+			kk_role_name(worker->role), how, (int)pid, worker->generation);
+		worker_bury(worker, SV_BLAME_NOBODY, how);
+		sv_worker_start(worker);
 		return;
 	}
 	delay = sv_backoff_decide(&worker->backoff, death, now - worker->started_ms, now);
 	/* This build can't work with us: no haste will change that. */
 	if (WIFEXITED(status) && WEXITSTATUS(status) == KK_WORKER_INCOMPATIBLE)
 		delay = SV_BACKOFF_MAX_MS;
-	obituary(worker, pid, how, delay);
-	worker->is_ready = false;
-	worker->is_condemned = false;
-	worker->pinged_ms = 0;
-	sv_route_dead(worker, death != SV_DEATH_KILLED, how);
+	report = sv_crash_report(worker, pid, how);
+	obituary(worker, pid, how, report, delay);
+	death_remember(worker, how, report);
+	worker_bury(worker, death == SV_DEATH_KILLED ? SV_BLAME_KILLER : SV_BLAME_WORKER,
+		worker->last_death);
 	if (delay == 0)
 		sv_worker_start(worker);
 	else

@@ -30,6 +30,7 @@ static struct sv_flight *flight_remove(struct kk_supervisor *sv, struct sv_fligh
 	return flight;
 }
 
+/* At the end of the list; NULL: too many, or out of memory. */
 static struct sv_flight *flight_add(struct kk_supervisor *sv, const struct kk_envelope *env)
 {
 	struct sv_flight *flight;
@@ -66,6 +67,7 @@ static void answer_deliver(struct kk_supervisor *sv, const struct sv_flight *fli
 		source->n_stale++;
 		return;
 	}
+	sv_trace_add(source, &out, true);
 	if (kk_chan_send(source->chan, &out) < 0)
 		sv_worker_kill(source, SIGKILL, "it does not read what it asked for");
 }
@@ -99,6 +101,7 @@ static void flight_send(struct sv_worker *target, struct sv_flight *flight)
 	r = kk_chan_send(target->chan, &env);
 	if (r == KK_E_BUSY)
 		return; /* kept: it goes out with one of the next pings */
+	sv_trace_add(target, &env, true);
 	flight->sent_generation = target->generation;
 	target->last_type = env.type;
 }
@@ -106,6 +109,12 @@ static void flight_send(struct sv_worker *target, struct sv_flight *flight)
 static bool is_start(const struct kk_envelope *env)
 {
 	return env->type == KK_MSG_worker_start;
+}
+
+/* It is about this incarnation: the next one must not get it. */
+static bool is_personal(const struct kk_envelope *env)
+{
+	return is_start(env) || env->type == KK_MSG_worker_stop;
 }
 
 /* Take a request on board and send it, now or when its target is ready. */
@@ -123,7 +132,8 @@ static int request_take(struct kk_supervisor *sv, const struct kk_envelope *env)
 		return KK_E_BUSY;
 	if (sv->is_embedded && !target->pid && !target->is_waiting && !sv->is_stopping)
 		sv_worker_start(target);
-	if (target->chan && (target->is_ready || is_start(env)))
+	if (target->chan &&
+		(target->is_ready || is_start(env) || (is_personal(env) && target->is_replaced)))
 		flight_send(target, flight);
 	return 0;
 }
@@ -137,6 +147,7 @@ static int event_take(struct kk_supervisor *sv, const struct kk_envelope *env)
 	if (!target->chan || (!target->is_ready && env->source != KK_ROLE_supervisor))
 		return 0;
 	out.generation = target->generation;
+	sv_trace_add(target, &out, true);
 	return kk_chan_send(target->chan, &out);
 }
 
@@ -147,8 +158,10 @@ static void cancel_take(struct kk_supervisor *sv, const struct kk_envelope *env)
 
 	if (!*link)
 		return;
-	if ((*link)->sent_generation == target->generation && target->chan)
+	if ((*link)->sent_generation == target->generation && target->chan) {
+		sv_trace_add(target, env, true);
 		(void)kk_chan_send(target->chan, env);
+	}
 	free(flight_remove(sv, link));
 }
 
@@ -217,6 +230,7 @@ void sv_route_from_worker(struct sv_worker *worker, const struct kk_envelope *en
 	struct kk_err err = {0};
 	int r = 0;
 
+	sv_trace_add(worker, env, false);
 	if (env->source != (unsigned)worker->role) {
 		sv_worker_kill(worker, SIGKILL, "it spoke for another");
 		return;
@@ -276,16 +290,14 @@ void sv_route_ready(struct sv_worker *worker)
 	}
 }
 
-static bool is_poison(struct sv_flight *flight, bool is_own_fault)
+static bool is_poison(struct sv_flight *flight, enum sv_blame blame)
 {
-	if (is_own_fault)
-		flight->n_deaths++;
-	else
-		flight->n_kills++;
+	flight->n_deaths += blame == SV_BLAME_WORKER;
+	flight->n_kills += blame == SV_BLAME_KILLER;
 	return flight->n_deaths >= SV_POISON_DEATHS || flight->n_kills >= SV_POISON_KILLS;
 }
 
-void sv_route_dead(struct sv_worker *worker, bool is_own_fault, const char *how)
+void sv_route_dead(struct sv_worker *worker, enum sv_blame blame, const char *how)
 {
 	struct kk_supervisor *sv = worker->sv;
 	struct sv_flight **link = &sv->flights;
@@ -298,9 +310,8 @@ void sv_route_dead(struct sv_worker *worker, bool is_own_fault, const char *how)
 		bool is_lost = was_asked && flight->sent_generation == worker->generation;
 		struct kk_err err = {0};
 
-		/* Its questions die with it: who comes next asks anew. The start belongs to the
-		 * incarnation. */
-		if (was_asking || (is_lost && is_start(&flight->env))) {
+		/* Its questions die with it: who comes next asks anew. */
+		if (was_asking || (is_lost && is_personal(&flight->env))) {
 			if (flight->env.source == KK_ROLE_supervisor)
 				kk_rpc_cancel(sv->rpc, flight->env.id);
 			else
@@ -308,7 +319,7 @@ void sv_route_dead(struct sv_worker *worker, bool is_own_fault, const char *how)
 			link = &sv->flights;
 			continue;
 		}
-		if (is_lost && (sv->is_stopping || is_poison(flight, is_own_fault))) {
+		if (is_lost && (sv->is_stopping || is_poison(flight, blame))) {
 			flight_remove(sv, link);
 			if (sv->is_stopping)
 				kk_fail(&err, KK_E_SHUTDOWN, "the daemon is going down");
@@ -326,6 +337,74 @@ void sv_route_dead(struct sv_worker *worker, bool is_own_fault, const char *how)
 			flight->sent_generation = 0;
 		link = &flight->next;
 	}
+}
+
+const struct sv_flight *sv_route_find(const struct kk_supervisor *sv, unsigned source, uint64_t id)
+{
+	const struct sv_flight *flight = sv->flights;
+
+	while (flight && (flight->env.source != source || flight->env.id != id))
+		flight = flight->next;
+	return flight;
+}
+
+void sv_route_describe(const struct sv_flight *flight, struct kk_handover_flight *ret_flight)
+{
+	const struct kk_envelope *env = &flight->env;
+
+	*ret_flight = (struct kk_handover_flight){
+		.type = env->type,
+		.id = (int64_t)env->id,
+		.op = (int64_t)env->op,
+		.source = env->source,
+		.target = env->target,
+		.deadline_ms = env->deadline_ms,
+		.source_generation = flight->source_generation,
+		.sent_generation = flight->sent_generation,
+		.n_deaths = flight->n_deaths,
+		.n_kills = flight->n_kills,
+		.n_body = (int64_t)env->body_len,
+	};
+}
+
+/* The supervisor's own go with what they are for. */
+int sv_route_export(const struct kk_supervisor *sv, struct sv_handover *handover)
+{
+	for (const struct sv_flight *flight = sv->flights; flight; flight = flight->next) {
+		if (flight->env.source == KK_ROLE_supervisor)
+			continue;
+		sv_route_describe(flight,
+			kk_list_add((struct kk_list *)&handover->doc.flights,
+				kk_schema_of_handover_flight()));
+		if (sv_handover_put(handover, flight->env.body, flight->env.body_len) < 0)
+			return KK_E_NOMEM;
+	}
+	return 0;
+}
+
+int sv_route_resume(struct kk_supervisor *sv, const struct kk_handover_flight *from,
+	const void *body, size_t len)
+{
+	const struct kk_envelope env = {
+		.kind = KK_ENVELOPE_REQUEST,
+		.type = (unsigned)from->type,
+		.id = (uint64_t)from->id,
+		.op = (uint64_t)from->op,
+		.source = (unsigned)from->source,
+		.target = (unsigned)from->target,
+		.deadline_ms = from->deadline_ms,
+		.body = body,
+		.body_len = len,
+	};
+	struct sv_flight *flight = flight_add(sv, &env);
+
+	if (!flight)
+		return KK_E_NOMEM;
+	flight->source_generation = (unsigned)from->source_generation;
+	flight->sent_generation = (unsigned)from->sent_generation;
+	flight->n_deaths = (int)from->n_deaths;
+	flight->n_kills = (int)from->n_kills;
+	return 0;
 }
 
 void sv_route_release(struct kk_supervisor *sv)

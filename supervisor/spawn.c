@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <kukeon/auto.h>
+#include <kukeon/crash.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
@@ -163,19 +164,25 @@ int sv_spawn(struct sv_worker *worker, struct kk_err *err)
 		return KK_E_IO;
 	}
 	worker->pid = pid;
-	worker->chan = kk_chan_new(sv->loop, kk_role_name(worker->role), kk_steal_fd(&line[0]),
-		sv_worker_on_message, worker);
-	worker->stderr_fd = kk_steal_fd(&log[0]);
-	kk_fd_nonblock(worker->stderr_fd);
+	return sv_spawn_adopt(worker, kk_steal_fd(&line[0]), kk_steal_fd(&log[0]), err);
+}
+
+int sv_spawn_adopt(struct sv_worker *worker, int line_fd, int log_fd, struct kk_err *err)
+{
+	struct kk_loop *loop = worker->sv->loop;
+
+	worker->chan = kk_chan_new(loop, kk_role_name(worker->role), line_fd, sv_worker_on_message,
+		worker);
+	worker->stderr_fd = log_fd;
+	kk_fd_nonblock(log_fd);
 	kk_buf_init(&worker->stderr_buf, 65536);
-	worker->stderr_watch = kk_watch_new(sv->loop, "worker log", worker->stderr_fd, KK_READ,
-		stderr_on_ready, worker);
-	if (!worker->chan || !worker->stderr_watch) {
-		sv_worker_kill(worker, SIGKILL, "no memory for its channel");
-		return kk_fail(err, KK_E_NOMEM, "no memory for the channel of the %s worker",
-			kk_role_name(worker->role));
-	}
-	return 0;
+	worker->stderr_watch =
+		kk_watch_new(loop, "worker log", log_fd, KK_READ, stderr_on_ready, worker);
+	if (worker->chan && worker->stderr_watch)
+		return 0;
+	sv_worker_kill(worker, SIGKILL, "no memory for its channel");
+	return kk_fail(err, KK_E_NOMEM, "no memory for the channel of the %s worker",
+		kk_role_name(worker->role));
 }
 
 /* A line that a worker wrote through its own log is complete; anything else is a library's. */
@@ -188,6 +195,13 @@ static bool line_is_ours(const char *line, size_t len)
 /* @line is followed by its newline. */
 static void line_store(struct sv_worker *worker, const char *line, size_t len)
 {
+	if (len >= strlen(KK_CRASH_MARK) &&
+		memcmp(line, KK_CRASH_MARK, strlen(KK_CRASH_MARK)) == 0) {
+		/* For the report; beyond its limit nobody wants to read it. */
+		(void)kk_buf_append(&worker->last_words, line, len + 1);
+		return;
+	}
+	sv_tail_add(worker, line, len + 1);
 	/* An in-process command says nothing but its result, unless it was asked to. */
 	if (worker->sv->is_embedded && !kk_log_is_on(KK_LEVEL_INFO))
 		return;

@@ -2,13 +2,17 @@
 #include "sv.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <kukeon/auto.h>
+#include <kukeon/buf.h>
 #include <kukeon/clock.h>
 #include <kukeon/fault.h>
+#include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -19,7 +23,7 @@ static int64_t heartbeat_limit_ms(const struct sv_worker *worker)
 	return limit_ms ? limit_ms : kk_role_heartbeat_ms(worker->role);
 }
 
-static void ping_timer_start(struct sv_worker *worker)
+void sv_worker_start_pings(struct sv_worker *worker)
 {
 	int64_t share_ms = heartbeat_limit_ms(worker) / SV_PINGS_PER_LIMIT;
 
@@ -52,7 +56,7 @@ static void ping_on_timer(void *arg)
 		worker->pinged_ms = now;
 		(void)kk_chan_send(worker->chan, &env);
 	}
-	ping_timer_start(worker);
+	sv_worker_start_pings(worker);
 }
 
 static void kill_on_timer(void *arg)
@@ -74,7 +78,7 @@ void sv_worker_start_later(struct sv_worker *worker, int64_t delay_ms)
 	kk_timer_start(worker->restart_timer, delay_ms);
 }
 
-static void stop_on_reply(const void *rep, const struct kk_err *err, void *arg)
+void sv_reply_ignore(const void *rep, const struct kk_err *err, void *arg)
 {
 	(void)rep;
 	(void)err;
@@ -94,7 +98,7 @@ static void stop_next(struct kk_supervisor *sv)
 		if (!worker->is_stopping) {
 			worker->is_stopping = true;
 			kk_rpc_call(sv->rpc, worker->role, KK_MSG_worker_stop, &stop, 0,
-				stop_on_reply, NULL);
+				sv_reply_ignore, NULL);
 			kk_timer_start(worker->kill_timer, SV_STOP_MS);
 		}
 		return;
@@ -159,6 +163,7 @@ static void ready_on_reply(const void *rep, const struct kk_err *err, void *arg)
 		(long long)(worker->ready_ms - worker->started_ms),
 		(long long)(worker->died_us ? (kk_clock_us() - worker->died_us) / 1000 : 0));
 	sv_route_ready(worker);
+	sv_follow_next(worker->sv);
 }
 
 static void level_send(struct sv_worker *worker)
@@ -216,6 +221,10 @@ void sv_worker_start(struct sv_worker *worker)
 	worker->was_useful = false;
 	worker->pinged_ms = 0;
 	worker->last_type = 0;
+	worker->is_old = false;
+	worker->n_traces = 0;
+	worker->n_tail = 0;
+	kk_buf_clear(&worker->last_words);
 	if (sv_spawn(worker, &err) < 0) {
 		delay = sv_backoff_decide(&worker->backoff, SV_DEATH_UNBORN, 0, now);
 		kk_err_format(&err, text, sizeof text);
@@ -224,7 +233,7 @@ void sv_worker_start(struct sv_worker *worker)
 		return;
 	}
 	start_send(worker);
-	ping_timer_start(worker);
+	sv_worker_start_pings(worker);
 }
 
 static int worker_init(struct kk_supervisor *sv, enum kk_role role)
@@ -234,13 +243,14 @@ static int worker_init(struct kk_supervisor *sv, enum kk_role role)
 	worker->sv = sv;
 	worker->role = role;
 	worker->stderr_fd = -1;
+	kk_buf_init(&worker->last_words, SV_LAST_WORDS_MAX);
 	worker->restart_timer = kk_timer_new(sv->loop, "restart", restart_on_timer, worker);
 	worker->ping_timer = kk_timer_new(sv->loop, "ping", ping_on_timer, worker);
 	worker->kill_timer = kk_timer_new(sv->loop, "kill", kill_on_timer, worker);
 	return worker->restart_timer && worker->ping_timer && worker->kill_timer ? 0 : -1;
 }
 
-struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, const struct kk_config *config,
+struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, struct kk_config *config,
 	bool is_embedded, struct kk_err *err)
 {
 	struct kk_supervisor *sv = kk_alloc(sizeof *sv);
@@ -252,6 +262,8 @@ struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, const struct kk_co
 	}
 	*sv = (struct kk_supervisor){.loop = loop, .config = config, .is_embedded = is_embedded};
 	sv->flights_end = &sv->flights;
+	sv->started_ms = kk_clock_ms();
+	sv->generation = 1;
 	sv->exe_fd = sv_spawn_open_image(err);
 	sv->instance = kk_config_instance_id(config);
 	sv->runtime_dir = kk_config_runtime_dir(config);
@@ -286,6 +298,84 @@ void kk_supervisor_levels_apply(struct kk_supervisor *sv)
 {
 	for (int i = 1; i < KK_ROLES; i++)
 		level_send(&sv->workers[i]);
+}
+
+void kk_supervisor_level_set(struct kk_supervisor *sv, enum kk_role role, int level)
+{
+	sv->config->log_levels[role] = level;
+	if (role == KK_ROLE_supervisor)
+		kk_log_set_level(level);
+	else
+		level_send(&sv->workers[role]);
+	kk_info("log level changed role=%s level=%s", kk_role_name(role), kk_level_name(level));
+}
+
+static int64_t rss_of(pid_t pid)
+{
+	kk_auto_buf text = {.max = 256};
+	long long pages = 0;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+	if (kk_file_read(path, &text, NULL) < 0 ||
+		sscanf((char *)text.data, "%*d %lld", &pages) != 1)
+		return 0;
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+static const char *worker_state(const struct sv_worker *worker)
+{
+	if (worker->is_stopping || worker->is_replaced)
+		return "Stopping";
+	if (worker->is_ready)
+		return "Ready";
+	if (sv_backoff_is_degraded(&worker->backoff, kk_clock_ms()))
+		return "Degraded";
+	return worker->is_waiting ? "Waiting" : "Starting";
+}
+
+static void worker_describe(const struct sv_worker *worker, struct kk_worker_info *ret_info)
+{
+	const struct kk_supervisor *sv = worker->sv;
+
+	*ret_info = (struct kk_worker_info){
+		.role = kk_xstrdup(kk_role_name(worker->role)),
+		.pid = worker->pid,
+		.state = kk_xstrdup(worker_state(worker)),
+		.generation = worker->generation,
+		.uptime_ms = worker->pid > 0 ? kk_clock_ms() - worker->started_ms : 0,
+		.n_restarts = worker->backoff.n_restarts,
+		.rss_bytes = worker->pid > 0 ? rss_of(worker->pid) : 0,
+		.log_level = kk_xstrdup(kk_level_name(sv->config->log_levels[worker->role])),
+		.n_stale = (int64_t)worker->n_stale,
+		.last_death = kk_xstrdup(worker->last_death),
+	};
+	for (const struct sv_flight *f = sv->flights; f; f = f->next) {
+		if (f->env.target != (unsigned)worker->role)
+			continue;
+		if (f->sent_generation == worker->generation)
+			ret_info->n_in_flight++;
+		else
+			ret_info->n_queued++;
+	}
+}
+
+void kk_supervisor_describe(const struct kk_supervisor *sv, struct kk_list *list)
+{
+	struct kk_worker_info *self = kk_list_add(list, kk_schema_of_worker_info());
+
+	*self = (struct kk_worker_info){
+		.role = kk_xstrdup(kk_role_name(KK_ROLE_supervisor)),
+		.pid = getpid(),
+		.state = kk_xstrdup("Ready"),
+		.generation = sv->generation,
+		.uptime_ms = kk_clock_ms() - sv->started_ms,
+		.n_in_flight = (int64_t)sv->n_flights,
+		.rss_bytes = rss_of(getpid()),
+		.log_level = kk_xstrdup(kk_level_name(kk_log_level())),
+	};
+	for (int i = 1; i < KK_ROLES; i++)
+		worker_describe(&sv->workers[i], kk_list_add(list, kk_schema_of_worker_info()));
 }
 
 int kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification,
@@ -354,6 +444,8 @@ void kk_supervisor_free(struct kk_supervisor *sv)
 		kk_timer_free(worker->restart_timer);
 		kk_timer_free(worker->ping_timer);
 		kk_timer_free(worker->kill_timer);
+		free(worker->last_death);
+		kk_buf_release(&worker->last_words);
 	}
 	sv_route_release(sv);
 	kk_rpc_free(sv->rpc);

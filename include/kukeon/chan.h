@@ -24,6 +24,21 @@ struct kk_chan *kk_chan_new(struct kk_loop *loop, const char *name, int fd, kk_c
 	void *arg);
 void kk_chan_free(struct kk_chan *chan);
 
+/* What it is made of, so that another process can go on with it: the descriptor, what came and was not
+ * delivered, what was not sent. Borrowed. */
+struct kk_chan_rest {
+	int fd;
+	const void *in;
+	size_t n_in;
+	const void *out;
+	size_t n_out;
+};
+void kk_chan_rest(const struct kk_chan *chan, struct kk_chan_rest *ret_rest);
+
+/* Go on with that in a new channel. Fails with KK_E_NOMEM or KK_E_TOO_BIG. */
+int kk_chan_resume(struct kk_chan *chan, const void *in, size_t n_in, const void *out,
+	size_t n_out);
+
 /* Queue and, when the peer reads, send at once. Fails with KK_E_NOMEM, KK_E_TOO_BIG or, beyond
  * KK_CHAN_QUEUE_MAX, KK_E_BUSY; nothing was queued then. Never blocks. */
 int kk_chan_send(struct kk_chan *chan, const struct kk_envelope *env);

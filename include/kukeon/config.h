@@ -12,6 +12,7 @@
 #define KK_DEFAULT_SOCKET "/run/kukeon/kukeond.sock"
 #define KK_DEFAULT_RUN_PATH "/opt/kukeon"
 #define KK_DEFAULT_RUNTIME_DIR "/run/kukeon"
+#define KK_DEFAULT_CRASH_DIR "/var/lib/kukeon/crash"
 #define KK_DEFAULT_CONTAINERD_SOCKET "/run/containerd/containerd.sock"
 #define KK_DEFAULT_NAMESPACE_SUFFIX "kukeon.io"
 #define KK_DEFAULT_CGROUP_ROOT "/kukeon"
@@ -54,6 +55,7 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
 /* Names that derive from the run path. The caller frees them. */
 char *kk_config_instance_id(const struct kk_config *config); /* 8 hex digits */
 char *kk_config_runtime_dir(const struct kk_config *config); /* what need not survive a boot */
+char *kk_config_crash_dir(const struct kk_config *config);   /* of crash reports */
 char *kk_config_nft_table(const struct kk_config *config);
 
 #endif

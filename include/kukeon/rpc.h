@@ -36,6 +36,15 @@ void kk_rpc_on_garbled(struct kk_rpc *rpc, kk_garbled_f fn, void *arg);
 uint64_t kk_rpc_call(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req,
 	uint64_t op, kk_reply_f fn, void *arg);
 
+/* Wait for the reply to a request that an earlier process of this role has sent: its id is @env's, which
+ * also has the body, should it have to be sent again. Later requests have higher ids. Fails with KK_E_NOMEM;
+ * then @fn is not called. */
+int kk_rpc_resume(struct kk_rpc *rpc, const struct kk_envelope *env, kk_reply_f fn, void *arg);
+
+/* The highest id that was used. */
+uint64_t kk_rpc_last_id(const struct kk_rpc *rpc);
+void kk_rpc_set_last_id(struct kk_rpc *rpc, uint64_t id);
+
 /* Forget the request and tell the target; its callback is not called. */
 void kk_rpc_cancel(struct kk_rpc *rpc, uint64_t id);
 

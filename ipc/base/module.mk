@@ -1,6 +1,7 @@
 ipc_base_SRC := \
 	ipc/base/buf.c \
 	ipc/base/clock.c \
+	ipc/base/crash.c \
 	ipc/base/err.c \
 	ipc/base/fault.c \
 	ipc/base/fd.c \

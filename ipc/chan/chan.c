@@ -195,6 +195,29 @@ void kk_chan_free(struct kk_chan *chan)
 		destroy(chan);
 }
 
+void kk_chan_rest(const struct kk_chan *chan, struct kk_chan_rest *ret_rest)
+{
+	*ret_rest = (struct kk_chan_rest){
+		.fd = chan->fd,
+		.in = chan->in.data,
+		.n_in = chan->in.len,
+		.out = chan->out.data + chan->out_done,
+		.n_out = chan->out.len - chan->out_done,
+	};
+}
+
+int kk_chan_resume(struct kk_chan *chan, const void *in, size_t n_in, const void *out, size_t n_out)
+{
+	int r = kk_buf_append(&chan->in, in, n_in);
+
+	if (r == 0)
+		r = kk_buf_append(&chan->out, out, n_out);
+	arm(chan);
+	if (n_in)
+		kk_watch_wake(chan->watch);
+	return r;
+}
+
 int kk_chan_send(struct kk_chan *chan, const struct kk_envelope *env)
 {
 	int r;

@@ -200,6 +200,44 @@ uint64_t kk_rpc_call(struct kk_rpc *rpc, enum kk_role target, unsigned msg, cons
 	return p->id;
 }
 
+int kk_rpc_resume(struct kk_rpc *rpc, const struct kk_envelope *env, kk_reply_f fn, void *arg)
+{
+	struct pending *p = kk_alloc(sizeof *p);
+
+	if (!p)
+		return KK_E_NOMEM;
+	*p = (struct pending){
+		.id = env->id,
+		.op = env->op,
+		.target = env->target,
+		.row = kk_msg_row(env->type),
+		.deadline_ms = env->deadline_ms,
+		.fn = fn,
+		.arg = arg,
+	};
+	if (kk_buf_append(&p->body, env->body, env->body_len) < 0) {
+		pending_free(p);
+		return KK_E_NOMEM;
+	}
+	p->next = rpc->pending;
+	rpc->pending = p;
+	rpc->n_pending++;
+	if (rpc->last_id < env->id)
+		rpc->last_id = env->id;
+	timer_arm(rpc);
+	return 0;
+}
+
+uint64_t kk_rpc_last_id(const struct kk_rpc *rpc)
+{
+	return rpc->last_id;
+}
+
+void kk_rpc_set_last_id(struct kk_rpc *rpc, uint64_t id)
+{
+	rpc->last_id = id;
+}
+
 static struct pending **find(struct kk_rpc *rpc, uint64_t id)
 {
 	struct pending **link = &rpc->pending;

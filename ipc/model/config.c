@@ -210,6 +210,13 @@ char *kk_config_runtime_dir(const struct kk_config *config)
 	return kk_xprintf("%s/run", config->run_path);
 }
 
+char *kk_config_crash_dir(const struct kk_config *config)
+{
+	if (is_default(config))
+		return kk_xstrdup(KK_DEFAULT_CRASH_DIR);
+	return kk_xprintf("%s/crash", config->run_path);
+}
+
 char *kk_config_nft_table(const struct kk_config *config)
 {
 	kk_auto_free char *id = kk_config_instance_id(config);

@@ -9,6 +9,7 @@
 
 #include <kukeon/chan.h>
 #include <kukeon/clock.h>
+#include <kukeon/crash.h>
 #include <kukeon/fault.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
@@ -184,6 +185,7 @@ int kk_worker_main(const struct kk_worker_def *def)
 	worker.def = def;
 	snprintf(name, sizeof name, "kk-%s", kk_role_name(def->role));
 	prctl(PR_SET_NAME, name);
+	kk_crash_install();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);

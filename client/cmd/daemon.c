@@ -1,0 +1,169 @@
+/* client/cmd/daemon.c - kuke daemon: kukeond itself, its workers and their logs. */
+#include "../cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <kukeon/mem.h>
+
+static int daemon_call(struct cli *cli, const char *method, json_t *args, json_t **ret_reply,
+	struct kk_err *err)
+{
+	struct kk_text text;
+
+	if (cli_call_daemon(cli, method, args, &text, err) < 0)
+		return kk_failed(err);
+	*ret_reply = cli_text_load(&text);
+	return *ret_reply ? 0 : cli_no_json_fail("kukeond", err);
+}
+
+/* --- reload --- */
+
+static int reload_run(struct cli *cli, struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+	const json_t *result;
+
+	if (daemon_call(cli, "ReloadDaemon", json_object(), &reply, err) < 0)
+		return kk_failed(err);
+	result = json_object_get(reply, "Result");
+	printf("kukeond reloaded (version %s, pid %lld)\n", cli_json_string(result, "Version"),
+		(long long)json_integer_value(json_object_get(result, "Pid")));
+	return 0;
+}
+
+static const struct cli_command reload = {
+	.name = "reload",
+	.usage = "[flags]",
+	.summary = "Replace the running kukeond by the binary on disk; no client is disconnected",
+	.run = reload_run,
+};
+
+/* --- log-level --- */
+
+static int level_run(struct cli *cli, struct kk_err *err)
+{
+	const char *arg = cli_arg(cli, 0), *equals = strchr(arg, '=');
+	kk_auto_free char *role = equals ? kk_xstrndup(arg, (size_t)(equals - arg)) : NULL;
+	kk_auto_json *reply = NULL;
+
+	if (!equals)
+		return kk_fail(err, KK_E_USAGE, "\"%s\" is not <role>=<level>, as in network=debug",
+			arg);
+	if (daemon_call(cli, "SetLogLevel",
+		    json_pack("{s:s, s:s}", "Role", role, "Level", equals + 1), &reply, err) < 0)
+		return kk_failed(err);
+	printf("Log level of %s set to %s\n", role, equals + 1);
+	return 0;
+}
+
+static const struct cli_command level = {
+	.name = "log-level",
+	.usage = "<role>=<level> [flags]",
+	.summary = "Turn the log of one process up or down until kukeond.yaml is read again",
+	.min_args = 1,
+	.max_args = 1,
+	.run = level_run,
+};
+
+/* --- workers --- */
+
+static int64_t number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static char *duration(int64_t ms)
+{
+	int64_t s = ms / 1000;
+
+	if (s < 60)
+		return kk_xprintf("%llds", (long long)s);
+	if (s < 3600)
+		return kk_xprintf("%lldm%llds", (long long)s / 60, (long long)s % 60);
+	if (s < 86400)
+		return kk_xprintf("%lldh%lldm", (long long)s / 3600, (long long)s / 60 % 60);
+	return kk_xprintf("%lldd%lldh", (long long)s / 86400, (long long)s / 3600 % 24);
+}
+
+static void number_cell(struct cli_table *table, const json_t *worker, const char *key)
+{
+	kk_auto_free char *text = kk_xprintf("%lld", (long long)number(worker, key));
+
+	cli_table_cell(table, text);
+}
+
+static void worker_row(struct cli_table *table, const json_t *worker)
+{
+	kk_auto_free char *uptime = duration(number(worker, "uptimeMs"));
+	kk_auto_free char *rss = cli_size(number(worker, "rssBytes"));
+	const char *death = cli_json_string(worker, "lastDeath");
+	bool is_running = number(worker, "pid") > 0;
+
+	cli_table_cell(table, cli_json_string(worker, "role"));
+	if (is_running)
+		number_cell(table, worker, "pid");
+	else
+		cli_table_cell(table, "-");
+	cli_table_cell(table, cli_json_string(worker, "state"));
+	number_cell(table, worker, "generation");
+	cli_table_cell(table, is_running ? uptime : "-");
+	number_cell(table, worker, "restarts");
+	number_cell(table, worker, "inFlight");
+	number_cell(table, worker, "queued");
+	cli_table_cell(table, is_running ? rss : "-");
+	cli_table_cell(table, cli_json_string(worker, "logLevel"));
+	cli_table_cell(table, *death ? death : "-");
+}
+
+static int workers_run(struct cli *cli, struct kk_err *err)
+{
+	static const char *const columns[] = {"ROLE", "PID", "STATE", "GEN", "UPTIME", "RESTARTS",
+		"IN-FLIGHT", "QUEUED", "RSS", "LOG-LEVEL", "LAST DEATH"};
+	kk_auto_json *reply = NULL;
+	const json_t *workers, *worker;
+	struct cli_table table;
+	enum cli_format format;
+	size_t i;
+
+	if (cli_format_parse(cli_string(cli, "output"), &format, err) < 0 ||
+		daemon_call(cli, "ListWorkers", json_object(), &reply, err) < 0)
+		return kk_failed(err);
+	workers = json_object_get(reply, "Workers");
+	if (format == CLI_JSON) {
+		cli_json_print(workers);
+		return 0;
+	}
+	if (format == CLI_YAML) {
+		cli_yaml_print_any(workers);
+		return 0;
+	}
+	cli_table_init(&table, columns, KK_COUNT(columns));
+	json_array_foreach (workers, i, worker)
+		worker_row(&table, worker);
+	cli_table_print(&table);
+	cli_table_release(&table);
+	return 0;
+}
+
+static const struct cli_flag workers_flags[] = {
+	{"output", 'o', CLI_STRING, "table", NULL, "table, wide, yaml or json", "format"},
+	CLI_FLAGS_END,
+};
+
+static const struct cli_command workers = {
+	.name = "workers",
+	.usage = "[flags]",
+	.summary = "Show the processes of kukeond: their lives, their load, their last death",
+	.flags = workers_flags,
+	.run = workers_run,
+};
+
+static const struct cli_command *const children[] = {&level, &reload, &workers, NULL};
+
+const struct cli_command cli_cmd_daemon = {
+	.name = "daemon",
+	.usage = "<command> [flags]",
+	.summary = "Look at kukeond and its workers, reload it",
+	.children = children,
+};
