@@ -479,6 +479,7 @@ static int serve(char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	kk_log_open("supervisor", 1, KK_LEVEL_INFO);
+	kk_log_find_journal();
 	r = sv_reload_inherit(&daemon.handover, &err);
 	daemon.is_successor = r > 0;
 	if (r >= 0)

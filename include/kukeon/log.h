@@ -16,6 +16,10 @@ void kk_log_open(const char *role, unsigned generation, int level);
 /* How long a line may wait for standard error to be read before it is lost, and counted; negative (at
  * first): for ever. A supervisor must not wait for whoever reads its log. */
 void kk_log_set_patience(int ms);
+/* Is standard error a stream of journald's? Then lines carry their priority. systemd tells in the
+ * environment. */
+void kk_log_find_journal(void);
+
 void kk_log_set_level(int level);
 int kk_log_level(void);
 bool kk_log_is_on(int level);

@@ -4,14 +4,16 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <kukeon/fd.h>
 
-enum { LINE_MAX_BYTES = 4096 };
+enum { LINE_MAX_BYTES = 4096, STAMP_BYTES = 25 };
 
 static const char *const level_names[] = {"error", "warning", "info", "debug", "trace"};
 
@@ -20,6 +22,7 @@ static struct {
 	unsigned generation;
 	int level;
 	int patience_ms;
+	bool is_journal;
 	unsigned n_lost;
 } self = {.role = "kuke", .level = KK_LEVEL_WARNING, .patience_ms = -1};
 
@@ -36,6 +39,16 @@ void kk_log_open(const char *role, unsigned generation, int level)
 void kk_log_set_patience(int ms)
 {
 	self.patience_ms = ms;
+}
+
+void kk_log_find_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	self.is_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+		fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 void kk_log_set_level(int level)
@@ -91,6 +104,32 @@ static size_t escape(char *out, size_t size, const char *text, size_t len)
 	return n;
 }
 
+/* journald takes the priority of a line from `<n>` before it. All stamps are of one width: the level follows. */
+static const char *priority_of(const char *line, size_t len)
+{
+	static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>", "<7>"};
+
+	for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
+		size_t n = strlen(level_names[i]);
+
+		if (len > STAMP_BYTES + n && memcmp(line + STAMP_BYTES, level_names[i], n) == 0)
+			return priorities[i];
+	}
+	return "<6>";
+}
+
+static bool line_out(const char *line, size_t len)
+{
+	char whole[LINE_MAX_BYTES + 4];
+
+	if (!self.is_journal || len > LINE_MAX_BYTES)
+		return kk_fd_write_all(STDERR_FILENO, line, len) == 0;
+	/* In one piece: lines of other processes may come in between. */
+	memcpy(whole, priority_of(line, len), 3);
+	memcpy(whole + 3, line, len);
+	return kk_fd_write_all(STDERR_FILENO, whole, len + 3) == 0;
+}
+
 /* A pipe that is ready takes at least PIPE_BUF bytes, more than a line has, without blocking. */
 static bool line_write(const char *line, size_t len)
 {
@@ -99,7 +138,7 @@ static bool line_write(const char *line, size_t len)
 	if (self.patience_ms >= 0 &&
 		(poll(&pfd, 1, self.patience_ms) != 1 || !(pfd.revents & POLLOUT)))
 		return false;
-	return kk_fd_write_all(STDERR_FILENO, line, len) == 0;
+	return line_out(line, len);
 }
 
 /* All stamps are of one width, so that columns line up. */

@@ -159,6 +159,27 @@ supervisor_killed_in_a_call() {
 	rm -rf "$RP/journal"
 }
 
+# Supervisor and client die together: what was begun is finished by the next supervisor, without anybody asking.
+finished_for_nobody() {
+	local point dir client scope=(--realm r --space s --stack t)
+	for point in reconciler.turn_begun reconciler.saved network.lease_taken containerd.record_made reconciler.before_answer; do
+		dir=$(mktemp -d "$D/fault.XXXX")
+		arm "dir=$dir;$point=1*stop" >/dev/null
+		cell_yaml n >"$D/n.yaml"
+		kuked apply -f "$D/n.yaml" >/dev/null 2>&1 &
+		client=$!
+		wait_until 5 [ -e "$dir/$point.1" ] || fail "$point was not passed"
+		kill -9 "$client" "$(<"$D/kukeond.pid")"
+		wait_until 10 eval '[ "$(cell_state n)" = Ready ]' || fail "after $point: $(cell_json n)"
+		wait_until 10 eval '[ -z "$(find "$RP/journal" -name .request 2>/dev/null)" ]' || fail "$point: not finished"
+		expect_equal "$(ctr_test -n "r.$id.test" tasks ls | grep -c RUNNING)" 1
+		run kuked delete cell n "${scope[@]}"
+		expect_out 'Deleted cell "n"'
+		expect_equal "$(ctr_test -n "r.$id.test" containers ls -q)" ""
+	done
+	rm -rf "$RP/journal"
+}
+
 malformed_faults() {
 	local spec
 	for spec in network.lease_taken 'a=1*frobnicate' 'a=x*kill' 'a=delay(soon)' 'a=error(NONSENSE)'; do
@@ -187,4 +208,5 @@ daemon_keep
 kuked create realm r >/dev/null
 kukel image load "$D/busybox.tar" --realm r >/dev/null
 it "answers as if nothing had been when the supervisor is killed in a call" supervisor_killed_in_a_call
+it "finishes what was begun when supervisor and client are gone" finished_for_nobody
 kuked delete realm r --cascade >/dev/null

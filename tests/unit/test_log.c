@@ -1,6 +1,9 @@
 /* tests/unit/test_log.c */
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <kukeon/clock.h>
@@ -48,6 +51,34 @@ START_TEST(level_names_go_both_ways)
 		ck_assert_str_eq(kk_level_name(level), names[level]);
 		ck_assert_int_eq(kk_level_parse(names[level]), level);
 	}
+}
+END_TEST
+
+START_TEST(journald_is_told_the_priority)
+{
+	struct stat st;
+	char stream[64];
+
+	capture_begin();
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+		(unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	kk_log_open("supervisor", 1, KK_LEVEL_TRACE);
+	kk_log_find_journal();
+	kk_error("a");
+	ck_assert_int_eq(memcmp(captured(), "<3>2", 4), 0);
+	kk_warning("b");
+	ck_assert_int_eq(memcmp(captured(), "<4>2", 4), 0);
+	kk_info("c");
+	ck_assert_int_eq(memcmp(captured(), "<6>2", 4), 0);
+	kk_trace("d");
+	ck_assert_int_eq(memcmp(captured(), "<7>2", 4), 0);
+	/* Another's stream is none of ours. */
+	setenv("JOURNAL_STREAM", "1:1", 1);
+	kk_log_find_journal();
+	kk_error("e");
+	ck_assert_int_eq(captured()[0], '2');
 }
 END_TEST
 
@@ -183,7 +214,7 @@ START_TEST(foreign_line_says_whose_it_is)
 }
 END_TEST
 
-CHECK_MAIN("log", level_names_go_both_ways, other_level_names_are_understood,
-	unknown_levels_are_told, level_decides_what_is_said, operation_is_part_of_the_line,
-	bytes_cannot_forge_a_line, every_control_byte_is_escaped, long_line_is_cut_and_ends,
-	escaping_stays_within_the_line, foreign_line_says_whose_it_is)
+CHECK_MAIN("log", level_names_go_both_ways, journald_is_told_the_priority,
+	other_level_names_are_understood, unknown_levels_are_told, level_decides_what_is_said,
+	operation_is_part_of_the_line, bytes_cannot_forge_a_line, every_control_byte_is_escaped,
+	long_line_is_cut_and_ends, escaping_stays_within_the_line, foreign_line_says_whose_it_is)

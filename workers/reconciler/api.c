@@ -13,7 +13,8 @@ struct method;
 
 /* One call under way. */
 struct api {
-	struct kk_call *call;
+	struct kk_call *call; /* NULL: nobody waits for the answer */
+	uint64_t op;
 	const struct method *method;
 	json_t *args;
 	union {
@@ -56,16 +57,21 @@ static void api_free(struct api *api)
  * call comes again. For an in-process command nobody is left to tell. */
 static void api_end(struct api *api, char *text)
 {
-	struct kk_rep_api_request *rep = api->call->rep;
-	uint64_t op = api->call->op;
+	struct kk_rep_api_request *rep = api->call ? api->call->rep : NULL;
 
 	(void)kk_fault(KK_FAULT_reconciler_before_answer, NULL);
-	rep->result = (struct kk_bin){(uint8_t *)text, strlen(text)};
-	rep->is_change = api->method->is_change;
-	rep->is_noted = rc_journal_is_open(op) && !rc.worker->config.is_embedded;
-	kk_call_end(api->call, NULL);
+	if (api->method->is_change)
+		rc_journal_request_drop(api->op);
+	if (rep) {
+		rep->result = (struct kk_bin){(uint8_t *)text, strlen(text)};
+		rep->is_change = api->method->is_change;
+		rep->is_noted = rc_journal_is_open(api->op) && !rc.worker->config.is_embedded;
+		kk_call_end(api->call, NULL);
+	} else {
+		free(text);
+	}
 	if (rc.worker->config.is_embedded)
-		rc_journal_forget(op);
+		rc_journal_forget(api->op);
 	api_free(api);
 }
 
@@ -240,7 +246,7 @@ static void get_scope(struct api *api)
 		req->space = kk_xstrdup(api->scope.space);
 	}
 	steps_optional(&api->plan);
-	rc_plan_run(&api->plan, api->call->op, get_scope_done, api);
+	rc_plan_run(&api->plan, api->op, get_scope_done, api);
 }
 
 static bool cell_is_up(const json_t *cell)
@@ -420,8 +426,8 @@ static void create_scope_done(struct rc_outcome *outcome, void *arg)
 
 static void create_scope(struct api *api)
 {
-	rc_scope_apply((enum kk_kind)api->method->kind, &api->doc, true, api->call->op,
-		create_scope_done, api);
+	rc_scope_apply((enum kk_kind)api->method->kind, &api->doc, true, api->op, create_scope_done,
+		api);
 }
 
 static void create_cell_done(struct rc_outcome *outcome, void *arg)
@@ -497,7 +503,7 @@ static void create_cell(struct api *api)
 			return;
 		}
 	}
-	rc_cell_do(is_started ? RC_CELL_CREATE : RC_CELL_MATERIALIZE, cell, api->call->op,
+	rc_cell_do(is_started ? RC_CELL_CREATE : RC_CELL_MATERIALIZE, cell, api->op,
 		create_cell_done, api);
 }
 
@@ -520,17 +526,17 @@ static void cell_verb_done(struct rc_outcome *outcome, void *arg)
 
 static void start_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_START, &api->doc.cell, api->call->op, cell_verb_done, api);
+	rc_cell_do(RC_CELL_START, &api->doc.cell, api->op, cell_verb_done, api);
 }
 
 static void stop_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_STOP, &api->doc.cell, api->call->op, cell_verb_done, api);
+	rc_cell_do(RC_CELL_STOP, &api->doc.cell, api->op, cell_verb_done, api);
 }
 
 static void kill_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_KILL, &api->doc.cell, api->call->op, cell_verb_done, api);
+	rc_cell_do(RC_CELL_KILL, &api->doc.cell, api->op, cell_verb_done, api);
 }
 
 /* --- Delete --- */
@@ -605,8 +611,8 @@ static void delete_scope_done(struct rc_outcome *outcome, void *arg)
 
 static void delete_scope(struct api *api)
 {
-	rc_scope_delete(&api->scope, bool_arg(api, "Cascade"), bool_arg(api, "Force"),
-		api->call->op, delete_scope_done, api);
+	rc_scope_delete(&api->scope, bool_arg(api, "Cascade"), bool_arg(api, "Force"), api->op,
+		delete_scope_done, api);
 }
 
 static void delete_cell_done(struct rc_outcome *outcome, void *arg)
@@ -621,7 +627,7 @@ static void delete_cell_done(struct rc_outcome *outcome, void *arg)
 
 static void delete_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_DELETE, &api->doc.cell, api->call->op, delete_cell_done, api);
+	rc_cell_do(RC_CELL_DELETE, &api->doc.cell, api->op, delete_cell_done, api);
 }
 
 /* --- documents --- */
@@ -690,12 +696,12 @@ static void documents(struct api *api)
 	/* Checked by the caller already. */
 	base64_decode(string_arg(api, "RawYAML"), &yaml);
 	if (strcmp(api->method->name, "ApplyDocuments") == 0)
-		rc_documents_apply(yaml.data ? (char *)yaml.data : "", yaml.len, api->call->op,
+		rc_documents_apply(yaml.data ? (char *)yaml.data : "", yaml.len, api->op,
 			documents_done, api);
 	else
 		rc_documents_delete(yaml.data ? (char *)yaml.data : "", yaml.len,
-			bool_arg(api, "Cascade"), bool_arg(api, "Force"), api->call->op,
-			documents_done, api);
+			bool_arg(api, "Cascade"), bool_arg(api, "Force"), api->op, documents_done,
+			api);
 }
 
 /* --- images: for the embedding process, as `kuke image` is always in-process --- */
@@ -771,7 +777,7 @@ static void image_call(struct api *api)
 		req->namespace = kk_steal(&namespace);
 		req->ref = kk_xstrdup(string_arg(api, "Ref"));
 	}
-	rc_plan_run(&api->plan, api->call->op, image_done, api);
+	rc_plan_run(&api->plan, api->op, image_done, api);
 }
 
 /* --- the table --- */
@@ -945,7 +951,7 @@ int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 		return 0;
 	}
 	api = kk_xalloc(sizeof *api);
-	*api = (struct api){.call = call, .method = method};
+	*api = (struct api){.call = call, .op = call->op, .method = method};
 	api->args = json_loadb((char *)req->params.data, req->params.len, JSON_ALLOW_NUL, NULL);
 	refusal = args_read(api);
 	if (refusal) {
@@ -953,10 +959,47 @@ int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 		api_free(api);
 		return 0;
 	}
+	if (method->is_change)
+		rc_journal_request_save(call->op, req->method, &req->params);
 	/* Nobody followed the events for an in-process command: it looks for itself. */
 	if (method->is_reading && rc.worker->config.is_embedded)
 		rc_observe_all(call->op, api_run, api);
 	else
 		api_run(NULL, api);
 	return KK_LATER;
+}
+
+static bool is_under_way(uint64_t op)
+{
+	for (const struct kk_call *call = rc.worker->dispatch.calls; call; call = call->next) {
+		if (call->op == op)
+			return true;
+	}
+	return false;
+}
+
+void rc_api_finish(uint64_t op, const char *method, const struct kk_bin *params)
+{
+	kk_auto_free char *refusal = NULL;
+	struct api *api;
+
+	/* Whoever asked has come back for it. */
+	if (is_under_way(op))
+		return;
+	api = kk_xalloc(sizeof *api);
+	*api = (struct api){.op = op, .method = method_find(method, true, &refusal)};
+	if (api->method) {
+		api->args = json_loadb((char *)params->data, params->len, JSON_ALLOW_NUL, NULL);
+		refusal = args_read(api);
+	}
+	kk_log_set_op(op);
+	if (refusal) {
+		kk_warning("an operation can't be finished: %s", refusal);
+		rc_journal_request_drop(op);
+		api_free(api);
+	} else {
+		kk_info("finishing what was begun method=%s", method);
+		api_run(NULL, api);
+	}
+	kk_log_set_op(0);
 }

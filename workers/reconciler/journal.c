@@ -1,5 +1,6 @@
-/* workers/reconciler/journal.c - notes in files of their own, <run path>/journal/<op>/<object>/.<what>. They
- * must outlive this process, not the machine: the client of an operation does not either. */
+/* workers/reconciler/journal.c - operations under way: <run path>/journal/<op>/.request is what was asked for,
+ * <op>/<object>/.<what> are notes on what was done. They must outlive this process and its supervisor, not the
+ * machine: the client of an operation does not either. */
 #include "rc.h"
 
 #include <dirent.h>
@@ -7,15 +8,20 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <kukeon/buf.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
-enum { EXPIRY_S = 600 }; /* as long as a request may take */
+enum {
+	EXPIRY_S = 600, /* as long as a request may take */
+	REQUEST_MAX = 16 * 1024 * 1024,
+};
 
 void rc_journal_text(uint64_t op, char *buf)
 {
@@ -80,6 +86,81 @@ void rc_journal_forget(uint64_t op)
 		kk_debug("journal entry %s stays", dir);
 	/* Gone with the last entry. */
 	(void)rmdir(all);
+}
+
+static char *request_of(uint64_t op)
+{
+	kk_auto_free char *dir = dir_of(op);
+
+	return kk_xprintf("%s/.request", dir);
+}
+
+/* The method, a newline, the parameters. */
+void rc_journal_request_save(uint64_t op, const char *method, const struct kk_bin *params)
+{
+	kk_auto_free char *dir = dir_of(op), *path = request_of(op);
+	kk_auto_buf text = {0};
+	struct kk_err err = {0};
+	char why[KK_ERR_TEXT];
+
+	kk_buf_printf(&text, "%s\n", method);
+	kk_buf_append(&text, params->data, params->len);
+	/* The directory may go with the last entry of another process just now. */
+	for (int i = 0; i < 2; i++) {
+		kk_err_clear(&err);
+		if (kk_dir_make(dir, 0700, &err) == 0 &&
+			kk_file_write(path, text.data, text.len, 0600, &err) == 0)
+			return;
+	}
+	kk_err_format(&err, why, sizeof why);
+	kk_warning("not in the journal, a crash now may leave this half done: %s", why);
+}
+
+void rc_journal_request_drop(uint64_t op)
+{
+	kk_auto_free char *dir = dir_of(op), *path = request_of(op);
+	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
+
+	unlink(path);
+	/* Gone with the last note, and with the last entry. */
+	if (rmdir(dir) == 0)
+		(void)rmdir(all);
+}
+
+static void request_finish(uint64_t op)
+{
+	kk_auto_free char *path = request_of(op);
+	kk_auto_buf text = {.max = REQUEST_MAX};
+	struct kk_err err = {0};
+	char *newline;
+
+	if (kk_file_read(path, &text, &err) < 0 || !text.len)
+		return;
+	newline = memchr(text.data, '\n', text.len);
+	if (!newline) {
+		rc_journal_request_drop(op);
+		return;
+	}
+	*newline++ = '\0';
+	rc_api_finish(op, (char *)text.data,
+		&(struct kk_bin){
+			(uint8_t *)newline, text.len - (size_t)(newline - (char *)text.data)});
+}
+
+void rc_journal_finish(void)
+{
+	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
+	struct dirent **entries = NULL;
+	int n = scandir(all, &entries, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		uint64_t op = strtoull(entries[i]->d_name, NULL, 16);
+
+		if (op)
+			request_finish(op);
+		free(entries[i]);
+	}
+	free(entries);
 }
 
 void rc_journal_expire(void)

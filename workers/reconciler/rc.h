@@ -64,6 +64,11 @@ bool rc_journal_has(uint64_t op, const struct kk_scope *scope, const char *what)
 bool rc_journal_is_open(uint64_t op);
 void rc_journal_forget(uint64_t op);
 /* Forget what nobody will ask for again: its supervisor died before the answer arrived. */
+/* What an operation is asked to do, from before its first effect until its answer. */
+void rc_journal_request_save(uint64_t op, const char *method, const struct kk_bin *params);
+void rc_journal_request_drop(uint64_t op);
+/* Carry out what was begun and not ended, unless it is under way. */
+void rc_journal_finish(void);
 void rc_journal_expire(void);
 void rc_journal_text(uint64_t op, char *buf); /* of 17 bytes */
 
@@ -186,6 +191,9 @@ void rc_documents_delete(const char *yaml, size_t len, bool is_cascade, bool is_
 	rc_documents_f fn, void *arg);
 
 /* --- api.c --- */
+/* Carry out what somebody asked for who is gone, and who left it half done perhaps: its answer goes nowhere, its
+ * notes stay for whoever comes back. */
+void rc_api_finish(uint64_t op, const char *method, const struct kk_bin *params);
 int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 	struct kk_rep_api_request *rep, struct kk_err *err);
 

@@ -154,6 +154,8 @@ void rc_observe_all(uint64_t op, rc_done_f fn, void *arg)
 	pass_step(pass);
 }
 
+enum { FINISH_MS = 1000 };
+
 static void pass_done(const struct kk_err *err, void *arg)
 {
 	(void)err;
@@ -169,8 +171,19 @@ static void pass_on_timer(void *arg)
 	rc_observe_all(0, pass_done, NULL);
 }
 
+static void finish_on_timer(void *arg)
+{
+	(void)arg;
+	rc_journal_finish();
+}
+
 void rc_tick_start(void)
 {
+	/* Whoever asked has the time to come back first. */
+	struct kk_timer *finish = kk_timer_new(rc.worker->loop, "finish", finish_on_timer, NULL);
+
+	if (finish)
+		kk_timer_start(finish, FINISH_MS);
 	pass_timer = kk_timer_new(rc.worker->loop, "pass", pass_on_timer, NULL);
 	if (pass_timer && rc.worker->config.reconcile_interval_ms > 0)
 		kk_timer_start(pass_timer, rc.worker->config.reconcile_interval_ms);
