@@ -42,7 +42,7 @@ LDFLAGS := $(LDFLAGS_$(V)) -Wl,--gc-sections -Wl,-z,relro,-z,now -rdynamic
 # start 11 ms. What is large and rare (libnftables, libsystemd) is loaded by the worker that needs it.
 GRPC_LIBS := $(shell pkg-config --static --libs-only-l grpc_unsecure 2>/dev/null | tr ' ' '\n' | grep -vxE -e '-l(m|dl|pthread|rt|c)?' | tr '\n' ' ')
 STATIC_LIBS := -lprotobuf-c $(GRPC_LIBS) -lz -lcares -lre2 -laddress_sorting -lupb -lstdc++ \
-	-levent_core -lmsgpackc -lyaml -ljansson -lcgroup -lnl-route-3 -lnl-3 -larchive -lcrypto -lseccomp
+	-levent_core -lmsgpackc -lyaml -ljansson -lcgroup -lnl-route-3 -lnl-3 -larchive -lcrypto -lseccomp -lcap-ng
 LIBS := -Wl,-Bstatic -Wl,--start-group $(STATIC_LIBS) -Wl,--end-group -static-libgcc -Wl,-Bdynamic -lm -ldl -lpthread -lresolv
 
 MODULES := ipc/base ipc/wire ipc/chan ipc/model supervisor workers/common workers/cgroup workers/network \
@@ -103,9 +103,9 @@ $(call lib,workers/containerd): $(B)/gen/containerd.pb-c.o
 # Debian's packages. A machine that has them all is not asked for a package list.
 DEPS_BUILD := gcc make pkg-config libgrpc-dev libevent-dev libmsgpack-dev libyaml-dev libnl-3-dev \
 	libnl-route-3-dev libcgroup-dev libjansson-dev libarchive-dev libssl-dev libseccomp-dev \
-	libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
+	libcap-ng-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
 DEPS_RUN := containerd runc libnftables1 busybox-static
-DEPS_TEST := check iproute2 nftables iputils-ping procps clang clang-tidy clang-format cppcheck \
+DEPS_TEST := check libcap2-bin iproute2 nftables iputils-ping procps clang clang-tidy clang-format cppcheck \
 	libclang-rt-14-dev valgrind socat python3
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 

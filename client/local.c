@@ -36,6 +36,8 @@ static int local_config(struct cli *cli, struct kk_err *err)
 	kk_str_set(&config->pod_subnet_cidr,
 		cli_setting(cli, "", "KUKEON_POD_SUBNET_CIDR", file->pod_subnet_cidr,
 			KK_DEFAULT_POD_SUBNET_CIDR, NULL));
+	kk_str_set(&config->sandbox,
+		cli_setting(cli, "", "KUKEOND_SANDBOX", NULL, KK_DEFAULT_SANDBOX, NULL));
 	config->is_suffix_explicit = !kk_str_empty(getenv("KUKEON_NAMESPACE_SUFFIX"));
 	config->is_cgroup_root_explicit = !kk_str_empty(getenv("KUKEON_CGROUP_ROOT"));
 	config->is_subnet_explicit = !kk_str_empty(getenv("KUKEON_POD_SUBNET_CIDR"));
@@ -61,7 +63,11 @@ static int local_open(struct cli *cli, struct kk_err *err)
 	if (!cli->loop)
 		return kk_fail(err, KK_E_NOMEM, "no memory for the event loop");
 	cli->sv = kk_supervisor_new(cli->loop, &cli->config, true, err);
-	return cli->sv ? 0 : err->code;
+	if (!cli->sv)
+		return kk_failed(err);
+	if (cli->lent_fd)
+		kk_supervisor_lend(cli->sv, cli->lent_fd);
+	return 0;
 }
 
 struct local_call {

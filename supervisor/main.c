@@ -14,12 +14,14 @@
 #include <unistd.h>
 
 #include <kukeon/auto.h>
+#include <kukeon/capability.h>
 #include <kukeon/clock.h>
 #include <kukeon/config.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/loop.h>
 #include <kukeon/mem.h>
+#include <kukeon/oom.h>
 #include <kukeon/supervisor.h>
 
 #include "front.h"
@@ -63,6 +65,7 @@ enum setting_id {
 	SET_LOG_LEVEL,
 	SET_RECONCILE_INTERVAL,
 	SET_HEARTBEAT_LIMIT,
+	SET_SANDBOX,
 	SET_NAMESPACE_SUFFIX,
 	SET_CGROUP_ROOT,
 	SET_POD_SUBNET_CIDR,
@@ -86,6 +89,8 @@ static struct setting settings[SET_N] = {
 		"time between passes over all cells; 0: none"},
 	[SET_HEARTBEAT_LIMIT] = {"heartbeat-limit", "KUKEOND_HEARTBEAT_LIMIT", NULL, "5s",
 		"a worker that says nothing for so long is replaced"},
+	[SET_SANDBOX] = {"sandbox", "KUKEOND_SANDBOX", NULL, KK_DEFAULT_SANDBOX,
+		"what a system call that a worker does not need does: kill, deny or off"},
 	[SET_NAMESPACE_SUFFIX] = {"containerd-namespace-suffix", "KUKEON_NAMESPACE_SUFFIX", NULL,
 		KK_DEFAULT_NAMESPACE_SUFFIX, "realm r lives in containerd namespace r.<suffix>"},
 	[SET_CGROUP_ROOT] = {"cgroup-root", "KUKEON_CGROUP_ROOT", NULL, KK_DEFAULT_CGROUP_ROOT,
@@ -233,6 +238,7 @@ static int config_load(struct daemon *daemon, struct kk_err *err)
 	kk_str_set(&config->pod_subnet_cidr,
 		setting_get(SET_POD_SUBNET_CIDR, spec->pod_subnet_cidr,
 			&config->is_subnet_explicit));
+	kk_str_set(&config->sandbox, setting_get(SET_SANDBOX, spec->sandbox, NULL));
 	interval_get(config, spec->reconcile_interval);
 	if (heartbeat_get(config, spec->heartbeat_limit, err) < 0)
 		return kk_failed(err);
@@ -403,6 +409,23 @@ static int daemon_open(struct daemon *daemon, struct kk_err *err)
 	return daemon->front ? 0 : kk_failed(err);
 }
 
+/* Ours are those that our workers need, and only they can use them. Once the socket has its group, nothing that
+ * we do asks for more than root's files. */
+static int privileges_drop(struct kk_err *err)
+{
+	kk_auto_free char *names = kk_xstrdup("setpcap");
+
+	if (geteuid() != 0)
+		return 0;
+	for (int i = 1; i < KK_ROLES; i++) {
+		char *longer = kk_xprintf("%s,%s", names, kk_role_capabilities((enum kk_role)i));
+
+		free(names);
+		names = longer;
+	}
+	return kk_capabilities_keep(names, false, err);
+}
+
 static int daemon_start(struct daemon *daemon, char **argv, struct kk_err *err)
 {
 	struct kk_config *config = &daemon->config;
@@ -411,6 +434,7 @@ static int daemon_start(struct daemon *daemon, char **argv, struct kk_err *err)
 		daemon->is_successor ? (unsigned)daemon->handover.doc.generation + 1 : 1,
 		config->log_levels[KK_ROLE_supervisor]);
 	kk_log_set_patience(0);
+	kk_oom_score_enter(KK_OOM_SUPERVISOR);
 	if (kk_instance_join(config, false, err) < 0 || lock_take(daemon, err) < 0 ||
 		socket_dir_make(config->socket, err) < 0)
 		return kk_failed(err);
@@ -428,7 +452,7 @@ static int daemon_start(struct daemon *daemon, char **argv, struct kk_err *err)
 		!kk_signal_new(daemon->loop, SIGHUP, hup_on_signal, daemon) ||
 		!kk_signal_new(daemon->loop, SIGUSR2, usr2_on_signal, daemon))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the signal handlers");
-	if (daemon_open(daemon, err) < 0 || pid_write(daemon, err) < 0)
+	if (daemon_open(daemon, err) < 0 || pid_write(daemon, err) < 0 || privileges_drop(err) < 0)
 		return kk_failed(err);
 	daemon->reload = sv_reload_new(daemon->loop, daemon->sv, daemon->front, config,
 		daemon->lock_fd, argv);

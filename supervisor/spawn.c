@@ -21,7 +21,7 @@
 #include <kukeon/mem.h>
 #include <kukeon/worker.h>
 
-enum { EXEC_ERROR_FD = KK_WORKER_FD + 1, EXE_FD, FIRST_FOREIGN_FD };
+enum { EXEC_ERROR_FD = KK_WORKER_LENT_FD + 1, EXE_FD, FIRST_FOREIGN_FD };
 
 int sv_spawn_open_image(struct kk_err *err)
 {
@@ -69,15 +69,16 @@ static int fd_place(int fd, int wanted, bool is_inherited)
 	return dup3(fd, wanted, is_inherited ? 0 : O_CLOEXEC);
 }
 
-static _Noreturn void child_run(int line, int log, int error_fd, int exe, char *name, char **env,
-	pid_t parent)
+static _Noreturn void child_run(int line, int log, int error_fd, int exe, int lent, char *name,
+	char **env, pid_t parent)
 {
 	char *argv[] = {name, NULL};
 	sigset_t none;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int *const sources[] = {&line, &log, &error_fd, &exe, &null};
+	int *const sources[] = {&line, &log, &error_fd, &exe, &null, &lent};
+	size_t n = lent < 0 ? KK_COUNT(sources) - 1 : KK_COUNT(sources);
 
-	for (size_t i = 0; i < KK_COUNT(sources); i++) {
+	for (size_t i = 0; i < n; i++) {
 		*sources[i] = fcntl(*sources[i], F_DUPFD_CLOEXEC, FIRST_FOREIGN_FD);
 		if (*sources[i] < 0)
 			_exit(127);
@@ -89,6 +90,7 @@ static _Noreturn void child_run(int line, int log, int error_fd, int exe, char *
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (fd_place(null, STDIN_FILENO, true) < 0 || fd_place(null, STDOUT_FILENO, true) < 0 ||
 		fd_place(log, STDERR_FILENO, true) < 0 || fd_place(line, KK_WORKER_FD, true) < 0 ||
+		(lent >= 0 && fd_place(lent, KK_WORKER_LENT_FD, true) < 0) ||
 		fd_place(error_fd, EXEC_ERROR_FD, false) < 0 || fd_place(exe, EXE_FD, false) < 0 ||
 		syscall(SYS_close_range, FIRST_FOREIGN_FD, ~0U, 0) < 0)
 		goto failed;
@@ -154,7 +156,7 @@ int sv_spawn(struct sv_worker *worker, struct kk_err *err)
 		return kk_fail_errno(err, KK_E_IO, "fork the %s worker",
 			kk_role_name(worker->role));
 	if (pid == 0)
-		child_run(line[1], log[1], error[1], sv->exe_fd, name, env, parent);
+		child_run(line[1], log[1], error[1], sv->exe_fd, sv->lent_fd, name, env, parent);
 	kk_closep(&error[1]);
 	error[1] = -1;
 	errno = exec_result(error[0]);

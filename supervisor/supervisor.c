@@ -200,6 +200,7 @@ static void start_send(struct sv_worker *worker)
 		.default_memory_limit_bytes = config->default_memory_limit_bytes,
 		.group_gid = config->socket_gid,
 		.is_embedded = sv->is_embedded,
+		.sandbox = config->sandbox,
 	};
 
 	level_send(worker);
@@ -264,6 +265,7 @@ struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, struct kk_config *
 	sv->flights_end = &sv->flights;
 	sv->started_ms = kk_clock_ms();
 	sv->generation = 1;
+	sv->lent_fd = -1;
 	sv->exe_fd = sv_spawn_open_image(err);
 	sv->instance = kk_config_instance_id(config);
 	sv->runtime_dir = kk_config_runtime_dir(config);
@@ -284,6 +286,11 @@ struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, struct kk_config *
 		return NULL;
 	}
 	return sv;
+}
+
+void kk_supervisor_lend(struct kk_supervisor *sv, int fd)
+{
+	sv->lent_fd = fd;
 }
 
 int kk_supervisor_start(struct kk_supervisor *sv, struct kk_err *err)

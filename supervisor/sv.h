@@ -92,7 +92,8 @@ struct kk_supervisor {
 	unsigned generation; /* of this process: one more with each reload */
 	bool is_embedded;
 	bool is_stopping;
-	int exe_fd; /* O_PATH on the running image */
+	int exe_fd;  /* O_PATH on the running image */
+	int lent_fd; /* that workers inherit; -1: none */
 	char *instance;
 	char *runtime_dir;
 	char *nft_table;

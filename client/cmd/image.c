@@ -10,6 +10,7 @@
 
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
+#include <kukeon/worker.h>
 
 /* What comes in through a pipe waits here, under no name. */
 #define SPOOL_DIR "/var/tmp"
@@ -78,12 +79,13 @@ static int load_stdin(struct cli *cli, struct kk_err *err)
 {
 	off_t size;
 	kk_auto_fd int fd = stdin_file(&size, err);
-	kk_auto_free char *path = kk_xprintf("/proc/%d/fd/%d", (int)getpid(), fd);
+	kk_auto_free char *path = kk_xprintf("/proc/self/fd/%d", KK_WORKER_LENT_FD);
 
 	if (fd < 0)
 		return kk_failed(err);
 	if (size == 0)
 		return kk_fail(err, KK_E_USAGE, "image tarball is required");
+	cli->lent_fd = fd;
 	return load_call(cli, path, err);
 }
 

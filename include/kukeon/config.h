@@ -18,6 +18,12 @@
 #define KK_DEFAULT_CGROUP_ROOT "/kukeon"
 #define KK_DEFAULT_POD_SUBNET_CIDR "10.88.0.0/16"
 #define KK_DEFAULT_SERVER_CONFIGURATION "/etc/kukeon/kukeond.yaml"
+/* What is forbidden and happens all the same is a fault: where faults are looked for, it must not go by. */
+#ifdef KK_WITH_FAULTS
+#define KK_DEFAULT_SANDBOX "kill"
+#else
+#define KK_DEFAULT_SANDBOX "deny"
+#endif
 #define KK_DEFAULT_RECONCILE_INTERVAL_MS 30000
 
 struct kk_config {
@@ -28,6 +34,7 @@ struct kk_config {
 	char *namespace_suffix;
 	char *cgroup_root;
 	char *pod_subnet_cidr;
+	char *sandbox;                 /* kill, deny or off: see README.md */
 	int64_t reconcile_interval_ms; /* 0: no passes */
 	int64_t heartbeat_limit_ms;    /* for all workers; 0: what roles.def has for each */
 	int64_t default_memory_limit_bytes;

@@ -11,7 +11,7 @@
 
 enum kk_role {
 	KK_ROLE_supervisor,
-#define KK_ROLE(name, heartbeat_ms, owns) KK_ROLE_##name,
+#define KK_ROLE(name, heartbeat_ms, capabilities, owns) KK_ROLE_##name,
 #include <kukeon/roles.def>
 #undef KK_ROLE
 	KK_ROLES,
@@ -20,6 +20,7 @@ enum kk_role {
 const char *kk_role_name(enum kk_role role);
 int kk_role_parse(const char *name); /* -1: no such role */
 int64_t kk_role_heartbeat_ms(enum kk_role role);
+const char *kk_role_capabilities(enum kk_role role); /* separated by commas */
 
 #define KK_FROM(role) KK_ROLE_##role
 

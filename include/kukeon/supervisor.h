@@ -21,6 +21,9 @@ struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, struct kk_config *
 	bool is_embedded, struct kk_err *err);
 int kk_supervisor_start(struct kk_supervisor *sv, struct kk_err *err);
 
+/* Workers that start from now on inherit @fd as KK_WORKER_LENT_FD. It stays the caller's. */
+void kk_supervisor_lend(struct kk_supervisor *sv, int fd);
+
 /* A new operation id. */
 uint64_t kk_supervisor_op(struct kk_supervisor *sv);
 

@@ -7,8 +7,8 @@
 #include <kukeon/msg.h>
 #include <kukeon/rpc.h>
 
-/* The line to the supervisor. */
-enum { KK_WORKER_FD = 3 };
+/* The line to the supervisor, and a file that whoever embeds it lends to all workers. */
+enum { KK_WORKER_FD = 3, KK_WORKER_LENT_FD };
 
 /* The exit status of a worker that can't work with this supervisor: their builds differ. */
 enum { KK_WORKER_INCOMPATIBLE = 78 };

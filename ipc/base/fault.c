@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,16 +21,16 @@
 
 enum { ARMS_MAX = 32, EXIT_FAULT = 3 };
 
-enum action { NOTE, KILL, CRASH, STOP, EXIT, HANG, DELAY, ERROR, CORRUPT };
+enum action { NOTE, KILL, CRASH, STOP, EXIT, HANG, DELAY, ERROR, CORRUPT, SYSCALL };
 
 static const char *const action_names[] = {
-	"note", "kill", "crash", "stop", "exit", "hang", "delay", "error", "corrupt"};
+	"note", "kill", "crash", "stop", "exit", "hang", "delay", "error", "corrupt", "syscall"};
 
 struct arm {
 	char *point; /* pattern */
 	enum action action;
-	long times; /* 0: always */
-	long ms;
+	long times;  /* 0: always */
+	long number; /* of milliseconds, or of a system call */
 	int code;
 };
 
@@ -102,8 +103,8 @@ static int action_parse(char *text, struct arm *arm, struct kk_err *err)
 		if (strcmp(name, action_names[i]) != 0)
 			continue;
 		arm->action = (enum action)i;
-		if (arm->action == DELAY)
-			return number_parse(kk_str(open), &arm->ms, err);
+		if (arm->action == DELAY || arm->action == SYSCALL)
+			return number_parse(kk_str(open), &arm->number, err);
 		return arm->action == ERROR ? code_parse(kk_str(open), &arm->code, err) : 0;
 	}
 	return nonsense(name, "is no action", err);
@@ -210,7 +211,7 @@ static bool arm_find(const char *point, struct arm *ret_arm)
 
 static int fire(const struct arm *arm, const char *point, struct kk_err *err)
 {
-	struct timespec length = {arm->ms / 1000, arm->ms % 1000 * 1000000L};
+	struct timespec length = {arm->number / 1000, arm->number % 1000 * 1000000L};
 
 	if (arm->action != NOTE)
 		kk_warning("fault point=%s action=%s", point, action_names[arm->action]);
@@ -238,6 +239,10 @@ static int fire(const struct arm *arm, const char *point, struct kk_err *err)
 		return kk_fail(err, arm->code, "fault at %s", point);
 	case CORRUPT:
 		is_corrupt = true;
+		break;
+	case SYSCALL:
+		if (syscall(arm->number, 0, 0, 0, 0, 0, 0) < 0)
+			kk_warning("system call %ld: %m", arm->number);
 		break;
 	}
 	return 0;

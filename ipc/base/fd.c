@@ -111,8 +111,12 @@ static int dir_make_one(const char *path, mode_t mode)
 {
 	struct stat st;
 
-	if (mkdir(path, mode) == 0)
-		return mode & 07000 ? chmod(path, mode) : 0;
+	if (mkdir(path, mode) == 0) {
+		/* Whoever is not in the group would lose the inherited bit by asking for it. */
+		if (!(mode & 07000) || (stat(path, &st) == 0 && (st.st_mode & 07777) == mode))
+			return 0;
+		return chmod(path, mode);
+	}
 	if (errno != EEXIST)
 		return -1;
 	if (stat(path, &st) < 0)

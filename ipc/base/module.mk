@@ -1,5 +1,6 @@
 ipc_base_SRC := \
 	ipc/base/buf.c \
+	ipc/base/capability.c \
 	ipc/base/clock.c \
 	ipc/base/crash.c \
 	ipc/base/err.c \
@@ -7,5 +8,6 @@ ipc_base_SRC := \
 	ipc/base/fd.c \
 	ipc/base/log.c \
 	ipc/base/mem.c \
+	ipc/base/oom.c \
 	ipc/base/text.c \
 	ipc/base/utf8.c

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <kukeon/auto.h>
@@ -25,6 +26,7 @@ void kk_config_release(struct kk_config *config)
 	free(config->namespace_suffix);
 	free(config->cgroup_root);
 	free(config->pod_subnet_cidr);
+	free(config->sandbox);
 	*config = (struct kk_config){0};
 }
 
@@ -105,6 +107,11 @@ int kk_config_check(const struct kk_config *config, struct kk_err *err)
 			"configure pod subnet CIDR: \"%s\" is no IPv4 network "
 			"of /8 to /24: server configuration is invalid",
 			config->pod_subnet_cidr);
+	if (config->sandbox && !kk_str_equal(config->sandbox, "kill") &&
+		!kk_str_equal(config->sandbox, "deny") && !kk_str_equal(config->sandbox, "off"))
+		return kk_fail(err, KK_E_CONFIG,
+			"sandbox \"%s\" is none of kill, deny, off: server configuration is invalid",
+			config->sandbox);
 	return 0;
 }
 
@@ -158,6 +165,28 @@ static int damaged_fail(const char *path, struct kk_err *err)
 		path);
 }
 
+/* Our workers are root without root's privilege to pass all modes, and who can write here rules over root. */
+static int owner_check(const char *run_path, struct kk_err *err)
+{
+	kk_auto_free char *path = kk_xstrdup(run_path);
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat(path, &st) == 0 && st.st_uid != 0)
+		return kk_fail(err, KK_E_CONFIG,
+			"run path %s belongs to user %u: root must own it (chown root %s)", path,
+			(unsigned)st.st_uid, path);
+	for (char *slash = strrchr(path, '/'); slash && slash != path; slash = strrchr(path, '/')) {
+		*slash = '\0';
+		if (stat(path, &st) == 0 && st.st_uid != 0 && !(st.st_mode & S_IXOTH))
+			return kk_fail(err, KK_E_CONFIG,
+				"run path %s: only user %u may enter %s; choose a path that root can enter",
+				run_path, (unsigned)st.st_uid, path);
+	}
+	return 0;
+}
+
 int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *err)
 {
 	kk_auto_free char *path = kk_xprintf("%s/.kukeon-instance.json", config->run_path);
@@ -170,6 +199,8 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
 
 	if (!is_reading && kk_dir_make(config->run_path, 0755, err) < 0)
 		return kk_wrap(err, "open run path '%s'", config->run_path);
+	if (owner_check(config->run_path, err) < 0)
+		return kk_failed(err);
 	if (kk_file_read(path, &text, &cause) < 0) {
 		if (cause.sys_errno == ENOENT)
 			return is_reading ? 0 : instance_write(path, config, err);

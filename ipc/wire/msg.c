@@ -9,9 +9,11 @@
 static const struct {
 	const char *name;
 	int64_t heartbeat_ms;
+	const char *capabilities;
 } roles[KK_ROLES] = {
-	[KK_ROLE_supervisor] = {"supervisor", 0},
-#define KK_ROLE(name, heartbeat_ms, owns) [KK_ROLE_##name] = {#name, heartbeat_ms},
+	[KK_ROLE_supervisor] = {"supervisor", 0, ""},
+#define KK_ROLE(name, heartbeat_ms, capabilities, owns) \
+	[KK_ROLE_##name] = {#name, heartbeat_ms, capabilities},
 #include <kukeon/roles.def>
 #undef KK_ROLE
 };
@@ -28,6 +30,11 @@ int kk_role_parse(const char *name)
 			return i;
 	}
 	return -1;
+}
+
+const char *kk_role_capabilities(enum kk_role role)
+{
+	return roles[role].capabilities;
 }
 
 int64_t kk_role_heartbeat_ms(enum kk_role role)

@@ -27,6 +27,18 @@ files() {
 	refused 'failed to parse YAML' 'kind: Realm\nmetadata: {name: x\n'
 }
 
+# State that another user could change is no state to rule this host by.
+foreign_run_paths() {
+	mkdir -p "$D/foreign/rp" "$D/closed/rp"
+	chown 65534 "$D/foreign/rp" "$D/closed"
+	chmod 700 "$D/closed"
+	run kuke --run-path "$D/foreign/rp" create realm x
+	expect_refusal "run path $D/foreign/rp belongs to user 65534: root must own it (chown root $D/foreign/rp)"
+	run kuke --run-path "$D/closed/rp" create realm x
+	expect_refusal "run path $D/closed/rp: only user 65534 may enter $D/closed; choose a path that root can enter"
+	expect_equal "$(find "$D/foreign/rp" "$D/closed/rp" -mindepth 1)" ""
+}
+
 documents() {
 	refused 'unknown kind: Bogus' 'kind: Bogus\nmetadata: {name: x}\n'
 	refused 'unsupported apiVersion: v9' 'apiVersion: v9\nkind: Realm\nmetadata: {name: x}\n'
@@ -138,6 +150,7 @@ containerd_start
 daemon_start
 image_make "$D/busybox.tar"
 kuked create realm r >/dev/null
+it "refuses a run path that another user owns" foreign_run_paths
 it "refuses files that are none" files
 it "refuses documents that are wrong, and applies nothing" documents
 it "refuses names" names

@@ -14,6 +14,7 @@
 #include <kukeon/buf.h>
 #include <kukeon/chan.h>
 #include <kukeon/clock.h>
+#include <kukeon/config.h>
 #include <kukeon/loop.h>
 #include <kukeon/mem.h>
 #include <kukeon/rpc.h>
@@ -161,6 +162,7 @@ struct kk_req_worker_start ts_worker_config(void)
 		.cgroup_root = ts_run()->cgroup,
 		.pod_subnet_cidr = S("10.200.0.0/16"),
 		.nft_table = ts_text("kukeon_%s", ts_run()->instance),
+		.sandbox = (char *)KK_DEFAULT_SANDBOX,
 		.reconcile_interval_ms = 30000,
 	};
 }

@@ -1,2 +1,2 @@
 workers_common_SRC := \
-	workers/common/worker.c
+	workers/common/sandbox.c workers/common/worker.c

@@ -14,6 +14,8 @@
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
+#include "sandbox.h"
+
 enum { STUCK_MS = 2000 };
 
 static struct kk_worker worker;
@@ -31,7 +33,10 @@ static int on_worker_start(struct kk_call *call, const struct kk_req_worker_star
 	}
 	kk_log_open(kk_role_name(worker.def->role), call->generation, kk_log_level());
 	kk_schema_copy(kk_req_schema_worker_start(), req, &worker.config);
-	r = worker.def->start ? worker.def->start(&worker, err) : 0;
+	r = kk_sandbox_enter(worker.def->role,
+		kk_str_empty(worker.config.sandbox) ? "off" : worker.config.sandbox, err);
+	if (r == 0 && worker.def->start)
+		r = worker.def->start(&worker, err);
 	if (r < 0)
 		return r;
 	worker.is_started = true;

@@ -15,6 +15,7 @@
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
+#include <kukeon/oom.h>
 
 #define RUNTIME "io.containerd.runc.v2"
 #define SPEC_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Spec"
@@ -306,6 +307,27 @@ static bool is_settling(int r, const struct kk_err *err)
 		kk_str_ends(err->frames[0].text, ": file exists");
 }
 
+/* A shim is as dear as containerd, from which it has its score; its container and our workers go in between. */
+static void shim_yield(uint64_t task_pid)
+{
+	kk_auto_free char *task = kk_xprintf("/proc/%llu/stat", (unsigned long long)task_pid);
+	kk_auto_free char *comm = NULL;
+	kk_auto_buf stat = {0}, name = {0};
+	const char *end;
+	int shim = 0;
+
+	if (kk_file_read(task, &stat, NULL) < 0)
+		return;
+	/* pid (name) state ppid, and the name may have anything in it. */
+	end = strrchr((char *)stat.data, ')');
+	if (!end || sscanf(end, ") %*c %d", &shim) != 1 || shim <= 1)
+		return;
+	comm = kk_xprintf("/proc/%d/comm", shim);
+	if (kk_file_read(comm, &name, NULL) == 0 &&
+		kk_str_starts((char *)name.data, "containerd-shim"))
+		kk_oom_score_raise(shim, KK_OOM_SHIM);
+}
+
 static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
 	const Ct__SnapshotMountsResponse *rootfs, uint64_t *ret_pid, struct kk_err *err)
 {
@@ -339,6 +361,7 @@ static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_c
 		return kk_wrap(err, "create the task of container \"%s\"", kk_str(req->spec.id));
 	}
 	*ret_pid = created->pid;
+	shim_yield(created->pid);
 	return 0;
 }
 

@@ -17,10 +17,11 @@
 #include <kukeon/fd.h>
 #include <kukeon/json.h>
 #include <kukeon/mem.h>
+#include <kukeon/oom.h>
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-enum { NOFILE = 1024 * 1024, PROFILE_MAX = 1024 * 1024, OOM_SCORE = 100 };
+enum { NOFILE = 1024 * 1024, PROFILE_MAX = 1024 * 1024 };
 
 static const char *const default_capabilities[] = {
 	"CAP_CHOWN",
@@ -318,7 +319,7 @@ static json_t *process_build(const struct build *b)
 		"terminal", 0, "user", user_build(b), "args", args_build(b), "env", env_build(b),
 		"cwd", *cwd ? cwd : "/", "capabilities", capabilities_build(b), "rlimits", "type",
 		"RLIMIT_NOFILE", "hard", nofile_limit(), "soft", nofile_limit(), "noNewPrivileges",
-		is_no_new, "oomScoreAdj", OOM_SCORE);
+		is_no_new, "oomScoreAdj", KK_OOM_CONTAINER);
 }
 
 /* --- mounts --- */
