@@ -978,7 +978,7 @@ static bool is_under_way(uint64_t op)
 	return false;
 }
 
-void rc_api_finish(uint64_t op, const char *method, const struct kk_bin *params)
+void rc_api_finish(uint64_t op, const char *name, const struct kk_bin *params)
 {
 	kk_auto_free char *refusal = NULL;
 	struct api *api;
@@ -987,18 +987,22 @@ void rc_api_finish(uint64_t op, const char *method, const struct kk_bin *params)
 	if (is_under_way(op))
 		return;
 	api = kk_xalloc(sizeof *api);
-	*api = (struct api){.op = op, .method = method_find(method, true, &refusal)};
-	if (api->method) {
-		api->args = json_loadb((char *)params->data, params->len, JSON_ALLOW_NUL, NULL);
-		refusal = args_read(api);
+	*api = (struct api){.op = op, .method = method_find(name, true, &refusal)};
+	if (!api->method) {
+		kk_warning("an operation can't be finished: %s", kk_str(refusal));
+		rc_journal_request_drop(op);
+		free(api);
+		return;
 	}
+	api->args = json_loadb((char *)params->data, params->len, JSON_ALLOW_NUL, NULL);
+	refusal = args_read(api);
 	kk_log_set_op(op);
 	if (refusal) {
 		kk_warning("an operation can't be finished: %s", refusal);
 		rc_journal_request_drop(op);
 		api_free(api);
 	} else {
-		kk_info("finishing what was begun method=%s", method);
+		kk_info("finishing what was begun method=%s", name);
 		api_run(NULL, api);
 	}
 	kk_log_set_op(0);
