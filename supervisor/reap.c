@@ -129,4 +129,6 @@ void sv_worker_kill(struct sv_worker *worker, int signo, const char *why)
 	worker->is_condemned = true;
 	worker->is_ready = false;
 	kill(worker->pid, signo);
+	/* Stopped, it would take any other signal only when it goes on. */
+	kill(worker->pid, SIGCONT);
 }

@@ -1376,6 +1376,20 @@ START_TEST(a_request_whose_deadline_has_passed_is_not_sent_again)
 }
 END_TEST
 
+/* It takes no signal but SIGKILL until it goes on. */
+START_TEST(a_stopped_worker_dies_of_the_abort)
+{
+	stderr_catch();
+	kk_log_set_level(KK_LEVEL_WARNING);
+	rig.config.heartbeat_limit_ms = 200;
+	start_all();
+	expect("generation", "", "1");
+	kill(rig.reconciler->pid, SIGSTOP);
+	expect("generation", "", "2");
+	ck_assert(stderr_has("the reconciler worker died: signal 6 (Aborted)"));
+}
+END_TEST
+
 START_TEST(last_words_without_an_end_of_line_are_kept)
 {
 	stderr_catch();
@@ -1474,6 +1488,7 @@ int main(int argc, char **argv)
 		suite_add_tcase(suite, regressions);
 		tcase_add_checked_fixture(known_daemon, daemon_setup, teardown);
 		tcase_set_timeout(known_daemon, WATCHDOG_MS / 1000.0 + 2);
+		tcase_add_test(known_daemon, a_stopped_worker_dies_of_the_abort);
 		tcase_add_test(known_daemon, last_words_without_an_end_of_line_are_kept);
 		suite_add_tcase(suite, known_daemon);
 	}
