@@ -481,6 +481,10 @@ START_TEST(space_repairs_its_bridge)
 	ck_assert_str_eq(addresses_of(NULL, made->bridge), "10.200.0.1/24");
 	ck_assert_str_eq(string_at(link_of(NULL, made->bridge), "ifalias"),
 		ts_text("kukeon:%s:r/s", config.instance));
+	ts_shell("ip link set %s alias ''", made->bridge);
+	space_ensure("s");
+	ck_assert_str_eq(string_at(link_of(NULL, made->bridge), "ifalias"),
+		ts_text("kukeon:%s:r/s", config.instance));
 	ts_shell("ip address flush dev %s && ip link set %s down", made->bridge, made->bridge);
 	space_ensure("s");
 	ck_assert(link_is_up(link_of(NULL, made->bridge)));
@@ -768,6 +772,8 @@ static void cell_expect_whole(const struct kk_rep_cell_network_ensure *made, con
 	ck_assert_str_eq(again->ip, made->ip);
 	ck_assert_str_eq(addresses_of(made->netns_path, "eth0"), "10.200.0.2/24");
 	ck_assert_str_eq(default_route(made->netns_path), "10.200.0.1 dev eth0");
+	ck_assert_str_eq(string_at(link_of(NULL, veth_of(made->netns_path)), "ifalias"),
+		ts_text("kukeon:%s:r/s/t/c", config.instance));
 	ck_assert_msg(link_is_up(link_of(made->netns_path, "lo")), "%s", why);
 	ck_assert_msg(pings(made->netns_path, "10.200.0.1"), "%s", why);
 }
@@ -783,6 +789,8 @@ START_TEST(cell_repairs_its_link)
 	cell_expect_whole(made, "eth0 deleted");
 	ts_shell("ip link set %s nomaster", veth_of(netns));
 	cell_expect_whole(made, "off its bridge");
+	ts_shell("ip link set %s alias ''", veth_of(netns));
+	cell_expect_whole(made, "said no more whose it is");
 	ts_shell("ip link del %s", made->bridge);
 	cell_expect_whole(made, "bridge deleted");
 	ts_shell("nsenter --net=%s ip link set eth0 down", netns);

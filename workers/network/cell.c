@@ -116,14 +116,19 @@ static int veth_ensure(const struct net_space *space, const struct names *names,
 	if (r < 0)
 		return r;
 	if (r == 1 && veth.master == bridge.index && has_eth0(names->ns.net))
-		return 0;
+		return strcmp(veth.alias, names->alias) == 0 ?
+			0 :
+			net_link_own(socket, names->veth, names->alias, err);
 	/* Left over from a namespace that is going away, or off its bridge. */
 	if (r == 1 && net_link_remove(socket, names->veth, err) < 0)
 		return kk_failed(err);
 	netns_fd = open(names->ns.net, O_RDONLY | O_CLOEXEC);
 	if (netns_fd < 0)
 		return kk_fail_errno(err, KK_E_NETWORK, "open %s", names->ns.net);
-	return net_veth_create(socket, names->veth, names->alias, bridge.index, netns_fd, err);
+	if (net_veth_create(socket, names->veth, bridge.index, netns_fd, err) < 0 ||
+		kk_fault(KK_FAULT_network_link_unowned, err) < 0)
+		return kk_failed(err);
+	return net_link_own(socket, names->veth, names->alias, err);
 }
 
 static void cell_fill(const struct names *names, const struct net_space *space, uint32_t address,

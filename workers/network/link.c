@@ -59,8 +59,7 @@ int net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_
 	return 1;
 }
 
-int net_bridge_create(struct nl_sock *socket, const char *name, const char *alias,
-	struct kk_err *err)
+int net_bridge_create(struct nl_sock *socket, const char *name, struct kk_err *err)
 {
 	kk_auto(rtnl_link_putp) struct rtnl_link *link = rtnl_link_bridge_alloc();
 	int r;
@@ -72,16 +71,21 @@ int net_bridge_create(struct nl_sock *socket, const char *name, const char *alia
 	r = rtnl_link_add(socket, link, NLM_F_CREATE | NLM_F_EXCL);
 	if (r < 0)
 		return kk_fail(err, KK_E_NETWORK, "create bridge '%s': %s", name, nl_geterror(r));
-	/* The kernel ignores an alias in the message that creates. */
-	rtnl_link_putp(&link);
-	link = rtnl_link_alloc();
+	return 0;
+}
+
+int net_link_own(struct nl_sock *socket, const char *name, const char *alias, struct kk_err *err)
+{
+	kk_auto(rtnl_link_putp) struct rtnl_link *link = rtnl_link_alloc();
+	int r;
+
 	if (!link)
-		return kk_fail(err, KK_E_NOMEM, "no memory for bridge '%s'", name);
+		return kk_fail(err, KK_E_NOMEM, "no memory for link '%s'", name);
 	rtnl_link_set_name(link, name);
 	rtnl_link_set_ifalias(link, alias);
 	r = rtnl_link_add(socket, link, 0);
 	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "name the owner of bridge '%s': %s", name,
+		return kk_fail(err, KK_E_NETWORK, "name the owner of link '%s': %s", name,
 			nl_geterror(r));
 	return 0;
 }
@@ -116,15 +120,14 @@ int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err
 	return 0;
 }
 
-int net_veth_create(struct nl_sock *socket, const char *name, const char *alias, int bridge_index,
-	int netns_fd, struct kk_err *err)
+int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, int netns_fd,
+	struct kk_err *err)
 {
 	kk_auto(rtnl_link_putp) struct rtnl_link *link = rtnl_link_veth_alloc();
-	kk_auto(rtnl_link_putp) struct rtnl_link *owner = rtnl_link_alloc();
 	struct rtnl_link *peer;
 	int r;
 
-	if (!link || !owner)
+	if (!link)
 		return kk_fail(err, KK_E_NOMEM, "no memory for link '%s'", name);
 	peer = rtnl_link_veth_get_peer(link);
 	rtnl_link_set_name(link, name);
@@ -137,12 +140,6 @@ int net_veth_create(struct nl_sock *socket, const char *name, const char *alias,
 	rtnl_link_put(peer);
 	if (r < 0)
 		return kk_fail(err, KK_E_NETWORK, "create link '%s': %s", name, nl_geterror(r));
-	rtnl_link_set_name(owner, name);
-	rtnl_link_set_ifalias(owner, alias);
-	r = rtnl_link_add(socket, owner, 0);
-	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "name the owner of link '%s': %s", name,
-			nl_geterror(r));
 	return 0;
 }
 

@@ -113,13 +113,15 @@ struct net_link {
 /* Returns 1 when the link is there, 0 when not, or a negative code. */
 int net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_link,
 	struct kk_err *err);
-int net_bridge_create(struct nl_sock *socket, const char *name, const char *alias,
-	struct kk_err *err);
+int net_bridge_create(struct nl_sock *socket, const char *name, struct kk_err *err);
+/* Say whose it is. The kernel ignores an alias in the message that creates: who dies between the two leaves
+ * a link of nobody's. */
+int net_link_own(struct nl_sock *socket, const char *name, const char *alias, struct kk_err *err);
 int net_link_up(struct nl_sock *socket, int index, struct kk_err *err);
 int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err);
 /* A pair: @name on @bridge here and up, eth0 in the namespace of @netns_fd. */
-int net_veth_create(struct nl_sock *socket, const char *name, const char *alias, int bridge_index,
-	int netns_fd, struct kk_err *err);
+int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, int netns_fd,
+	struct kk_err *err);
 int net_address_add(struct nl_sock *socket, int index, uint32_t address, unsigned bits,
 	struct kk_err *err);
 bool net_address_has(struct nl_sock *socket, int index, uint32_t address);

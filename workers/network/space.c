@@ -215,13 +215,18 @@ static int bridge_ensure(struct nl_sock *socket, const struct net_space *space, 
 
 	if (r < 0)
 		return r;
-	if (r == 0 && net_bridge_create(socket, space->bridge, space->alias, err) < 0)
+	if (r == 0 &&
+		(net_bridge_create(socket, space->bridge, err) < 0 ||
+			kk_fault(KK_FAULT_network_bridge_unowned, err) < 0))
 		return kk_failed(err);
-	if (r == 1 && link.alias[0] && strcmp(link.alias, space->alias) != 0)
-		return kk_fail(err, KK_E_NETWORK, "bridge '%s' belongs to '%s'", space->bridge,
-			link.alias);
 	if (r == 0 && net_link_get(socket, space->bridge, &link, err) <= 0)
 		return kk_fail(err, KK_E_NETWORK, "bridge '%s' vanished", space->bridge);
+	/* The record names it, so it was made for this space. */
+	if (!link.alias[0] && net_link_own(socket, space->bridge, space->alias, err) < 0)
+		return kk_failed(err);
+	if (link.alias[0] && strcmp(link.alias, space->alias) != 0)
+		return kk_fail(err, KK_E_NETWORK, "bridge '%s' belongs to '%s'", space->bridge,
+			link.alias);
 	if (!link.is_up && net_link_up(socket, link.index, err) < 0)
 		return kk_failed(err);
 	return net_address_add(socket, link.index, space->subnet.address + 1, space->subnet.bits,
