@@ -742,6 +742,15 @@ START_TEST(leases_of_others_are_respected)
 }
 END_TEST
 
+/* What is left of someone who died between making the file and writing its owner into it. */
+START_TEST(empty_leases_are_nobodys)
+{
+	ts_shell("mkdir -p " LEASES "/r-s && : >" LEASES "/r-s/10.200.0.2");
+	ck_assert_str_eq(cell_ensure("c")->ip, "10.200.0.2");
+	ck_assert_str_eq(ts_file(LEASES "/r-s/10.200.0.2"), "s_t_c_root\r\neth0");
+}
+END_TEST
+
 START_TEST(addresses_end)
 {
 	struct kk_err err = {0};
@@ -1005,6 +1014,7 @@ static Suite *suite_make(void)
 	tcase_add_test(cell, cell_remove_takes_all);
 	tcase_add_test(cell, cell_on_the_host);
 	tcase_add_test(cell, leases_of_others_are_respected);
+	tcase_add_test(cell, empty_leases_are_nobodys);
 	tcase_add_test(cell, addresses_end);
 	tcase_add_test(repair, cell_repairs_its_link);
 	tcase_add_test(repair, cell_repairs_its_namespaces);

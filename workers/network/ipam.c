@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
@@ -83,6 +84,15 @@ static uint32_t last_read(const char *dir)
 	return ntohl(in.s_addr);
 }
 
+/* Whoever makes a lease holds the lock until its owner is in it: an empty one is of someone who died
+ * between the two, or lost power. */
+static bool lease_is_empty(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size == 0;
+}
+
 /* Create the lease file; 1 when it is ours now, 0 when someone has the address. */
 static int lease_try(const char *dir, uint32_t address, const char *owner, struct kk_err *err)
 {
@@ -93,6 +103,8 @@ static int lease_try(const char *dir, uint32_t address, const char *owner, struc
 	net_ip_format(address, ip, sizeof ip);
 	path = kk_xprintf("%s/%s", dir, ip);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 && errno == EEXIST && lease_is_empty(path))
+		fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == EEXIST ? 0 : kk_fail_errno(err, KK_E_IO, "create %s", path);
 	if (kk_fd_write_all(fd, text, strlen(text)) < 0) {
