@@ -124,6 +124,9 @@ struct kk_rpc *kk_rpc_new(struct kk_loop *loop, enum kk_role self, kk_send_f sen
 	if (!rpc)
 		return NULL;
 	*rpc = (struct kk_rpc){.self = self, .send = send, .arg = arg};
+	/* A successor must not take what its predecessor's questions are answered with: its numbers begin
+	 * behind all of those, for nobody asks oftener than once in a microsecond. */
+	rpc->last_id = (uint64_t)kk_clock_us();
 	rpc->timer = kk_timer_new(loop, "request deadline", rpc_on_timer, rpc);
 	if (!rpc->timer) {
 		free(rpc);

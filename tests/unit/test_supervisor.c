@@ -402,9 +402,30 @@ static KK_HANDLES_EVENT(task_exited)
 	return 0;
 }
 
+static void second_on_timer(void *arg)
+{
+	kk_call_end(arg, NULL);
+}
+
+/* The first request is answered when the second one is there, and that one later. */
+static int answer_in_turn(struct kk_call *call, struct kk_rep_cgroup_get *rep)
+{
+	rep->pids = fake.kept ? 200 : 100;
+	if (!fake.kept) {
+		fake.kept = call;
+		return KK_LATER;
+	}
+	kk_call_end(fake.kept, NULL);
+	fake.linger_timer = kk_timer_new(fake.worker->loop, "second", second_on_timer, call);
+	kk_timer_start(fake.linger_timer, LINGER_MS);
+	return KK_LATER;
+}
+
 static KK_HANDLES(cgroup_get)
 {
 	(void)err;
+	if (strcmp(kk_str(req->path), "in turn") == 0)
+		return answer_in_turn(call, rep);
 	if (strcmp(kk_str(req->path), "kill") == 0 && call->generation == 1)
 		raise(SIGKILL);
 	rep->pids = call->generation;
@@ -1363,6 +1384,15 @@ START_TEST(requests_beyond_a_full_queue_are_sent_when_it_has_emptied)
 }
 END_TEST
 
+/* Both are the first question of their incarnation. */
+START_TEST(an_answer_to_the_dead_is_not_their_successors)
+{
+	start_all();
+	expect("ask and die", "in turn", "cgroup 200");
+	ck_assert_uint_eq(rig.reconciler->generation, 2);
+}
+END_TEST
+
 START_TEST(a_request_whose_deadline_has_passed_is_not_sent_again)
 {
 	struct answer answer;
@@ -1488,6 +1518,7 @@ int main(int argc, char **argv)
 		suite_add_tcase(suite, regressions);
 		tcase_add_checked_fixture(known_daemon, daemon_setup, teardown);
 		tcase_set_timeout(known_daemon, WATCHDOG_MS / 1000.0 + 2);
+		tcase_add_test(known_daemon, an_answer_to_the_dead_is_not_their_successors);
 		tcase_add_test(known_daemon, a_stopped_worker_dies_of_the_abort);
 		tcase_add_test(known_daemon, last_words_without_an_end_of_line_are_kept);
 		suite_add_tcase(suite, known_daemon);
