@@ -182,7 +182,8 @@ int ct_events_start(struct kk_worker *worker, struct kk_err *err);
 
 /* pool.c: threads that run handlers. */
 int ct_pool_start(struct kk_worker *worker, struct kk_err *err);
-/* One operation at a time on one container: a repetition waits for the first try to end. */
+/* One operation at a time on one container, first come, first served: what a reconciler that died has asked
+ * for is done before what the next one asks for. */
 void ct_container_lock(const char *namespace, const char *id);
 void ct_container_unlock(const char *namespace, const char *id);
 

@@ -157,6 +157,7 @@ int ct_pool_start(struct kk_worker *worker, struct kk_err *err)
 	return 0;
 }
 
+/* The first of that name is held, the others wait in their order. */
 static struct lock **lock_find(const char *name)
 {
 	struct lock **link = &pool.locks;
@@ -168,14 +169,15 @@ static struct lock **lock_find(const char *name)
 
 void ct_container_lock(const char *namespace, const char *id)
 {
-	struct lock *lock = kk_xalloc(sizeof *lock);
+	struct lock *lock = kk_xalloc(sizeof *lock), **end = &pool.locks;
 
 	lock->name = kk_xprintf("%s/%s", namespace, id);
 	pthread_mutex_lock(&pool.mutex);
-	while (*lock_find(lock->name))
+	while (*end)
+		end = &(*end)->next;
+	*end = lock;
+	while (*lock_find(lock->name) != lock)
 		pthread_cond_wait(&pool.unlocked, &pool.mutex);
-	lock->next = pool.locks;
-	pool.locks = lock;
 	pthread_mutex_unlock(&pool.mutex);
 }
 
@@ -187,11 +189,9 @@ void ct_container_unlock(const char *namespace, const char *id)
 	pthread_mutex_lock(&pool.mutex);
 	link = lock_find(name);
 	lock = *link;
-	if (lock)
-		*link = lock->next;
+	*link = lock->next;
 	pthread_cond_broadcast(&pool.unlocked);
 	pthread_mutex_unlock(&pool.mutex);
-	if (lock)
-		free(lock->name);
+	free(lock->name);
 	free(lock);
 }
