@@ -5,10 +5,6 @@
 
 KILLS=${KILLS:-100}
 
-worker_pid() {
-	pgrep -P "$daemon_pid" -f "^kukeond: $1\$"
-}
-
 is_back() {
 	local pid
 	pid=$(worker_pid "$1") && [ "$pid" != "$2" ] && grep -q "the $1 worker is ready pid=$pid" "$D/kukeond.log"

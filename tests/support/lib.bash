@@ -45,8 +45,17 @@ wait_until() {
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || return 1
-		read -rt 0.02 <> <(:) || :
+		pause 0.02
 	done
+}
+
+pause() {
+	read -rt "$1" <> <(:) || :
+}
+
+# worker_pid ROLE
+worker_pid() {
+	pgrep -P "$daemon_pid" -f "^kukeond: $1\$"
 }
 
 # run COMMAND…: keeps $out, $err and $status.
@@ -220,6 +229,16 @@ sweep() {
 	leases | xargs -r rm -rf
 } 2>/dev/null
 
+# A pool of addresses that no other test on this host has, as long as this process lives.
+pool_take() {
+	local n owner
+	until [ -n "${pool:-}" ]; do
+		n=$((16 + RANDOM % 200))
+		owner=$(readlink "/tmp/kuke-pool.$n") && ! kill -0 "$owner" 2>/dev/null && rm -f "/tmp/kuke-pool.$n"
+		ln -s $$ "/tmp/kuke-pool.$n" 2>/dev/null && pool=10.$n
+	done
+}
+
 finish() {
 	[ ! -e "$D/kept" ] || daemon_let_go
 	daemon_stop
@@ -238,9 +257,9 @@ finish() {
 	kill "$containerd_pid" 2>/dev/null
 	wait "$containerd_pid" 2>/dev/null
 	umount -R "$RP/run/netns" 2>/dev/null
-	rm -rf "$D"
+	rm -rf "$D" "/tmp/kuke-pool.${pool#10.}"
 	printf 'counted %d %d %d\n' "$n_passed" "$n_failed" "$n_skipped"
-	[ "$n_failed" = 0 ]
+	[ "$n_failed" = 0 ] || exit 1
 }
 
 test_name=$(basename "$0" .sh)
@@ -250,6 +269,7 @@ RP=$D/rp
 export HOME=$D/home
 mkdir -p "$HOME" "$RP"
 instance=$(instance_id)
-pool=10.$((16 + RANDOM % 200))
+pool=
+pool_take
 trap 'finish' EXIT
 trap 'exit 1' TERM INT
