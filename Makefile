@@ -148,9 +148,14 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_SUPPORT_OBJ) $(MODULE_LIBS)
 $(B)/tests/integration/%: $(B)/tests/integration/%.o $(TEST_SUPPORT_OBJ) $(MODULE_LIBS)
 	$(check_program)
 
-$(B)/tests/bench/%: $(B)/tests/bench/%.o $(MODULE_LIBS)
+define helper_program
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group $(LIBS)
+endef
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(MODULE_LIBS)
+	$(helper_program)
+$(B)/tests/chaos/%: $(B)/tests/chaos/%.o $(MODULE_LIBS)
+	$(helper_program)
 
 $(FUZZ_PROGRAMS): $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(MODULE_LIBS)
 	@echo "  LINK  $@"
@@ -179,7 +184,7 @@ check-integration: all $(INTEGRATION_TESTS) ## integration tests alone: one work
 check-e2e: all ## end-to-end tests alone, on real containerd, as root
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $(E2E_TESTS)
 
-check-chaos: all ## every verb, every step, every way to die there; VERBS and FAULTS narrow it down
+check-chaos: all $(CHAOS_PROGRAMS) ## every verb, every step, every way to die there; VERBS and FAULTS narrow it down
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run tests/chaos/matrix.sh
 
 bench: ## measure the release build beside the floors; SAVE=FILE keeps a new baseline

@@ -1,56 +1,22 @@
 # tests/chaos/matrix.sh - every verb, every point that it passes, every way to die there: the user sees the
 # same as without it, and the world is the same afterwards.
 #
-# The points are found, not listed: each verb runs once with all of them leaving a note. VERBS and FAULTS
-# narrow the matrix down.
+# The points are found, not listed: each verb runs once with all of them leaving a note. VERBS narrows the
+# matrix down, and FAULTS, which is what a worker does at the point.
 # limit: 1500
 # shellcheck source=tests/support/lib.bash
 . tests/support/lib.bash
+# shellcheck source=tests/chaos/world.bash
+. tests/chaos/world.bash
 
-FAULTS=${FAULTS:-kill crash exit stop corrupt delay(30)}
+VERBS=${VERBS:-}
+FAULTS=${FAULTS-kill crash exit stop corrupt delay(30)}
 SCOPE=(--realm r --space s --stack t)
-HEARTBEAT=300ms
-
-# arm SPECIFICATION: in all workers, and in those that take their place.
-arm() {
-	printf '{"method":"KukeonV1.ArmFaults","params":[{"Specification":"%s"}],"id":0}' "$1" |
-		socat -t5 - "UNIX-CONNECT:$D/k.sock" | grep -q '"Err":null' || fail "the faults can't be armed"
-}
+# Short where a worker hangs until it is found out, long where one is stopped for a moment.
+HEARTBEAT_SHORT=150ms
+HEARTBEAT_LONG=10s
 
 # --- the verbs: how each comes about, what is done, and what is true afterwards ---
-
-cell_is() {
-	expect_equal "$(cell_state "$1")" "$2"
-	expect_equal "$(tasks_of "$1")" "$3"
-}
-
-tasks_of() {
-	ctr_test -n "r.$id.test" tasks ls | awk -v cell="s_t_$1_" 'index($1, cell) == 1 && $3 == "RUNNING" { n++ } END { print n + 0 }'
-}
-
-# One address, one link and three pinned namespaces for each cell that has a network; no other record,
-# layer, journal or temporary file.
-world_is() {
-	local n_cells=$1 n_containers=$2
-	expect_equal "leases $(grep -rl "^s_t_.*_root" "/var/lib/cni/networks/$network" 2>/dev/null | wc -l)" "leases $n_cells"
-	expect_equal "pins $(grep -c "$RP/run/netns/k" /proc/mounts)" "pins $((n_cells * 3))"
-	wait_until 5 links_are "$n_cells" || fail "links: $(links), not $n_cells"
-	expect_equal "records $(ctr_test -n "r.$id.test" containers ls -q | wc -l)" "records $n_containers"
-	expect_equal "layers $(ctr_test -n "r.$id.test" snapshots ls | grep -c '^s_t_')" "layers $n_containers"
-	expect_equal "$(find "$RP/data" -name 'metadata.json.*')" ""
-}
-
-links() {
-	ip -d link show type veth | grep -c "kukeon:$instance:"
-}
-
-links_are() {
-	[ "$(links)" = "$1" ]
-}
-
-journal_is_empty() {
-	[ -z "$(find "$RP/journal" -mindepth 1 2>/dev/null)" ]
-}
 
 present() {
 	kuked apply -f "$D/c.yaml" >/dev/null
@@ -63,8 +29,8 @@ absent() {
 prepare_apply_new() { absent; }
 do_apply_new() { kuked apply -f "$D/c.yaml"; }
 after_apply_new() {
-	cell_is c Ready 1
-	world_is 1 1
+	cell_is c Ready
+	world_is 1 1 1 1
 }
 
 prepare_apply_same() { present; }
@@ -78,8 +44,8 @@ after_apply_changed() { after_apply_new; }
 prepare_apply_added() { present; }
 do_apply_added() { kuked apply -f "$D/added.yaml"; }
 after_apply_added() {
-	cell_is c Ready 2
-	world_is 1 2
+	cell_is c Ready
+	world_is 2 2 1 1
 }
 
 prepare_get() { present; }
@@ -93,8 +59,8 @@ after_get_cell() { after_apply_new; }
 prepare_stop() { present; }
 do_stop() { kuked stop c "${SCOPE[@]}"; }
 after_stop() {
-	cell_is c Stopped 0
-	world_is 0 1
+	cell_is c Stopped
+	world_is 0 1 0 1
 }
 
 prepare_start() {
@@ -113,7 +79,7 @@ do_delete_cell() { kuked delete cell c "${SCOPE[@]}"; }
 after_delete_cell() {
 	run kuked get cell c "${SCOPE[@]}"
 	expect_status 1
-	world_is 0 0
+	world_is 0 0 0 0
 }
 
 prepare_delete_stack() { present; }
@@ -121,14 +87,14 @@ do_delete_stack() { kuked delete stack t --realm r --space s --cascade; }
 after_delete_stack() {
 	run kuked get stack t --realm r --space s
 	expect_status 1
-	world_is 0 0
+	world_is 0 0 0 0
 }
 
 prepare_create_cell() { absent; }
 do_create_cell() { kuked create cell c --image busybox "${SCOPE[@]}"; }
 after_create_cell() {
-	expect_equal "$(cell_state c)" Stopped
-	world_is 0 0
+	cell_is c Stopped
+	world_is 0 0 0 0
 }
 
 other_gone() {
@@ -138,7 +104,7 @@ other_gone() {
 prepare_create_realm() { other_gone; }
 do_create_realm() { kuked create realm other; }
 after_create_realm() {
-	ctr_test namespaces ls -q | grep -q "^other\.$id" || fail "no namespace"
+	[[ $(world other) == *"namespace other.$id."* ]] || fail "no namespace"
 	cgroup_there other
 }
 
@@ -167,7 +133,7 @@ prepare_delete_realm() { prepare_create_stack; }
 do_delete_realm() { kuked delete realm other --cascade; }
 after_delete_realm() {
 	[ ! -e "$RP/data/other" ] || fail "documents are left"
-	! ctr_test namespaces ls -q | grep -q "^other\.$id" || fail "the namespace is left"
+	[[ $(world other) != *"namespace other.$id."* ]] || fail "the namespace is left"
 	[ -z "$(find /sys/fs/cgroup -maxdepth 3 -path "*/kuke-$id/other")" ] || fail "a cgroup is left"
 	expect_equal "$(ip -d link show type bridge | grep -c "kukeon:$instance:other/")" 0
 }
@@ -176,24 +142,59 @@ cgroup_there() {
 	[ -n "$(find /sys/fs/cgroup -maxdepth 6 -path "*/kuke-$id/$1" 2>/dev/null | head -n 1)" ] || fail "no cgroup $1"
 }
 
-VERBS=${VERBS:-$(declare -F | sed -n 's/declare -f do_//p')}
+# By how they begin: apply is all four of them.
+VERBS=$(declare -F | sed -n 's/declare -f do_//p' | grep -E "^(${VERBS// /|})")
 
 # --- the matrix ---
 
-# verb_run VERB: its output and status, as a user sees them.
+# verb_run VERB: its status and output, as a user sees them, in $seen.
 verb_run() {
 	run "do_$1"
-	printf '%s\n%s\n%s' "$status" "$out" "$err"
+	seen="status $status"$'\n'"$out"$'\n'"$err"
 }
 
-points_of() {
-	local dir=$D/notes.$1
-	mkdir -p "$dir"
+# What a worker does by itself when the verb is done, and belongs to it.
+aftermath_is_over() {
+	journal_is_empty && [[ ! -e $1/containerd.task_ended || -e $1/reconciler.task_exited.end ]]
+}
+
+# What the verb says without a fault, in $expected; the points that it passes, in $points.
+verb_learn() {
+	local dir=$D/notes
+	rm -rf "$dir"
+	mkdir "$dir"
 	"prepare_$1"
 	arm "dir=$dir;*=note"
-	verb_run "$1" >"$D/expected.$1"
+	verb_run "$1"
+	expect_status 0
+	expected=$seen
+	wait_until 5 aftermath_is_over "$dir" || fail "$1 has no end"
 	arm ""
-	(cd "$dir" && printf '%s\n' * | grep -v '\.worker_')
+	points=$(cd "$dir" && printf '%s\n' * | grep -v '\.worker_')
+}
+
+# one_case VERB POINT ACTION
+one_case() {
+	local verb=$1 point=$2 action=$3 dir=$D/case.$n_all.$n_cases
+	mkdir "$dir"
+	"prepare_$verb"
+	arm "dir=$dir;$point=1*$action"
+	verb_run "$verb"
+	# What follows from the verb passes its point behind the end of it.
+	wait_until 2 [ -e "$dir/$point.1" ] || echo "$verb $point $action" >>"$D/missed"
+	[ "$seen" = "$expected" ] || fail "it shows: $(diff <(echo "$expected") <(echo "$seen"))"
+	arm ""
+	"after_$verb"
+	# Who dies of the news that an answer arrived leaves its notes to expire.
+	[[ $point != reconciler.api_answered.* ]] || rm -rf "$RP/journal"
+	wait_until 5 journal_is_empty || fail "journal: $(find "$RP/journal")"
+}
+
+try() {
+	local name=$1
+	shift
+	n_cases=$((n_cases + 1))
+	it "$name" one_case "$@"
 }
 
 # Is this fault of any meaning at this point? Only a reply can be garbled, and events have none.
@@ -201,53 +202,55 @@ applies() {
 	[ "$2" != corrupt ] || [[ $1 == *.end && $1 != reconciler.task_exited.* && $1 != reconciler.api_answered.* ]]
 }
 
-one_case() {
-	local verb=$1 point=$2 fault=$3 dir
-	dir=$(mktemp -d "$D/case.XXXX")
-	"prepare_$verb"
-	arm "dir=$dir;$point=1*$fault"
-	verb_run "$verb" >"$D/got"
-	# An exit is followed up by itself, now before the verb ends and now behind it.
-	[ -e "$dir/$point.1" ] || echo "$verb $point" >>"$D/missed"
-	cmp -s "$D/expected.$verb" "$D/got" || fail "it shows: $(diff "$D/expected.$verb" "$D/got")"
-	arm ""
-	"after_$verb"
-	# Who dies of the news that an answer arrived leaves its notes to expire.
-	[[ $point != reconciler.api_answered.* ]] || rm -rf "$RP/journal"
-	wait_until 5 journal_is_empty || fail "journal: $(find "$RP/journal")"
-	rm -rf "$dir"
-}
-
-matrix() {
-	local verb points point fault
-	for verb in $VERBS; do
-		points=$(points_of "$verb")
-		for point in $points; do
-			for fault in $FAULTS; do
-				applies "$point" "$fault" || continue
-				n_cases=$((n_cases + 1))
-				it "$verb, $fault at $point" one_case "$verb" "$point" "$fault"
-			done
-		done
+try_faults() {
+	local fault
+	for fault in $FAULTS; do
+		if [ "$fault" != stop ] && applies "$2" "$fault"; then
+			try "$1, $fault at $2" "$1" "$2" "$fault"
+		fi
 	done
 }
 
-n_cases=0
-: >"$D/missed"
+try_stop() {
+	try "$1, stop at $2" "$1" "$2" stop
+}
+
+# dimension NAME TRY: TRY is called with each verb and each of its points. The daemon runs already.
+dimension() {
+	local name=$1 try=$2 verb point began=${EPOCHREALTIME/./} n_cases=0
+	: >"$D/missed"
+	for verb in $VERBS; do
+		verb_learn "$verb"
+		for point in $points; do
+			"$try" "$verb" "$point"
+		done
+	done
+	[ ! -s "$D/missed" ] || sed "s/^/missed  $test_name: /" "$D/missed"
+	printf -v name '%s: %d cases, %d ms each, %d of them with the point not passed' "$name" "$n_cases" \
+		$(((${EPOCHREALTIME/./} - began) / (n_cases ? n_cases : 1) / 1000)) "$(wc -l <"$D/missed")"
+	sizes+=("$name")
+	n_all=$((n_all + n_cases))
+}
+
+sizes=()
+n_all=0
 containerd_start
-daemon_start --heartbeat-limit $HEARTBEAT --reconcile-interval 0
+daemon_start --heartbeat-limit $HEARTBEAT_SHORT --reconcile-interval 0
 image_make "$D/busybox.tar"
 kuked create realm r >/dev/null
 kukel image load "$D/busybox.tar" --realm r >/dev/null
-cell_yaml c /bin/sh -c 'trap exit TERM; while :; do sleep 0.05; done' >"$D/c.yaml"
-sed 's/0.05/0.06/' "$D/c.yaml" >"$D/changed.yaml"
+cell_yaml c /bin/sh -c 'trap exit TERM; sleep 1000 & wait' >"$D/c.yaml"
+sed 's/1000/1001/' "$D/c.yaml" >"$D/changed.yaml"
 {
 	cat "$D/c.yaml"
 	sed -n '/- id: main/,$p' "$D/c.yaml" | sed 's/id: main/id: more/'
 } >"$D/added.yaml"
 kuked apply -f "$D/c.yaml" >/dev/null
 network=$(sed -n 's/.*"network":"\([^"]*\)".*/\1/p' "$RP/data/r/s/network.json")
-matrix
-printf '%d cases, %d of them with the point not passed this time\n' "$n_cases" "$(wc -l <"$D/missed")"
+[[ " $FAULTS " != *" stop "* ]] || dimension "a worker stops" try_stop
+daemon_stop
+daemon_start --heartbeat-limit $HEARTBEAT_LONG --reconcile-interval 0
+[[ $FAULTS =~ ^\ *(stop)?\ *$ ]] || dimension "a worker fails" try_faults
 kuked delete realm r --cascade >/dev/null
 other_gone
+printf '%s\n' "${sizes[@]}" "all: $n_all cases"
