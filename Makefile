@@ -184,7 +184,7 @@ check-integration: all $(INTEGRATION_TESTS) ## integration tests alone: one work
 check-e2e: all ## end-to-end tests alone, on real containerd, as root
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $(E2E_TESTS)
 
-check-chaos: all $(CHAOS_PROGRAMS) ## every verb, every step, every way to die there; VERBS and FAULTS narrow it down
+check-chaos: all $(CHAOS_PROGRAMS) ## every verb, every step, every way to die there, and two at once; VERBS, FAULTS, PAIRS narrow it down
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run tests/chaos/matrix.sh
 
 bench: ## measure the release build beside the floors; SAVE=FILE keeps a new baseline

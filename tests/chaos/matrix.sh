@@ -1,8 +1,10 @@
 # tests/chaos/matrix.sh - every verb, every point that it passes, every way to die there: the user sees the
 # same as without it, and the world is the same afterwards.
 #
-# The points are found, not listed: each verb runs once with all of them leaving a note. VERBS narrows the
-# matrix down, and FAULTS, which is what a worker does at the point.
+# The points are found, not listed: each verb runs once with all of them leaving a note. The dimensions, each
+# of which its variable narrows down (empty: none of it), as VERBS does for all:
+#   FAULTS      what a worker does at the point
+#   PAIRS       the worker at the point is killed there, and at the same moment each of these
 # limit: 1500
 # shellcheck source=tests/support/lib.bash
 . tests/support/lib.bash
@@ -11,6 +13,7 @@
 
 VERBS=${VERBS:-}
 FAULTS=${FAULTS-kill crash exit stop corrupt delay(30)}
+PAIRS=${PAIRS-reconciler containerd network cgroup}
 SCOPE=(--realm r --space s --stack t)
 # Short where a worker hangs until it is found out, long where one is stopped for a moment.
 HEARTBEAT_SHORT=150ms
@@ -173,15 +176,26 @@ verb_learn() {
 	points=$(cd "$dir" && printf '%s\n' * | grep -v '\.worker_')
 }
 
-# one_case VERB POINT ACTION
+# one_case VERB POINT ACTION [ROLE…]: these processes are killed when one of them is stopped at the point.
 one_case() {
-	local verb=$1 point=$2 action=$3 dir=$D/case.$n_all.$n_cases
+	local verb=$1 point=$2 action=$3 dir=$D/case.$n_all.$n_cases striker=
+	shift 3
 	mkdir "$dir"
 	"prepare_$verb"
 	arm "dir=$dir;$point=1*$action"
+	if [ $# -gt 0 ]; then
+		"$CHAOS/strike" "$dir" "$(<"$D/kukeond.pid")" "$@" >"$dir.strike" 2>&1 &
+		striker=$!
+		# shellcheck disable=SC2064
+		trap "kill $striker 2>/dev/null" EXIT
+	fi
 	verb_run "$verb"
 	# What follows from the verb passes its point behind the end of it.
-	wait_until 2 [ -e "$dir/$point.1" ] || echo "$verb $point $action" >>"$D/missed"
+	if ! wait_until 2 [ -e "$dir/$point.1" ]; then
+		echo "$verb $point $action $*" >>"$D/missed"
+	elif [ -n "$striker" ]; then
+		wait "$striker" || fail "$(<"$dir.strike")"
+	fi
 	[ "$seen" = "$expected" ] || fail "it shows: $(diff <(echo "$expected") <(echo "$seen"))"
 	arm ""
 	"after_$verb"
@@ -213,6 +227,14 @@ try_faults() {
 
 try_stop() {
 	try "$1, stop at $2" "$1" "$2" stop
+}
+
+try_pairs() {
+	local role=${2%%.*} other
+	for other in $PAIRS; do
+		[ "$other" != "$role" ] || continue
+		try "$1, kill at $2, and the $other worker" "$1" "$2" stop "$role" "$other"
+	done
 }
 
 # dimension NAME TRY: TRY is called with each verb and each of its points. The daemon runs already.
@@ -251,6 +273,7 @@ network=$(sed -n 's/.*"network":"\([^"]*\)".*/\1/p' "$RP/data/r/s/network.json")
 daemon_stop
 daemon_start --heartbeat-limit $HEARTBEAT_LONG --reconcile-interval 0
 [[ $FAULTS =~ ^\ *(stop)?\ *$ ]] || dimension "a worker fails" try_faults
+[ -z "$PAIRS" ] || dimension "two workers are killed" try_pairs
 kuked delete realm r --cascade >/dev/null
 other_gone
 printf '%s\n' "${sizes[@]}" "all: $n_all cases"
