@@ -4,7 +4,8 @@
  *   dir=/tmp/x;network.lease_taken=1*kill;containerd.*.end=delay(50)
  * An action may be limited to a number of times over all processes and their incarnations, counted by
  * files in `dir`. Actions: note (leave a file <dir>/<point>), kill, crash (SIGABRT), stop (SIGSTOP), exit,
- * hang, delay(ms), error(CODE), corrupt (the next reply), syscall(number) with zeros for arguments. */
+ * hang, delay(ms), error(CODE), corrupt (the next reply), orphan (kill the parent), syscall(number) with zeros
+ * for arguments. */
 #ifndef KK_FAULT_H
 #define KK_FAULT_H
 

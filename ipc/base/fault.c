@@ -21,10 +21,10 @@
 
 enum { ARMS_MAX = 32, EXIT_FAULT = 3 };
 
-enum action { NOTE, KILL, CRASH, STOP, EXIT, HANG, DELAY, ERROR, CORRUPT, SYSCALL };
+enum action { NOTE, KILL, CRASH, STOP, EXIT, HANG, DELAY, ERROR, CORRUPT, SYSCALL, ORPHAN };
 
-static const char *const action_names[] = {
-	"note", "kill", "crash", "stop", "exit", "hang", "delay", "error", "corrupt", "syscall"};
+static const char *const action_names[] = {"note", "kill", "crash", "stop", "exit", "hang", "delay",
+	"error", "corrupt", "syscall", "orphan"};
 
 struct arm {
 	char *point; /* pattern */
@@ -32,6 +32,7 @@ struct arm {
 	long times;  /* 0: always */
 	long number; /* of milliseconds, or of a system call */
 	int code;
+	pid_t parent;
 };
 
 static const char *const fault_names[] = {
@@ -103,6 +104,7 @@ static int action_parse(char *text, struct arm *arm, struct kk_err *err)
 		if (strcmp(name, action_names[i]) != 0)
 			continue;
 		arm->action = (enum action)i;
+		arm->parent = getppid();
 		if (arm->action == DELAY || arm->action == SYSCALL)
 			return number_parse(kk_str(open), &arm->number, err);
 		return arm->action == ERROR ? code_parse(kk_str(open), &arm->code, err) : 0;
@@ -243,6 +245,13 @@ static int fire(const struct arm *arm, const char *point, struct kk_err *err)
 	case SYSCALL:
 		if (syscall(arm->number, 0, 0, 0, 0, 0, 0) < 0)
 			kk_warning("system call %ld: %m", arm->number);
+		break;
+	case ORPHAN:
+		/* Not the one that an orphan is handed on to. */
+		if (getppid() == arm->parent)
+			kill(arm->parent, SIGKILL);
+		/* A worker's own end follows from it, here. */
+		sleep(1);
 		break;
 	}
 	return 0;

@@ -5,7 +5,8 @@
 # of which its variable narrows down (empty: none of it), as VERBS does for all:
 #   FAULTS      what a worker does at the point
 #   PAIRS       the worker at the point is killed there, and at the same moment each of these
-# limit: 1500
+#   SUPERVISOR  1: the supervisor is killed at the point, alone, and at the same moment each of PAIRS
+# limit: 3600
 # shellcheck source=tests/support/lib.bash
 . tests/support/lib.bash
 # shellcheck source=tests/chaos/world.bash
@@ -14,6 +15,7 @@
 VERBS=${VERBS:-}
 FAULTS=${FAULTS-kill crash exit stop corrupt delay(30)}
 PAIRS=${PAIRS-reconciler containerd network cgroup}
+SUPERVISOR=${SUPERVISOR:-0}
 SCOPE=(--realm r --space s --stack t)
 # Short where a worker hangs until it is found out, long where one is stopped for a moment.
 HEARTBEAT_SHORT=150ms
@@ -237,6 +239,17 @@ try_pairs() {
 	done
 }
 
+try_orphan() {
+	try "$1, kill of the supervisor at $2" "$1" "$2" orphan
+}
+
+try_orphan_pairs() {
+	local role
+	for role in $PAIRS; do
+		try "$1, kill of the supervisor at $2, and of the $role worker" "$1" "$2" stop "$role" supervisor
+	done
+}
+
 # dimension NAME TRY: TRY is called with each verb and each of its points. The daemon runs already.
 dimension() {
 	local name=$1 try=$2 verb point began=${EPOCHREALTIME/./} n_cases=0
@@ -274,6 +287,12 @@ daemon_stop
 daemon_start --heartbeat-limit $HEARTBEAT_LONG --reconcile-interval 0
 [[ $FAULTS =~ ^\ *(stop)?\ *$ ]] || dimension "a worker fails" try_faults
 [ -z "$PAIRS" ] || dimension "two workers are killed" try_pairs
+if [ "$SUPERVISOR" = 1 ]; then
+	daemon_stop
+	daemon_keep --heartbeat-limit $HEARTBEAT_LONG --reconcile-interval 0
+	dimension "the supervisor is killed" try_orphan
+	[ -z "$PAIRS" ] || dimension "the supervisor and a worker are killed" try_orphan_pairs
+fi
 kuked delete realm r --cascade >/dev/null
 other_gone
 printf '%s\n' "${sizes[@]}" "all: $n_all cases"
