@@ -137,8 +137,14 @@ static bool requests_take(struct sv_client *client)
 
 		if (n < 0)
 			return false;
-		if (n == 0)
+		if (n == 0) {
+			/* A newline behind a request is not the beginning of the next. */
+			if (!client->scanner.began) {
+				client->scanner.scanned = 0;
+				kk_buf_clear(&client->in);
+			}
 			break;
+		}
 		r = sv_request_parse(client->in.data, (size_t)n, &request);
 		kk_buf_consume(&client->in, (size_t)n);
 		if (r < 0)

@@ -1,4 +1,5 @@
 /* tests/unit/test_front.c - the API socket, with a worker behind it that is this program again. */
+#include "../../supervisor/api.h"
 #include "../../supervisor/front.h"
 
 #include <errno.h>
@@ -306,6 +307,20 @@ START_TEST(what_runs_is_answered_before_garbage_ends_the_connection)
 }
 END_TEST
 
+/* Or a client that sends a newline behind its request would be waited for, and be closed for its silence. */
+START_TEST(a_newline_is_no_half_request)
+{
+	kk_auto_fd int fd = client_connect();
+
+	client_send(fd, "{\"method\":\"KukeonV1.Ping\",\"params\":[{}],\"id\":0} \r\n");
+	expect_line(fd, PONG("0"));
+	ck_assert_uint_eq(rig.front->clients->in.len, 0);
+	client_send(fd, "\n{\"method\":\"KukeonV1.Ping\",\"params\":[{}],\"id\":1}\n");
+	expect_line(fd, PONG("1"));
+	ck_assert_uint_eq(rig.front->clients->in.len, 0);
+}
+END_TEST
+
 START_TEST(half_a_connection_still_gets_its_answers)
 {
 	kk_auto_fd int fd = client_connect();
@@ -533,6 +548,7 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(end, garbage_ends_the_connection_without_an_answer, 0,
 		(int)KK_COUNT(garbage));
 	tcase_add_test(end, what_runs_is_answered_before_garbage_ends_the_connection);
+	tcase_add_test(end, a_newline_is_no_half_request);
 	tcase_add_test(end, half_a_connection_still_gets_its_answers);
 	tcase_add_test(end, half_a_request_and_the_end_are_ended);
 	tcase_add_test(end, a_client_that_leaves_harms_nobody);
