@@ -35,7 +35,7 @@ bool kk_fault_corrupts(void);
 
 #else
 
-#define kk_fault_arm(specification, err) 0
+#define kk_fault_arm(specification, err) ((void)(specification), (void)(err), 0)
 #define kk_fault(fault, err) 0
 #define kk_fault_message(role, message, when, err) 0
 #define kk_fault_corrupts() false
