@@ -121,6 +121,29 @@ bench_restart() {
 	row "worker kill to ready, 99th percentile" "$(percentile_99 <"$D/restarts")" ms 200
 }
 
+# A random worker dies five times a second, as long as the file `kills` is there.
+kills() {
+	local roles=(reconciler containerd network cgroup)
+	while [ -e "$D/kills" ]; do
+		kill -9 "$(worker_pid "${roles[RANDOM % 4]}")" 2>/dev/null
+		read -rt 0.2 <> <(:) || :
+	done
+}
+
+# What users notice of it.
+bench_kills() {
+	local calm killed
+	read -r _ calm < <(spawn 2000 kuke --host "unix://$D/k.sock" get cells)
+	touch "$D/kills"
+	kills &
+	read -r _ killed < <(spawn 2000 kuke --host "unix://$D/k.sock" get cells)
+	rm "$D/kills"
+	wait $!
+	row "kuke get cells, 99th percentile" "$(ms "$calm")" ms ""
+	row "the same, a worker killed every 200 ms" "$(ms "$killed")" ms ""
+	row "99th percentile under kills / without" "$(ratio "$killed" "$calm")" x 3
+}
+
 # The specification and parent snapshot of cell "one", for the floor.
 floor_prepare() {
 	namespace=r.$id.test
@@ -253,6 +276,7 @@ bench_all() {
 	bench_messages
 	bench_memory idle 4 25
 	bench_restart
+	bench_kills
 	bench_one_cell
 	bench_many_cells
 	bench_stored

@@ -82,6 +82,21 @@ stopped_worker_recovers() {
 	grep -q 'no sign of life within the heartbeat limit' "$D/kukeond.log" || fail "the log does not say why"
 }
 
+# Whoever does not need the one that hangs does not wait for it: the answer is there while it still hangs.
+others_go_on() {
+	local role pid
+	for role in containerd network cgroup; do
+		pid=$(worker_pid $role)
+		kill -STOP "$pid"
+		run kuked get cells
+		expect_status 0
+		[ "$(ps -o state= -p "$pid")" = T ] || fail "the answer came only when the $role worker was replaced"
+		wait_until 15 is_back $role "$pid" || fail "the $role worker was not replaced"
+	done
+	run kuked get cells
+	expect_status 0
+}
+
 # A pipe that is full, and nobody at its other end: the API must not wait for it.
 unread_log() {
 	local i reader writer
@@ -194,6 +209,7 @@ it "answers while a worker is killed, and has it back" killed_idle
 it "answers after all workers were killed" killed_all_at_once
 it "applies $KILLS times under random kills with the same output" killed_during_apply
 it "replaces a worker that hangs" stopped_worker_recovers
+it "answers while a worker hangs that is not needed" others_go_on
 it "serves although nobody reads its log" unread_log
 it "ends its workers, and no container, when it is killed" supervisor_killed
 daemon_start
