@@ -2,7 +2,8 @@
 #include "jsonrpc.h"
 
 #include <ctype.h>
-#include <stdio.h>
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include <kukeon/mem.h>
 #include <kukeon/text.h>
 #include <kukeon/utf8.h>
+
+enum { NUMBER_MAX = 320 }; /* digits that a double may have before its point, and some */
 
 static void json_free(json_t **json)
 {
@@ -69,11 +72,28 @@ void sv_request_release(struct sv_request *request)
 	*request = (struct sv_request){0};
 }
 
+/* The four digits at @text as a number, or -1. sscanf would measure all that follows, each time. */
+static int hex_read(const char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+	int value = 0;
+
+	for (int i = 0; i < 4; i++) {
+		const char *digit = text[i] ? strchr(digits, tolower((unsigned char)text[i])) :
+					      NULL;
+
+		if (!digit)
+			return -1;
+		value = value << 4 | (int)(digit - digits);
+	}
+	return value;
+}
+
 /* `\\ud800` without its other half becomes `\\ufffd`, in place, as in Go. @text is JSON. */
 static void surrogates_repair(char *text, size_t len)
 {
 	for (size_t i = 0; i + 6 <= len; i++) {
-		unsigned unit, next = 0;
+		int unit, next = -1;
 
 		if (text[i] != '\\')
 			continue;
@@ -81,41 +101,90 @@ static void surrogates_repair(char *text, size_t len)
 			i++;
 			continue;
 		}
-		if (sscanf(text + i + 2, "%4x", &unit) != 1 || unit < 0xd800 || unit > 0xdfff)
+		unit = hex_read(text + i + 2);
+		if (unit < 0xd800 || unit > 0xdfff)
 			continue;
-		if (unit < 0xdc00 && i + 12 <= len && memcmp(text + i + 6, "\\u", 2) == 0 &&
-			sscanf(text + i + 8, "%4x", &next) == 1 && next >= 0xdc00 && next <= 0xdfff)
+		if (unit < 0xdc00 && i + 12 <= len && memcmp(text + i + 6, "\\u", 2) == 0)
+			next = hex_read(text + i + 8);
+		if (next >= 0xdc00 && next <= 0xdfff)
 			i += 11;
 		else
 			memcpy(text + i + 2, "fffd", 4);
 	}
 }
 
-/* 1e400 becomes 1e000, in place: no field of ours takes either. @text is JSON. */
-static void exponents_repair(char *text, size_t len)
+static size_t digits_len(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && isdigit((unsigned char)text[n]))
+		n++;
+	return n;
+}
+
+/* Length of the JSON number at @text, 0 where there is none. */
+static size_t number_len(const char *text, size_t len)
+{
+	size_t i = len && text[0] == '-', n = digits_len(text + i, len - i);
+
+	if (n == 0 || (text[i] == '0' && n > 1))
+		return 0;
+	i += n;
+	if (i < len && text[i] == '.') {
+		n = digits_len(text + i + 1, len - i - 1);
+		if (n == 0)
+			return 0;
+		i += 1 + n;
+	}
+	if (i < len && (text[i] == 'e' || text[i] == 'E')) {
+		i += 1 + (i + 1 < len && (text[i + 1] == '+' || text[i + 1] == '-'));
+		n = digits_len(text + i, len - i);
+		if (n == 0)
+			return 0;
+		i += n;
+	}
+	return i;
+}
+
+/* Does jansson take it: an integer of 64 bits, or what a double holds? */
+static bool number_is_readable(const char *text, size_t len)
+{
+	char copy[NUMBER_MAX + 1];
+
+	if (len > NUMBER_MAX)
+		return false;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	errno = 0;
+	if (strpbrk(copy, ".eE"))
+		return isfinite(strtod(copy, NULL));
+	(void)strtoll(copy, NULL, 10);
+	return errno == 0;
+}
+
+/* A number that no field of ours takes becomes 0.0, which none does either, in place. @text is JSON. */
+static void numbers_repair(char *text, size_t len)
 {
 	bool in_string = false;
 
-	for (size_t i = 0; i < len; i++) {
-		size_t first, end;
-
+	for (size_t i = 0, n; i < len; i += n) {
+		n = 1;
 		if (text[i] == '"')
 			in_string = !in_string;
-		if (text[i] == '\\')
-			i++;
-		if (in_string || i == 0 || i >= len || (text[i] != 'e' && text[i] != 'E') ||
-			!isdigit((unsigned char)text[i - 1]))
+		else if (text[i] == '\\')
+			n = 2;
+		if (in_string || (text[i] != '-' && !isdigit((unsigned char)text[i])))
 			continue;
-		first = i + 1 + (i + 1 < len && strchr("+-", text[i + 1]));
-		for (end = first; end < len && isdigit((unsigned char)text[end]);)
-			end++;
-		if (end - first >= 3)
-			memset(text + first, '0', end - first);
+		n = strspn(text + i, "+-.0123456789Ee");
+		if (number_len(text + i, n) == n && !number_is_readable(text + i, n)) {
+			memset(text + i, ' ', n);
+			memcpy(text + i, "0.0", 3);
+		}
 	}
 }
 
-/* What Go takes and jansson does not: bytes that are no UTF-8, half surrogate pairs, numbers beyond 64
- * bits. The last are of no use, so that they may lose their digits. */
+/* What Go takes and jansson does not: bytes that are no UTF-8, half surrogate pairs, numbers of any
+ * size. */
 static json_t *json_read(const uint8_t *data, size_t len)
 {
 	kk_auto_buf repaired = {0};
@@ -124,12 +193,8 @@ static json_t *json_read(const uint8_t *data, size_t len)
 	if (root || kk_utf8_repair(data, len, &repaired) < 0)
 		return root;
 	surrogates_repair((char *)repaired.data, repaired.len);
-	exponents_repair((char *)repaired.data, repaired.len);
-	root = json_loadb((const char *)repaired.data, repaired.len, JSON_ALLOW_NUL, NULL);
-	if (root)
-		return root;
-	return json_loadb((const char *)repaired.data, repaired.len,
-		JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	numbers_repair((char *)repaired.data, repaired.len);
+	return json_loadb((const char *)repaired.data, repaired.len, JSON_ALLOW_NUL, NULL);
 }
 
 #define NOT_ARRAY(what) "json: cannot unmarshal " what " into Go value of type [1]interface {}"
@@ -161,32 +226,6 @@ static const char *params_read(const json_t *params, struct sv_request *request)
 	return NULL;
 }
 
-static const char *digits_skip(const char *p)
-{
-	return p + strspn(p, "0123456789");
-}
-
-static bool is_number(const char *p)
-{
-	const char *digits = p + (*p == '-');
-
-	p = digits_skip(digits);
-	if (p == digits || (*digits == '0' && p > digits + 1))
-		return false;
-	if (*p == '.') {
-		digits = p + 1;
-		p = digits_skip(digits);
-		if (p == digits)
-			return false;
-	}
-	if (*p == 'e' || *p == 'E') {
-		p += 1 + (p[1] == '+' || p[1] == '-');
-		if (digits_skip(p) == p)
-			return false;
-	}
-	return !*digits_skip(p);
-}
-
 /* The id goes back to the letter, but for bytes that are no UTF-8: some clients compare it as text. It is
  * blanked out of @copy, since no number is too large for an id. */
 static char *id_take(struct kk_buf *copy)
@@ -199,7 +238,7 @@ static char *id_take(struct kk_buf *copy)
 		return strdup("null");
 	if (kk_utf8_repair(text.data, text.len, &id) < 0)
 		return NULL;
-	if (text.len > 4 && is_number((char *)id.data)) {
+	if (text.len > 4 && number_len((char *)id.data, id.len) == id.len) {
 		memset((char *)text.data, ' ', text.len);
 		memcpy((char *)text.data, "null", 4);
 	}

@@ -526,6 +526,83 @@ START_TEST(a_number_beyond_64_bits_does_not_close_the_connection)
 }
 END_TEST
 
+/* jansson refuses them, although nobody asks for them: one out of range is as good as another. The text
+ * around them stays. */
+static const struct {
+	const char *number;
+	const char *taken;
+} vast_numbers[] = {
+	{"18446744073709551615", "0.0"},
+	{"-9223372036854775809", "0.0"},
+	{"-9223372036854775808", "-9223372036854775808"},
+	{"1e400", "0.0"},
+	{"-1.5E+999999999999999999999", "0.0"},
+	{"-0", "0"},
+	{"\"1e400\"", "\"1e400\""},
+	{"\"\\\"1e400\"", "\"\\\"1e400\""},
+};
+
+START_TEST(a_number_that_is_too_large_harms_no_other)
+{
+	kk_auto_free char *text =
+		kk_xprintf("{\"id\":1,\"params\":[{\"a\":%s,\"b\":1e400,\"c\":7}]}",
+			vast_numbers[_i].number);
+	kk_auto_free char *first =
+		kk_xprintf("{\"a\":%s,\"b\":0.0,\"c\":7}", vast_numbers[_i].taken);
+	struct sv_request request;
+
+	ck_assert_int_eq(parse(text, &request), 0);
+	ck_assert_str_eq(request.params, first);
+	sv_request_release(&request);
+}
+END_TEST
+
+START_TEST(a_number_may_have_any_number_of_digits)
+{
+	kk_auto_buf text = {0};
+	struct sv_request request;
+
+	kk_buf_str(&text, "{\"id\":1,\"params\":[{\"a\":");
+	for (int i = 0; i < 100000; i++)
+		kk_buf_char(&text, '9');
+	kk_buf_str(&text, "}]}");
+	ck_assert_int_eq(parse((char *)text.data, &request), 0);
+	ck_assert_str_eq(request.params, "{\"a\":0.0}");
+	sv_request_release(&request);
+}
+END_TEST
+
+/* Nothing becomes a number by being taken for a large one. */
+static const char *const no_numbers[] = {"--1e400", "01e400", "1e400e1", "1e400.5", "1.e400",
+	"+1e400", ".5e400", "1e", "1e400x", "x1e400", "99999999999999999999-1"};
+
+START_TEST(what_is_no_number_closes_the_connection)
+{
+	kk_auto_free char *text = kk_xprintf("{\"id\":1,\"params\":[{\"a\":%s}]}", no_numbers[_i]);
+	struct sv_request request = {0};
+
+	ck_assert_int_eq(parse(text, &request), -1);
+}
+END_TEST
+
+/* Each escape was looked at with sscanf, which measures all the text behind it: 86 s for a request of
+ * 12 MB. The limit of the test is what fails. */
+START_TEST(many_escapes_are_repaired_in_one_go)
+{
+	enum { N = 1000000 };
+	kk_auto_buf text = {0};
+	struct sv_request request;
+
+	kk_buf_str(&text, "{\"id\":1,\"params\":[{\"a\":\"\xff");
+	for (int i = 0; i < N; i++)
+		kk_buf_str(&text, "\\u0041");
+	kk_buf_str(&text, "\"}]}");
+	ck_assert_int_eq(parse((char *)text.data, &request), 0);
+	ck_assert_uint_eq(request.params_len, strlen("{\"a\":\"" FFFD "\"}") + N);
+	sv_request_release(&request);
+}
+END_TEST
+
 static const struct {
 	const char *escapes;
 	const char *repaired;
@@ -536,6 +613,8 @@ static const struct {
 	{"\\ud800\\ud800", FFFD FFFD},
 	{"\\ud800\\u0041", FFFD "A"},
 	{"\\udc00\\ud800", FFFD FFFD},
+	{"\\uD83D\\uDE00\\uD83D", "\xf0\x9f\x98\x80" FFFD},
+	{"\\\\ud800\\ud800", "\\\\ud800" FFFD},
 };
 
 START_TEST(half_a_surrogate_pair_becomes_a_replacement_character)
@@ -626,6 +705,12 @@ int main(void)
 	tcase_add_loop_test(regressions, a_number_comes_back_to_the_digit, 0,
 		(int)KK_COUNT(long_ids));
 	tcase_add_test(regressions, a_number_beyond_64_bits_does_not_close_the_connection);
+	tcase_add_loop_test(regressions, a_number_that_is_too_large_harms_no_other, 0,
+		(int)KK_COUNT(vast_numbers));
+	tcase_add_test(regressions, a_number_may_have_any_number_of_digits);
+	tcase_add_loop_test(regressions, what_is_no_number_closes_the_connection, 0,
+		(int)KK_COUNT(no_numbers));
+	tcase_add_test(regressions, many_escapes_are_repaired_in_one_go);
 	tcase_add_loop_test(regressions, half_a_surrogate_pair_becomes_a_replacement_character, 0,
 		(int)KK_COUNT(lone));
 	tcase_add_test(regressions, a_zero_byte_does_not_end_a_method);
