@@ -34,11 +34,15 @@ struct sv_client {
 	struct kk_peer peer;
 	struct kk_buf in;
 	struct kk_buf out;
-	uint64_t n_out; /* bytes that went out so far */
+	size_t out_done; /* bytes of out that are written already */
+	uint64_t n_out;  /* bytes that went out so far */
 	struct sv_due *dues;
 	struct sv_json_scanner scanner;
 	unsigned n_calls; /* that it waits for */
-	bool is_eof;      /* it will send no more, but may wait for answers */
+	size_t n_ready; /* bytes of the complete request at the start of in that waits for its turn */
+	uint64_t turn; /* the lowest is next; 0: it does not wait */
+	bool is_eof;   /* it will send no more, but may wait for answers */
+	bool is_deaf;  /* it takes no answers, but what it sent is done */
 };
 
 /* A call under way. */
@@ -49,7 +53,8 @@ struct sv_call {
 	uint64_t op;
 	bool is_named; /* the client chose the id of the operation: it may ask for the answer again */
 	int64_t uid;
-	char *id; /* of the request, JSON */
+	size_t n_bytes; /* of a large request */
+	char *id;       /* of the request, JSON */
 	char *method;
 	char *refusal; /* what is wrong with the request, if there is such a method; NULL: nothing */
 	uint64_t
@@ -76,6 +81,8 @@ struct sv_front {
 	unsigned n_clients;
 	struct sv_call *calls;
 	unsigned n_calls;
+	size_t n_bytes; /* of the large requests that the calls are */
+	uint64_t last_turn;
 	struct sv_kept *kept;         /* newest first */
 	void (*reload_fn)(void *arg); /* somebody asked for it */
 	void *reload_arg;
@@ -112,6 +119,9 @@ void sv_client_respond_err(struct sv_client *client, const char *id, const struc
 /* Take what has come, as far as it may run at once, and write what is to be written. May free @client. */
 void sv_client_go_on(struct sv_client *client);
 
+/* A large call has ended: those that wait have their turn, as far as there is room. */
+void sv_client_next_go_on(struct sv_front *front);
+
 /* --- call.c --- */
 
 #define SV_RELOAD_METHOD "KukeonV1.ReloadDaemon"
@@ -123,8 +133,8 @@ struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request
 struct sv_call *sv_call_find(const struct sv_front *front, uint64_t op);
 const struct sv_kept *sv_kept_find(const struct sv_front *front, uint64_t op);
 
-/* Start what @request asks for, or answer at once. */
-void sv_call_take(struct sv_client *client, struct sv_request *request);
+/* Start what @request asks for, or answer at once. @n_bytes: of a large one, else 0. */
+void sv_call_take(struct sv_client *client, struct sv_request *request, size_t n_bytes);
 
 /* Its calls go on, but nobody waits for them. */
 void sv_call_orphan(struct sv_client *client);

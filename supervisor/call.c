@@ -100,6 +100,7 @@ static void call_end(struct sv_call *call)
 		link = &(*link)->next;
 	*link = call->next;
 	call->front->n_calls--;
+	call->front->n_bytes -= call->n_bytes;
 	if (call->client)
 		call->client->n_calls--;
 	call_free(call);
@@ -127,18 +128,21 @@ static void call_on_reply(const void *reply, const struct kk_err *err, void *arg
 	struct sv_call *call = arg;
 	struct sv_client *client = call->client;
 	struct sv_front *front = call->front;
+	bool is_heard = client && !client->is_deaf, was_large = call->n_bytes > 0;
 
 	(void)kk_fault(KK_FAULT_supervisor_reply_taken, NULL);
-	if (client)
+	if (is_heard)
 		call_respond(call, rep, err);
 	/* Whoever may still come for it finds the notes; nobody can who does not know its name. */
-	if (rep && rep->is_noted && !client && !call->is_named)
+	if (rep && rep->is_noted && !is_heard && !call->is_named)
 		kk_supervisor_answered(front->sv, call->op);
 	if (rep && rep->is_change && call->is_named)
 		reply_keep(call, &rep->result);
 	call_end(call);
 	if (client)
 		sv_client_go_on(client);
+	if (was_large)
+		sv_client_next_go_on(front);
 	sv_front_check(front);
 }
 
@@ -209,7 +213,7 @@ static bool operation_resume(struct sv_client *client, struct sv_request *reques
 	return true;
 }
 
-static void call_start(struct sv_client *client, struct sv_request *request)
+static void call_start(struct sv_client *client, struct sv_request *request, size_t n_bytes)
 {
 	struct sv_front *front = client->front;
 	struct sv_call *call = sv_call_new(client, request);
@@ -217,6 +221,8 @@ static void call_start(struct sv_client *client, struct sv_request *request)
 
 	if (!call)
 		return;
+	call->n_bytes = n_bytes;
+	front->n_bytes += n_bytes;
 	(void)kk_fault(KK_FAULT_supervisor_request_taken, NULL);
 	/* A request that is refused goes the same way: whether its method is known comes first. No method
 	 * takes null for its arguments. */
@@ -226,12 +232,17 @@ static void call_start(struct sv_client *client, struct sv_request *request)
 		&client->peer, call_on_reply, call);
 }
 
-void sv_call_take(struct sv_client *client, struct sv_request *request)
+void sv_call_take(struct sv_client *client, struct sv_request *request, size_t n_bytes)
 {
+	if (strlen(request->method) > SV_METHOD_MAX) {
+		sv_client_respond(client, request->id, NULL, 0,
+			"rpc: can't find method: its name is too long", 0);
+		return;
+	}
 	kk_debug("api call method=%s peer_pid=%lld peer_uid=%lld", request->method,
 		(long long)client->peer.pid, (long long)client->peer.uid);
 	if (!sv_own_take(client, request) && (!request->op || !operation_resume(client, request)))
-		call_start(client, request);
+		call_start(client, request, n_bytes);
 }
 
 void sv_call_orphan(struct sv_client *client)
@@ -273,6 +284,7 @@ static int call_export(const struct sv_call *call, struct sv_handover *handover)
 	doc->op = (int64_t)call->op;
 	doc->is_named = call->is_named;
 	doc->uid = call->uid;
+	doc->n_bytes = (int64_t)call->n_bytes;
 	doc->pid = call->client ? call->client->peer.pid : 0;
 	doc->id = kk_xstrdup(call->id);
 	doc->method = kk_xstrdup(call->method);
@@ -333,6 +345,7 @@ static int call_resume(struct sv_front *front, const struct kk_handover_call *do
 		.op = (uint64_t)doc->op,
 		.is_named = doc->is_named,
 		.uid = doc->uid,
+		.n_bytes = (size_t)doc->n_bytes,
 		.id = strdup(kk_str(doc->id)),
 		.method = strdup(kk_str(doc->method)),
 		.refusal = kk_str_empty(doc->refusal) ? NULL : strdup(doc->refusal),
@@ -340,6 +353,7 @@ static int call_resume(struct sv_front *front, const struct kk_handover_call *do
 	};
 	front->calls = call;
 	front->n_calls++;
+	front->n_bytes += call->n_bytes;
 	if (call->client)
 		call->client->n_calls++;
 	if (!call->id || !call->method)

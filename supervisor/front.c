@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -45,6 +46,15 @@ static void client_refuse(struct sv_front *front)
 	kk_warning("no descriptor left for a client, refused it");
 }
 
+/* The kernel gives the lowest that is free, so that its number tells how many are left. */
+static bool fd_is_reserved(int fd)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+		(rlim_t)fd + SV_FDS_RESERVED >= limit.rlim_cur;
+}
+
 static void front_on_ready(int fd, unsigned what, void *arg)
 {
 	struct sv_front *front = arg;
@@ -56,7 +66,8 @@ static void front_on_ready(int fd, unsigned what, void *arg)
 			client_refuse(front);
 		return;
 	}
-	if (front->n_clients >= SV_CLIENTS_MAX || !sv_client_new(front, client_fd)) {
+	if (front->n_clients >= SV_CLIENTS_MAX || fd_is_reserved(client_fd) ||
+		!sv_client_new(front, client_fd)) {
 		kk_warning("too many clients, refused one");
 		close(client_fd);
 	}
@@ -115,6 +126,19 @@ static int front_listen(struct sv_front *front, int64_t gid, struct kk_err *err)
 	return 0;
 }
 
+/* Room for all clients, where the shell or systemd left us the usual 1024 descriptors. */
+static void fds_allow(void)
+{
+	const rlim_t want = SV_CLIENTS_MAX + 2 * SV_FDS_RESERVED;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
+		return;
+	limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		kk_warning("cannot have more than the usual descriptors, fewer clients will fit");
+}
+
 static struct sv_front *front_make(struct kk_loop *loop, struct kk_supervisor *sv, const char *path)
 {
 	struct sv_front *front = kk_xalloc(sizeof *front);
@@ -122,6 +146,7 @@ static struct sv_front *front_make(struct kk_loop *loop, struct kk_supervisor *s
 	*front = (struct sv_front){.loop = loop, .sv = sv, .fd = -1};
 	front->path = kk_xstrdup(path);
 	front->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	fds_allow();
 	return front;
 }
 
@@ -183,6 +208,19 @@ static int clients_resume(struct sv_front *front, struct sv_handover *handover, 
 	return 0;
 }
 
+/* What they sent may have requests that waited. Each may free others. */
+static void clients_go_on(struct sv_front *front, const struct kk_handover *doc)
+{
+	for (size_t i = 0; i < doc->clients.n; i++) {
+		struct sv_client *client = front->clients;
+
+		while (client && client->fd != doc->clients.items[i].fd)
+			client = client->next;
+		if (client)
+			sv_client_go_on(client);
+	}
+}
+
 struct sv_front *sv_front_resume(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
 	struct sv_handover *handover, struct kk_err *err)
 {
@@ -195,8 +233,7 @@ struct sv_front *sv_front_resume(struct kk_loop *loop, struct kk_supervisor *sv,
 		sv_front_free(front);
 		return NULL;
 	}
-	for (struct sv_client *c = front->clients; c; c = c->next)
-		sv_client_arm(c);
+	clients_go_on(front, &handover->doc);
 	return front;
 }
 

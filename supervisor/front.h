@@ -13,10 +13,16 @@ struct sv_handover;
 
 enum {
 	SV_CLIENTS_MAX = 1000,
-	SV_CLIENT_CALLS_MAX = 128,           /* of one connection, at once */
-	SV_REQUEST_MAX = 12 * 1024 * 1024,   /* bytes of one request */
-	SV_RESPONSES_MAX = 64 * 1024 * 1024, /* bytes a client may leave unread */
-	SV_HALF_REQUEST_MS = 30000,          /* from a request's first byte to its last */
+	SV_FDS_RESERVED = 32,      /* that no client gets: a worker that dies must be replaced */
+	SV_CLIENT_CALLS_MAX = 128, /* of one connection, at once */
+	SV_CALLS_MANY = 256,       /* of all connections: from here on, each has one at a time */
+	SV_REQUEST_MAX = 12 * 1024 * 1024, /* bytes of one request */
+	SV_METHOD_MAX = 512,               /* bytes of a method's name, as in msg_reconciler.def */
+	SV_REQUEST_SMALL = 16 * 1024, /* a larger one waits for its turn, when there are many */
+	SV_CALLS_BYTES_MAX = 16 * 1024 * 1024, /* bytes of those under way; one may be alone */
+	SV_RESPONSES_MAX = 64 * 1024 * 1024,   /* bytes a client may leave unread */
+	SV_BUFFERS_MAX = 256 * 1024 * 1024,    /* bytes of all clients' buffers */
+	SV_HALF_REQUEST_MS = 30000,            /* from a request's first byte to its last */
 };
 
 /* Listen at @path, readable by root and, when positive, the group @gid. NULL with @err set. */

@@ -39,7 +39,7 @@ int64_t sv_json_scan(struct sv_json_scanner *scanner, const uint8_t *data, size_
 				continue;
 			/* Batches and bare values have no meaning in this dialect. */
 			if (c != '{')
-				return -1;
+				return SV_SCAN_BROKEN;
 			scanner->began = 1;
 		}
 		if (scanner->in_string) {
@@ -51,10 +51,12 @@ int64_t sv_json_scan(struct sv_json_scanner *scanner, const uint8_t *data, size_
 				scanner->in_string = 0;
 			continue;
 		}
+		if ((c == ',' || c == '{' || c == '[') && ++scanner->n_values > SV_VALUES_MAX)
+			return SV_SCAN_TOO_LARGE;
 		if (c == '"')
 			scanner->in_string = 1;
-		else if (c == '{' || c == '[')
-			scanner->depth++;
+		else if ((c == '{' || c == '[') && ++scanner->depth > SV_DEPTH_MAX)
+			return SV_SCAN_BROKEN;
 		else if ((c == '}' || c == ']') && --scanner->depth == 0) {
 			*scanner = (struct sv_json_scanner){0};
 			return (int64_t)i + 1;

@@ -11,14 +11,22 @@ struct kk_buf;
 struct sv_json_scanner {
 	size_t scanned; /* bytes seen of the current value */
 	unsigned depth;
+	unsigned n_values; /* a comma or an opening bracket is before each */
 	int in_string;
 	int escaped;
-	int began;
+	int began; /* something other than blanks was seen */
+};
+
+enum {
+	SV_SCAN_BROKEN = -1,     /* no JSON object can come of it, or none that is read */
+	SV_SCAN_TOO_LARGE = -2,  /* more values than a request may have */
+	SV_DEPTH_MAX = 2048,     /* as deep as jansson goes */
+	SV_VALUES_MAX = 1 << 18, /* a tree of them takes up to 100 times the memory of the text */
 };
 
 /* Look at @data, which begins with the current value; bytes that were seen before are passed over.
- * Returns the length of the complete value (leading blanks included), 0 while bytes are missing,
- * -1 where no JSON object can come of it. */
+ * Returns the length of the complete value (leading blanks included), 0 while bytes are missing, or
+ * what is wrong with it. */
 int64_t sv_json_scan(struct sv_json_scanner *scanner, const uint8_t *data, size_t len);
 
 /* One request; strings are owned. */

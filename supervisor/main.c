@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +46,7 @@ struct daemon {
 	struct sv_handover handover; /* of a successor, until it is used */
 };
 
-enum { DRAIN_MS = 15000, HEARTBEAT_MIN_MS = 100 };
+enum { DRAIN_MS = 15000, HEARTBEAT_MIN_MS = 100, MMAP_BYTES = 128 * 1024 };
 
 /* One setting: where its value may come from, strongest first: flag, environment, file, default. */
 struct setting {
@@ -502,6 +503,9 @@ static int serve(char **argv)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* What a large request took goes back to the system with it. Left alone, glibc keeps more of it
+	 * each time. */
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	kk_log_open("supervisor", 1, KK_LEVEL_INFO);
 	kk_log_find_journal();
 	r = sv_reload_inherit(&daemon.handover, &err);

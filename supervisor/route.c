@@ -95,12 +95,14 @@ static void flight_fail(struct kk_supervisor *sv, const struct sv_flight *flight
 static void flight_send(struct sv_worker *target, struct sv_flight *flight)
 {
 	struct kk_envelope env = flight->env;
-	int r;
 
 	env.generation = target->generation;
-	r = kk_chan_send(target->chan, &env);
-	if (r == KK_E_BUSY)
-		return; /* kept: it goes out with one of the next pings */
+	/* Above that there is room for answers and events. What is kept goes out when the worker has read
+	 * some of what it has. */
+	if (kk_chan_is_full(target->chan) || kk_chan_send(target->chan, &env) == KK_E_BUSY) {
+		target->is_behind = true;
+		return;
+	}
 	sv_trace_add(target, &env, true);
 	flight->sent_generation = target->generation;
 	target->last_type = env.type;
@@ -132,7 +134,9 @@ static int request_take(struct kk_supervisor *sv, const struct kk_envelope *env)
 		return KK_E_BUSY;
 	if (sv->is_embedded && !target->pid && !target->is_waiting && !sv->is_stopping)
 		sv_worker_start(target);
-	if (target->chan &&
+	if (target->is_behind && target->is_ready && !kk_chan_is_full(target->chan))
+		sv_route_ready(target);
+	else if (target->chan &&
 		(target->is_ready || is_start(env) || (is_personal(env) && target->is_replaced)))
 		flight_send(target, flight);
 	return 0;
@@ -273,6 +277,7 @@ void sv_route_ready(struct sv_worker *worker)
 	struct kk_supervisor *sv = worker->sv;
 	int64_t now = kk_clock_ms();
 
+	worker->is_behind = false;
 	for (struct sv_flight **link = &sv->flights; *link;) {
 		struct sv_flight *flight = *link;
 		int64_t deadline_ms = flight->env.deadline_ms;

@@ -49,7 +49,7 @@ static void ping_on_timer(void *arg)
 		kk_timer_start(worker->kill_timer, SV_ABORT_MS);
 		return;
 	}
-	/* What its channel had no room for. */
+	/* What its channel had no room for, should it have nothing to say. */
 	if (worker->is_ready)
 		sv_route_ready(worker);
 	if (!worker->pinged_ms) {
@@ -138,9 +138,10 @@ void sv_worker_on_message(struct kk_chan *chan, const struct kk_envelope *env, v
 	}
 	/* Anything it says proves that its loop runs. */
 	worker->pinged_ms = 0;
-	if (env->kind == KK_ENVELOPE_PONG)
-		return;
-	sv_route_from_worker(worker, env);
+	if (env->kind != KK_ENVELOPE_PONG)
+		sv_route_from_worker(worker, env);
+	if (worker->is_behind && worker->is_ready && worker->chan && !kk_chan_is_full(worker->chan))
+		sv_route_ready(worker);
 }
 
 static void ready_on_reply(const void *rep, const struct kk_err *err, void *arg)

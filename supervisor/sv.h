@@ -68,6 +68,7 @@ struct sv_worker {
 	bool is_old;       /* a supervisor before us started it, from another image perhaps */
 	bool is_replaced;  /* we end it to start its successor */
 	char *last_death;  /* how and when an earlier incarnation ended; NULL: none did */
+	bool is_behind;    /* requests wait for room in its channel */
 	struct sv_backoff backoff;
 	struct kk_timer *restart_timer;
 	struct kk_timer *ping_timer;

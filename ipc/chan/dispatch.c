@@ -53,11 +53,16 @@ static void answer_send(struct kk_call *call, const struct kk_err *error)
 	env.body_len = body.len;
 	if (r == 0)
 		r = dispatch->send(&env, dispatch->arg);
-	if (r == KK_E_TOO_BIG && !error) {
+	/* An error has room where its reply has none; without an answer, it is waited for in vain. */
+	if ((r == KK_E_TOO_BIG || r == KK_E_BUSY) && !error) {
 		struct kk_err err = {0};
 
-		kk_fail(&err, KK_E_TOO_BIG, "the reply to '%s' is larger than a message may be",
-			call->row->name);
+		if (r == KK_E_TOO_BIG)
+			kk_fail(&err, r, "the reply to '%s' is larger than a message may be",
+				call->row->name);
+		else
+			kk_fail(&err, r, "the reply to '%s' had to go: too many are not read yet",
+				call->row->name);
 		answer_send(call, &err);
 		return;
 	}

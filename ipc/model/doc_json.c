@@ -294,6 +294,14 @@ static int enum_decode(const struct kk_field *field, const json_t *json, int *re
 		json_string_value(json));
 }
 
+static int object_decode(const struct kk_field *field, const json_t *json, void *object,
+	struct kk_err *err)
+{
+	if (!json_is_object(json))
+		return type_fail(field, json, field->sub()->name, err);
+	return kk_json_decode(field->sub(), json, object, err);
+}
+
 static int list_decode(const struct kk_field *field, const json_t *json, struct kk_list *list,
 	struct kk_err *err)
 {
@@ -306,7 +314,7 @@ static int list_decode(const struct kk_field *field, const json_t *json, struct 
 		return kk_failed(err);
 	list->is_set = true;
 	json_array_foreach (json, i, item) {
-		int r = kk_json_decode(field->sub(), item, kk_list_add(list, field->sub()), err);
+		int r = object_decode(field, item, kk_list_add(list, field->sub()), err);
 
 		if (r < 0)
 			return r;
@@ -364,7 +372,7 @@ static int field_decode(const struct kk_field *field, const json_t *json, void *
 	case KK_T_MAP:
 		return map_decode(field, json, p, err);
 	case KK_T_OBJ:
-		return kk_json_decode(field->sub(), json, p, err);
+		return object_decode(field, json, p, err);
 	case KK_T_LIST:
 		return list_decode(field, json, p, err);
 	case KK_T_BIN:

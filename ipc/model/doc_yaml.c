@@ -18,8 +18,11 @@
 #include <kukeon/utf8.h>
 
 enum {
-	DEPTH_MAX = 100,         /* libyaml takes time that grows with its square */
-	UNKNOWN_MAX = 256,       /* unknown keys of one map */
+	TOKENS_MAX = 1 << 19, /* of a stream; each may become a node of up to 200 bytes */
+	DEPTH_MAX = 100,      /* libyaml takes time that grows with its square, and with that … */
+	ANCHORS_MAX = 256,    /* … of the anchors of a document … */
+	TAGS_MAX = 16,        /* … and of its %TAG directives */
+	UNKNOWN_MAX = 256,    /* unknown keys of one map */
 	EXPANDED_MAX = 32 << 20, /* bytes of a document once its aliases are put in */
 	PROBLEMS_TEXT_MAX = 900, /* bytes, so that one frame of an error holds the list */
 	VALUE_SHOWN_MAX = 64,    /* bytes of a value in an error */
@@ -538,30 +541,85 @@ static int problems_fail(const struct kk_strs *problems, struct kk_err *err)
 	return kk_fail(err, KK_E_INVALID, "validation failed:%s", (char *)text.data);
 }
 
-/* Does no document nest deeper than any of ours can? Broken syntax is left for the parser to tell. */
-static int depth_check(const char *text, size_t len, struct kk_err *err)
+/* What has been seen of a stream, and of its current document. */
+struct extent {
+	size_t n_tokens;
+	int depth;
+	int n_anchors;
+	int n_tags;
+};
+
+static void extent_add(struct extent *extent, const yaml_token_t *token)
 {
+	extent->n_tokens++;
+	switch (token->type) {
+	case YAML_BLOCK_SEQUENCE_START_TOKEN:
+	case YAML_BLOCK_MAPPING_START_TOKEN:
+	case YAML_FLOW_SEQUENCE_START_TOKEN:
+	case YAML_FLOW_MAPPING_START_TOKEN:
+		extent->depth++;
+		break;
+	case YAML_BLOCK_END_TOKEN:
+	case YAML_FLOW_SEQUENCE_END_TOKEN:
+	case YAML_FLOW_MAPPING_END_TOKEN:
+		extent->depth--;
+		break;
+	case YAML_ANCHOR_TOKEN:
+		extent->n_anchors++;
+		break;
+	case YAML_TAG_DIRECTIVE_TOKEN:
+		extent->n_tags++;
+		break;
+	case YAML_DOCUMENT_START_TOKEN:
+		extent->n_anchors = 0;
+		extent->n_tags = 0;
+		break;
+	default:
+		break;
+	}
+}
+
+static int extent_check(const struct extent *extent, const yaml_token_t *token, struct kk_err *err)
+{
+	const struct {
+		bool is_beyond;
+		int max;
+		const char *what;
+	} limits[] = {
+		{extent->n_tokens > TOKENS_MAX, TOKENS_MAX, "tokens"},
+		{extent->depth > DEPTH_MAX, DEPTH_MAX, "levels deep"},
+		{extent->n_anchors > ANCHORS_MAX, ANCHORS_MAX, "anchors in a document"},
+		{extent->n_tags > TAGS_MAX, TAGS_MAX, "%TAG directives"},
+	};
+
+	for (size_t i = 0; i < KK_COUNT(limits); i++) {
+		if (limits[i].is_beyond)
+			return kk_fail(err, KK_E_PARSE,
+				"failed to parse YAML: line %zu, column %zu: more than %d %s",
+				token->start_mark.line + 1, token->start_mark.column + 1,
+				limits[i].max, limits[i].what);
+	}
+	return 0;
+}
+
+/* Is the stream of an extent that any of ours can have? Its tokens tell before libyaml, which has no
+ * limits, builds anything of them. Broken syntax is left for the parser to tell. */
+static int stream_check(const char *text, size_t len, struct kk_err *err)
+{
+	struct extent extent = {0};
 	yaml_parser_t parser;
-	yaml_event_t event;
+	yaml_token_t token;
 	bool is_end = false;
-	int depth = 0, r = 0;
+	int r = 0;
 
 	if (!yaml_parser_initialize(&parser))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the YAML parser");
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-	while (r == 0 && !is_end && yaml_parser_parse(&parser, &event)) {
-		if (event.type == YAML_SEQUENCE_START_EVENT ||
-			event.type == YAML_MAPPING_START_EVENT)
-			depth++;
-		else if (event.type == YAML_SEQUENCE_END_EVENT ||
-			event.type == YAML_MAPPING_END_EVENT)
-			depth--;
-		if (depth > DEPTH_MAX)
-			r = kk_fail(err, KK_E_PARSE,
-				"failed to parse YAML: line %zu, column %zu: more than %d levels deep",
-				event.start_mark.line + 1, event.start_mark.column + 1, DEPTH_MAX);
-		is_end = event.type == YAML_STREAM_END_EVENT;
-		yaml_event_delete(&event);
+	while (r == 0 && !is_end && yaml_parser_scan(&parser, &token)) {
+		extent_add(&extent, &token);
+		r = extent_check(&extent, &token, err);
+		is_end = token.type == YAML_STREAM_END_TOKEN;
+		yaml_token_delete(&token);
 	}
 	yaml_parser_delete(&parser);
 	return r;
@@ -575,7 +633,7 @@ int kk_yaml_parse(const char *text, size_t len, struct kk_manifests *ret_manifes
 	yaml_parser_t parser;
 	int index = 0, r = 0;
 
-	if (depth_check(text, len, err) < 0)
+	if (stream_check(text, len, err) < 0)
 		return kk_failed(err);
 	if (!yaml_parser_initialize(&parser))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the YAML parser");
@@ -617,7 +675,7 @@ int kk_yaml_read(const struct kk_schema *schema, const char *text, size_t len, v
 	int r = 0;
 
 	kk_schema_init(schema, ret_object);
-	if (depth_check(text, len, err) < 0)
+	if (stream_check(text, len, err) < 0)
 		return kk_failed(err);
 	if (!yaml_parser_initialize(&parser))
 		return kk_fail(err, KK_E_NOMEM, "no memory for the YAML parser");

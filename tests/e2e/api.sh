@@ -684,8 +684,12 @@ deep_requests() {
 	rpc <<-'END'
 		for text in "[" * 500000, '{"a":' * 100000, '[{"a":' * 3000 + "1" + "}]" * 3000:
 		    c = Conn()
-		    c.send('{"method":"KukeonV1.Ping","id":1,"params":' + text)
-		    c.half_close()
+		    # It is closed as soon as it is too deep, perhaps before all is sent.
+		    try:
+		        c.send('{"method":"KukeonV1.Ping","id":1,"params":' + text)
+		        c.half_close()
+		    except OSError:
+		        pass
 		    c.eof()
 		    expect(call("Ping")["OK"], True)
 	END

@@ -222,7 +222,7 @@ explains_deaths() {
 	[ -f "$report" ] || fail "no report '$report': $out"
 	local word
 	for word in "^worker      cgroup" "^pid         $pid" "how         signal 11" "^build       [0-9a-f]\{40\}" \
-		"end of its log" "last messages" "request *worker_start"; do
+		"end of its log" "last messages" " from supervisor \(event\|request\) "; do
 		grep -q "$word" "$report" || fail "the report lacks '$word': $(<"$report")"
 	done
 	# A sanitizer has its own words.

@@ -69,7 +69,8 @@ static bool requests_take(struct sv_json_scanner *scanner, struct kk_buf *in, st
 
 		if (n == 0)
 			return true;
-		fuzz_require(n == -1 || (n > 0 && (size_t)n <= in->len));
+		fuzz_require(n == SV_SCAN_BROKEN || n == SV_SCAN_TOO_LARGE ||
+			(n > 0 && (size_t)n <= in->len));
 		seen->lengths[seen->n++] = n;
 		if (n < 0 || sv_request_parse(in->data, (size_t)n, &request) < 0)
 			return false;

@@ -512,6 +512,19 @@ START_TEST(reply_too_large_becomes_an_error)
 }
 END_TEST
 
+START_TEST(reply_without_room_becomes_an_error)
+{
+	struct kk_dispatch dispatch = dispatch_of(0);
+
+	test.reply_send_result = KK_E_BUSY;
+	take(&dispatch, KK_MSG_cgroup_get, KK_ROLE_reconciler, 42, "/kukeon/a");
+	ck_assert_uint_eq(test.n_sent, 1);
+	check_answer_error(0, 42, KK_E_BUSY,
+		"the reply to 'cgroup_get' had to go: too many are not read yet");
+	ck_assert_uint_eq(dispatch.n_calls, 0);
+}
+END_TEST
+
 START_TEST(answer_that_cannot_be_sent_ends_the_call_all_the_same)
 {
 	static const int results[] = {KK_E_BUSY, KK_E_NOMEM, KK_E_TOO_BIG};
@@ -536,4 +549,4 @@ CHECK_MAIN("dispatch", handler_answers_whoever_asked, failure_is_answered_with_c
 	too_many_requests_are_refused_but_control_passes, cancel_marks_its_call_alone,
 	events_are_not_answered, event_is_not_lost_among_many_requests,
 	requests_are_submitted_events_and_control_are_not, reply_too_large_becomes_an_error,
-	answer_that_cannot_be_sent_ends_the_call_all_the_same)
+	reply_without_room_becomes_an_error, answer_that_cannot_be_sent_ends_the_call_all_the_same)

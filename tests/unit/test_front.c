@@ -1,14 +1,19 @@
 /* tests/unit/test_front.c - the API socket, with a worker behind it that is this program again. */
 #include "../../supervisor/api.h"
 #include "../../supervisor/front.h"
+#include "../../supervisor/jsonrpc.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <kukeon/auto.h>
@@ -23,17 +28,35 @@
 #include "../support/check.h"
 #include "../support/dir.h"
 
-enum { WATCHDOG_MS = 5000 };
+enum { WATCHDOG_MS = 5000, BULK_BYTES = 1024 * 1024 };
 
 /* --- the fake reconciler: it answers with what it was asked --- */
 
 static struct kk_call *kept;
+static unsigned n_echoes, n_held;
 
 static KK_HANDLES(api_request)
 {
 	kk_auto_free char *text = kk_xprintf("{\"method\":\"%s\",\"params\":%.*s}", req->method,
 		(int)req->params.len, (char *)req->params.data);
 
+	if (strcmp(req->method, "Fake.Echo") == 0) {
+		n_echoes++;
+	} else if (strcmp(req->method, "Fake.Bulk") == 0) {
+		free(text);
+		text = kk_xprintf("\"%0*d\"", BULK_BYTES, 0);
+	} else if (strcmp(req->method, "Fake.Count") == 0) {
+		free(text);
+		text = kk_xprintf("%u", n_echoes);
+	}
+	if (strcmp(req->method, "Fake.Hold") == 0) {
+		n_held++;
+		return KK_LATER;
+	}
+	if (strcmp(req->method, "Fake.Held") == 0) {
+		free(text);
+		text = kk_xprintf("%u", n_held);
+	}
 	if (strcmp(req->method, "Fake.Keep") == 0) {
 		kept = call;
 		return KK_LATER;
@@ -70,6 +93,18 @@ static int fake_main(const char *role)
 	};
 
 	return kk_worker_main(&def);
+}
+
+/* --- the clock: libc's, and what a test lets pass --- */
+
+static time_t passed_s;
+
+int clock_gettime(clockid_t id, struct timespec *ret_now)
+{
+	long r = syscall(SYS_clock_gettime, id, ret_now);
+
+	ret_now->tv_sec += passed_s;
+	return (int)r;
 }
 
 /* --- the test's side --- */
@@ -151,6 +186,39 @@ static void turn(void)
 {
 	kk_timer_start(rig.tick, 1);
 	kk_loop_run_once(rig.loop);
+}
+
+/* @len bytes, in as many pieces as the socket takes. */
+static void client_send_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno != EAGAIN)
+			break;
+		data += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+		turn();
+	}
+}
+
+/* Until all that was sent is read. */
+static void client_drain(int fd)
+{
+	int n_unread;
+
+	do {
+		turn();
+		ck_assert_int_eq(ioctl(fd, TIOCOUTQ, &n_unread), 0);
+	} while (n_unread);
+}
+
+static void time_pass(time_t seconds)
+{
+	kk_timer_stop(rig.watchdog);
+	passed_s += seconds;
+	turn();
+	kk_timer_start(rig.watchdog, WATCHDOG_MS);
 }
 
 /* Run the loop until this many lines have come, or the end. */
@@ -280,6 +348,79 @@ START_TEST(clients_do_not_see_each_others_answers)
 }
 END_TEST
 
+/* Two of them are more than may be under way. */
+enum { LARGE = SV_REQUEST_MAX - 1024 };
+
+static char *large_call(const char *method)
+{
+	char *text = kk_xalloc(LARGE + 1);
+	int n = snprintf(text, LARGE, "{\"method\":\"%s\",\"id\":1,\"params\":[{", method);
+
+	memset(text + n, ' ', (size_t)(LARGE - n - 3));
+	memcpy(text + LARGE - 3, "}]}", 3);
+	return text;
+}
+
+START_TEST(a_large_request_waits_for_its_turn_and_small_ones_pass)
+{
+	static const char echo[] = "{\"method\":\"Fake.Echo\",\"params\":[{}],\"id\":1}";
+	static const char count[] = "{\"method\":\"Fake.Count\",\"params\":[{}],\"id\":1}";
+	kk_auto_free char *first = large_call("Fake.Keep"), *second = large_call("Fake.Echo");
+	kk_auto_fd int keeper = client_connect(), waiting = client_connect();
+	kk_auto_fd int small = client_connect();
+	int gone = client_connect();
+
+	client_send_all(keeper, first, LARGE);
+	client_send_all(waiting, second, LARGE);
+	client_send_all(gone, second, LARGE);
+	close(gone);
+	client_send(small, echo);
+	free(client_read(small, 1));
+	client_send(small, count);
+	expect_line(small, "{\"id\":1,\"result\":1,\"error\":null}\n");
+	client_send(small, "{\"method\":\"Fake.LetGo\",\"params\":[{}],\"id\":2}");
+	expect_line(keeper, "{\"id\":1,\"result\":{},\"error\":null}\n");
+	expect_line(waiting,
+		"{\"id\":1,\"result\":{\"method\":\"Fake.Echo\",\"params\":{}},\"error\":null}\n");
+	free(client_read(small, 1));
+	/* And the one that did not stay. */
+	for (bool is_done = false; !is_done;) {
+		kk_auto_free char *text = NULL;
+
+		client_send(small, count);
+		text = client_read(small, 1);
+		is_done = strstr(text, "\"result\":3,");
+	}
+}
+END_TEST
+
+/* However many calls others have under way. */
+START_TEST(each_client_has_a_call)
+{
+	enum { GREEDY = SV_CALLS_MANY / SV_CLIENT_CALLS_MAX + 2 };
+	kk_auto_free char *line =
+		kk_xprintf("{\"id\":1,\"result\":%d,\"error\":null}\n", SV_CALLS_MANY + 2);
+	kk_auto_buf requests = {0};
+	int fds[GREEDY];
+
+	for (int i = 0; i < SV_CLIENT_CALLS_MAX; i++)
+		kk_buf_str(&requests, "{\"method\":\"Fake.Hold\",\"params\":[{}],\"id\":1}");
+	for (int i = 0; i < GREEDY; i++) {
+		fds[i] = client_connect();
+		client_send(fds[i], (char *)requests.data);
+		client_drain(fds[i]);
+	}
+	for (int i = 0; i < 3; i++) {
+		kk_auto_fd int fd = client_connect();
+
+		client_send(fd, "{\"method\":\"Fake.Held\",\"params\":[{}],\"id\":1}");
+		expect_line(fd, line);
+	}
+	for (int i = 0; i < GREEDY; i++)
+		close(fds[i]);
+}
+END_TEST
+
 /* --- ends --- */
 
 static const char *const garbage[] = {"garbage", "[]", "{\"method\":7,\"params\":[{}],\"id\":1}",
@@ -343,6 +484,24 @@ START_TEST(half_a_request_and_the_end_are_ended)
 }
 END_TEST
 
+START_TEST(half_a_request_has_its_time)
+{
+	kk_auto_fd int fd = client_connect(), slow = client_connect();
+
+	client_send(fd, "{\"method\":");
+	client_send(slow, "{");
+	client_drain(fd);
+	client_drain(slow);
+	time_pass(SV_HALF_REQUEST_MS / 1000 - 1);
+	/* A byte now and then buys no more of it. */
+	client_send(slow, "\"");
+	client_drain(slow);
+	time_pass(2);
+	expect_end(fd);
+	expect_end(slow);
+}
+END_TEST
+
 START_TEST(a_client_that_leaves_harms_nobody)
 {
 	kk_auto_fd int other = client_connect();
@@ -359,23 +518,53 @@ START_TEST(a_client_that_leaves_harms_nobody)
 }
 END_TEST
 
+#define PING_HEAD "{\"method\":\"KukeonV1.Ping\",\"id\":1,\"params\":["
+#define TOO_LARGE "{\"id\":null,\"result\":null,\"error\":\"request is too large\"}\n"
+
+/* A request of @len bytes. */
+static char *request_of(size_t len)
+{
+	char *text = kk_xalloc(len + 1);
+
+	memset(text, ' ', len);
+	memcpy(text, PING_HEAD, strlen(PING_HEAD));
+	memcpy(text + len - 2, "]}", 2);
+	return text;
+}
+
+START_TEST(a_request_may_reach_the_ceiling)
+{
+	kk_auto_free char *text = request_of(SV_REQUEST_MAX);
+	kk_auto_fd int fd = client_connect();
+
+	client_send_all(fd, text, SV_REQUEST_MAX);
+	expect_line(fd, PONG("1"));
+}
+END_TEST
+
 START_TEST(a_request_beyond_the_ceiling_is_refused)
 {
+	kk_auto_free char *text = request_of(SV_REQUEST_MAX + 1024 * 1024);
 	kk_auto_fd int fd = client_connect();
-	kk_auto_free char *blank = kk_xalloc(1024 * 1024 + 1);
-	size_t left = SV_REQUEST_MAX + 1024 * 1024;
 
-	memset(blank, 'x', 1024 * 1024);
-	client_send(fd, "{\"method\":\"");
-	while (left) {
-		ssize_t n = send(fd, blank, 1024 * 1024, MSG_NOSIGNAL | MSG_DONTWAIT);
+	client_send_all(fd, text, SV_REQUEST_MAX + 1024 * 1024);
+	expect_line(fd, TOO_LARGE);
+	expect_end(fd);
+}
+END_TEST
 
-		if (n < 0 && errno != EAGAIN)
-			break;
-		left -= n > 0 ? ((size_t)n < left ? (size_t)n : left) : 0;
-		turn();
-	}
-	expect_line(fd, "{\"id\":null,\"result\":null,\"error\":\"request is too large\"}\n");
+START_TEST(a_request_of_too_many_values_is_refused)
+{
+	kk_auto_fd int fd = client_connect();
+	kk_auto_buf text = {0};
+
+	kk_buf_str(&text, PING_HEAD "0");
+	for (size_t i = 0; i < SV_VALUES_MAX; i++)
+		kk_buf_str(&text, ",0");
+	kk_buf_str(&text, "]}");
+	client_send_all(fd, (char *)text.data, text.len);
+	expect_line(fd, TOO_LARGE);
+	expect_end(fd);
 }
 END_TEST
 
@@ -524,6 +713,106 @@ START_TEST(a_result_of_nothing_is_still_json)
 }
 END_TEST
 
+START_TEST(a_method_of_any_length_is_not_found)
+{
+	kk_auto_fd int fd = client_connect();
+	kk_auto_buf text = {0};
+
+	kk_buf_str(&text, "{\"id\":1,\"params\":[{}],\"method\":\"Fake.");
+	for (int i = 0; i < 100000; i++)
+		kk_buf_char(&text, 'x');
+	kk_buf_str(&text, "\"}");
+	client_send(fd, (char *)text.data);
+	expect_line(fd,
+		"{\"id\":1,\"result\":null,"
+		"\"error\":\"rpc: can't find method: its name is too long\"}\n");
+}
+END_TEST
+
+/* More than the line between worker and supervisor holds. */
+START_TEST(no_answer_is_lost_for_want_of_room)
+{
+	enum { CLIENTS = 3, CALLS = 40 };
+	kk_auto_buf requests = {0};
+	int fds[CLIENTS];
+
+	for (int i = 0; i < CALLS; i++)
+		kk_buf_str(&requests, "{\"method\":\"Fake.Bulk\",\"params\":[{}],\"id\":1}\n");
+	for (int i = 0; i < CLIENTS; i++) {
+		fds[i] = client_connect();
+		client_send(fds[i], (char *)requests.data);
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		kk_auto_free char *answers = client_read(fds[i], CALLS);
+
+		ck_assert_uint_gt(strlen(answers), (size_t)CALLS * BULK_BYTES);
+		ck_assert_ptr_null(strstr(answers, "Err"));
+		close(fds[i]);
+	}
+}
+END_TEST
+
+/* The worker that the call needs is yet to be started. */
+START_TEST(clients_leave_descriptors_for_the_workers)
+{
+	const struct rlimit few = {100, 100};
+	int fds[100], n = 0;
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (bool is_refused = false; !is_refused; n++) {
+		kk_auto_free char *answer = NULL;
+
+		fds[n] = client_connect();
+		client_send(fds[n], "{\"method\":\"KukeonV1.Ping\",\"params\":[{}],\"id\":1}");
+		answer = client_read(fds[n], 1);
+		is_refused = !*answer;
+	}
+	ck_assert_int_gt(n, 10);
+	client_send(fds[0], "{\"method\":\"Fake.Count\",\"params\":[{}],\"id\":1}");
+	expect_line(fds[0], "{\"id\":1,\"result\":0,\"error\":null}\n");
+	while (n > 0)
+		close(fds[--n]);
+}
+END_TEST
+
+/* More than run at once, and nobody waits for the answers. */
+START_TEST(what_a_client_sent_before_it_left_is_done)
+{
+	enum { N = SV_CLIENT_CALLS_MAX + 60 };
+	kk_auto_free char *all = kk_xprintf("{\"id\":1,\"result\":%d,\"error\":null}\n", N);
+	kk_auto_fd int other = client_connect();
+	kk_auto_buf requests = {0};
+	int fd = client_connect();
+	bool is_done = false;
+
+	for (int i = 0; i < N; i++)
+		kk_buf_str(&requests, "{\"method\":\"Fake.Echo\",\"params\":[{}],\"id\":1}\n");
+	client_send(fd, (char *)requests.data);
+	close(fd);
+	while (!is_done) {
+		kk_auto_free char *count = NULL;
+
+		client_send(other, "{\"method\":\"Fake.Count\",\"params\":[{}],\"id\":1}");
+		count = client_read(other, 1);
+		is_done = strcmp(count, all) == 0;
+	}
+}
+END_TEST
+
+/* Go ends each request with a line feed. */
+START_TEST(a_line_feed_behind_a_request_is_no_half_request)
+{
+	kk_auto_fd int fd = client_connect();
+
+	client_send(fd, "{\"method\":\"KukeonV1.Ping\",\"params\":[{}],\"id\":1}\n");
+	expect_line(fd, PONG("1"));
+	client_drain(fd);
+	time_pass(SV_HALF_REQUEST_MS / 1000 + 1);
+	client_send(fd, " \r\n\t{\"method\":\"KukeonV1.Ping\",\"params\":[{}],\"id\":2}\n");
+	expect_line(fd, PONG("2"));
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const char *role = argc > 0 ? strstr(argv[0], ": ") : NULL;
@@ -541,6 +830,8 @@ int main(int argc, char **argv)
 	tcase_add_test(request, answers_come_as_they_are_ready);
 	tcase_add_test(request, a_request_may_come_byte_by_byte);
 	tcase_add_test(request, clients_do_not_see_each_others_answers);
+	tcase_add_test(request, each_client_has_a_call);
+	tcase_add_test(request, a_large_request_waits_for_its_turn_and_small_ones_pass);
 	suite_add_tcase(suite, request);
 	end = tcase_create("end");
 	tcase_add_checked_fixture(end, setup, teardown);
@@ -551,8 +842,11 @@ int main(int argc, char **argv)
 	tcase_add_test(end, a_newline_is_no_half_request);
 	tcase_add_test(end, half_a_connection_still_gets_its_answers);
 	tcase_add_test(end, half_a_request_and_the_end_are_ended);
+	tcase_add_test(end, half_a_request_has_its_time);
 	tcase_add_test(end, a_client_that_leaves_harms_nobody);
+	tcase_add_test(end, a_request_may_reach_the_ceiling);
 	tcase_add_test(end, a_request_beyond_the_ceiling_is_refused);
+	tcase_add_test(end, a_request_of_too_many_values_is_refused);
 	suite_add_tcase(suite, end);
 	place = tcase_create("socket");
 	tcase_add_checked_fixture(place, setup, teardown);
@@ -573,6 +867,11 @@ int main(int argc, char **argv)
 	tcase_set_timeout(regressions, 10);
 	tcase_add_test(regressions, more_calls_than_run_at_once_are_all_answered);
 	tcase_add_test(regressions, a_result_of_nothing_is_still_json);
+	tcase_add_test(regressions, a_method_of_any_length_is_not_found);
+	tcase_add_test(regressions, no_answer_is_lost_for_want_of_room);
+	tcase_add_test(regressions, clients_leave_descriptors_for_the_workers);
+	tcase_add_test(regressions, what_a_client_sent_before_it_left_is_done);
+	tcase_add_test(regressions, a_line_feed_behind_a_request_is_no_half_request);
 	suite_add_tcase(suite, regressions);
 	return check_main(suite);
 }

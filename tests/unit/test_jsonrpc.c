@@ -137,6 +137,30 @@ START_TEST(blanks_alone_are_no_value_yet)
 }
 END_TEST
 
+/* {"a":[{…},[],[],…]} with @n values or one less: what is in strings does not count. */
+static char *flat(size_t n)
+{
+	struct kk_buf text = {0};
+
+	kk_buf_str(&text, "{\"a\":[{\"s\":\",,,[[[{{{\"}");
+	for (size_t i = 3; i + 2 <= n; i += 2)
+		kk_buf_str(&text, ",[]");
+	kk_buf_str(&text, "]}");
+	return kk_buf_take(&text);
+}
+
+START_TEST(values_are_counted)
+{
+	kk_auto_free char *most = flat(SV_VALUES_MAX), *more = flat(SV_VALUES_MAX + 2);
+	struct sv_json_scanner scanner = {0};
+
+	ck_assert_int_eq(scan(&scanner, most), (int64_t)strlen(most));
+	/* Each value of a stream anew. */
+	ck_assert_int_eq(scan(&scanner, most), (int64_t)strlen(most));
+	ck_assert_int_eq(scan(&scanner, more), SV_SCAN_TOO_LARGE);
+}
+END_TEST
+
 static const char *const no_objects[] = {"[]", "[{}]", "\"x\"", "1", "-", "true", "null", "}", "]",
 	"\xef\xbb\xbf{}", "\v{}", "GET / HTTP/1.1", ",{}", "\xff"};
 
@@ -145,8 +169,8 @@ START_TEST(a_value_that_is_no_object_is_refused)
 	struct sv_json_scanner bare = {0}, behind_blanks = {0};
 	kk_auto_free char *text = kk_xprintf(" \n%s", no_objects[_i]);
 
-	ck_assert_int_eq(scan(&bare, no_objects[_i]), -1);
-	ck_assert_int_eq(scan(&behind_blanks, text), -1);
+	ck_assert_int_eq(scan(&bare, no_objects[_i]), SV_SCAN_BROKEN);
+	ck_assert_int_eq(scan(&behind_blanks, text), SV_SCAN_BROKEN);
 }
 END_TEST
 
@@ -154,7 +178,7 @@ START_TEST(a_zero_byte_is_no_blank)
 {
 	struct sv_json_scanner scanner = {0};
 
-	ck_assert_int_eq(sv_json_scan(&scanner, (const uint8_t *)"\0{}", 3), -1);
+	ck_assert_int_eq(sv_json_scan(&scanner, (const uint8_t *)"\0{}", 3), SV_SCAN_BROKEN);
 }
 END_TEST
 
@@ -385,24 +409,27 @@ static char *nested(size_t depth)
 
 START_TEST(nesting_beyond_reason_is_refused)
 {
-	kk_auto_free char *deep = nested(10000), *deepest = nested(1000000);
-	struct sv_json_scanner scanner = {0};
+	/* A request has two levels of its own. */
+	kk_auto_free char *deep = nested(SV_DEPTH_MAX - 1), *deepest = nested(1000000);
+	struct sv_json_scanner scanner = {0}, deepest_scanner = {0};
 	struct sv_request request = {0};
 
-	ck_assert_int_eq(scan(&scanner, deep), (int64_t)strlen(deep));
+	ck_assert_int_eq(scan(&scanner, deep), SV_SCAN_BROKEN);
 	ck_assert_int_eq(parse(deep, &request), -1);
-	ck_assert_int_eq(scan(&scanner, deepest), (int64_t)strlen(deepest));
+	ck_assert_int_eq(scan(&deepest_scanner, deepest), SV_SCAN_BROKEN);
 	ck_assert_int_eq(parse(deepest, &request), -1);
 }
 END_TEST
 
 START_TEST(nesting_within_reason_is_taken)
 {
-	kk_auto_free char *text = nested(1000);
+	kk_auto_free char *text = nested(SV_DEPTH_MAX - 2);
+	struct sv_json_scanner scanner = {0};
 	struct sv_request request;
 
+	ck_assert_int_eq(scan(&scanner, text), (int64_t)strlen(text));
 	ck_assert_int_eq(parse(text, &request), 0);
-	ck_assert_uint_eq(request.params_len, 2000);
+	ck_assert_uint_eq(request.params_len, (size_t)2 * (SV_DEPTH_MAX - 2));
 	sv_request_release(&request);
 }
 END_TEST
@@ -677,6 +704,7 @@ int main(void)
 	tcase_add_loop_test(scanner, a_value_that_is_no_object_is_refused, 0,
 		(int)KK_COUNT(no_objects));
 	tcase_add_test(scanner, a_zero_byte_is_no_blank);
+	tcase_add_test(scanner, values_are_counted);
 	suite_add_tcase(suite, scanner);
 	tcase_add_test(request, a_request_has_method_id_and_first_parameter);
 	tcase_add_test(request, members_that_are_unknown_are_ignored);

@@ -1393,6 +1393,32 @@ START_TEST(an_answer_to_the_dead_is_not_their_successors)
 }
 END_TEST
 
+START_TEST(requests_leave_room_for_answers_and_events)
+{
+	enum { N = 64, BYTES = 1024 * 1024 }; /* the queue holds 64 MiB */
+	kk_auto_free char *text = kk_xalloc(BYTES + 1);
+	kk_auto_free struct answer *answers = kk_xalloc(N * sizeof answers[0]);
+
+	memset(text, '0', BYTES);
+	expect("generation", "", "1");
+	kill(rig.reconciler->pid, SIGSTOP);
+	for (size_t i = 0; i < N; i++)
+		ask(&answers[i], "generation", text);
+	rig.config.log_levels[KK_ROLE_reconciler] = KK_LEVEL_DEBUG;
+	for (size_t i = 0; i < 50000; i++)
+		kk_supervisor_levels_apply(rig.sv);
+	rig.config.log_levels[KK_ROLE_reconciler] = KK_LEVEL_TRACE;
+	kk_supervisor_levels_apply(rig.sv);
+	kill(rig.reconciler->pid, SIGCONT);
+	for (size_t i = 0; i < N; i++) {
+		wait_for(&answers[i]);
+		ck_assert_int_eq(answers[i].err.code, 0);
+		ck_assert_uint_eq(answers[i].place, answers[0].place + i);
+	}
+	expect("level", "", "trace");
+}
+END_TEST
+
 START_TEST(a_request_whose_deadline_has_passed_is_not_sent_again)
 {
 	struct answer answer;
@@ -1514,6 +1540,7 @@ int main(int argc, char **argv)
 		tcase_add_test(regressions, a_long_answer_counts_even_if_it_was_the_last);
 		tcase_add_test(regressions,
 			requests_beyond_a_full_queue_are_sent_when_it_has_emptied);
+		tcase_add_test(regressions, requests_leave_room_for_answers_and_events);
 		tcase_add_test(regressions, a_request_whose_deadline_has_passed_is_not_sent_again);
 		suite_add_tcase(suite, regressions);
 		tcase_add_checked_fixture(known_daemon, daemon_setup, teardown);

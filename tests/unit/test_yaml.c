@@ -792,6 +792,63 @@ START_TEST(deep_nesting_is_refused)
 }
 END_TEST
 
+/* libyaml compares each with each. */
+START_TEST(many_anchors_are_refused)
+{
+	kk_auto_buf text = {0}, fine = {0};
+	struct kk_manifests manifests = {0};
+	struct kk_err err = {0};
+
+	for (int i = 0; i < 100000; i++)
+		kk_buf_printf(&text, "- &a%d a\n", i);
+	check_fails((char *)text.data, text.len, KK_E_PARSE,
+		"failed to parse YAML: line 257, column 3: more than 256 anchors in a document");
+	/* Each document has its own. */
+	for (int i = 0; i < 1000; i++)
+		kk_buf_str(&fine, "---\n" REALM "x: &a 1\n");
+	ck_assert_int_eq(kk_yaml_parse((char *)fine.data, fine.len, &manifests, &err), 0);
+	kk_manifests_release(&manifests);
+}
+END_TEST
+
+START_TEST(many_tag_directives_are_refused)
+{
+	kk_auto_buf text = {0}, fine = {0};
+	struct kk_manifests manifests = {0};
+	struct kk_err err = {0};
+
+	for (int i = 0; i < 100000; i++)
+		kk_buf_printf(&text, "%%TAG !a%d! tag:x\n", i);
+	check_fails((char *)text.data, text.len, KK_E_PARSE,
+		"failed to parse YAML: line 17, column 1: more than 16 %TAG directives");
+	for (int i = 0; i < 1000; i++)
+		kk_buf_str(&fine, "%YAML 1.1\n%TAG !a! tag:x\n---\n" REALM "...\n");
+	ck_assert_int_eq(kk_yaml_parse((char *)fine.data, fine.len, &manifests, &err), 0);
+	kk_manifests_release(&manifests);
+}
+END_TEST
+
+/* Of every form that values may come in. */
+START_TEST(too_many_values_are_refused)
+{
+	static const char *const forms[][2] = {
+		{"[", "a,"}, {"", "-\n"}, {"", "---\n"}, {"{", "a: b,"}};
+
+	for (size_t i = 0; i < KK_COUNT(forms); i++) {
+		struct kk_manifests manifests = {0};
+		struct kk_err err = {0};
+		kk_auto_buf text = {0};
+
+		kk_buf_str(&text, forms[i][0]);
+		for (int k = 0; k < 1 << 20; k++)
+			kk_buf_str(&text, forms[i][1]);
+		check_code(kk_yaml_parse((char *)text.data, text.len, &manifests, &err),
+			KK_E_PARSE);
+		ck_assert_ptr_nonnull(strstr(err.frames[0].text, "more than 524288 tokens"));
+	}
+}
+END_TEST
+
 START_TEST(aliases_do_not_multiply_without_end)
 {
 	kk_auto_buf text = {0};
@@ -1185,6 +1242,7 @@ CHECK_MAIN("yaml", documents_of_a_stream_are_numbered, documents_without_content
 	wrong_types_are_told_by_line, states_are_labels_or_numbers, wrong_states_fail_the_document,
 	times_are_read, string_beyond_its_limit_is_refused, list_beyond_its_limit_is_refused,
 	map_beyond_its_limit_is_refused, zero_byte_in_a_string_is_refused, deep_nesting_is_refused,
+	many_anchors_are_refused, many_tag_directives_are_refused, too_many_values_are_refused,
 	aliases_do_not_multiply_without_end, any_cut_of_a_stream_is_survived,
 	any_flipped_byte_is_survived, single_mapping_is_read, empty_text_is_an_empty_object,
 	failed_read_owns_nothing, empty_documents_are_written_as_go_writes_them,

@@ -135,6 +135,12 @@ static void stop_if_drained(void)
 	exit(0);
 }
 
+/* While the supervisor has much to read, nothing new is taken: what there is no room for is lost. */
+static void chan_balance(void)
+{
+	kk_chan_pause(worker.chan, kk_chan_is_full(worker.chan));
+}
+
 static void chan_on_message(struct kk_chan *chan, const struct kk_envelope *env, void *arg)
 {
 	(void)chan;
@@ -165,6 +171,7 @@ static void chan_on_message(struct kk_chan *chan, const struct kk_envelope *env,
 	case KK_ENVELOPE_KINDS:
 		break;
 	}
+	chan_balance();
 }
 
 static struct kk_handler *handlers_join(const struct kk_worker_def *def, size_t *ret_n)
@@ -211,6 +218,7 @@ int kk_worker_main(const struct kk_worker_def *def)
 	worker.dispatch.handlers = handlers_join(def, &worker.dispatch.n_handlers);
 	for (;;) {
 		kk_loop_run_once(worker.loop);
+		chan_balance();
 		stop_if_drained();
 	}
 }

@@ -879,6 +879,38 @@ static const struct {
 	{"Force", true},
 };
 
+/* What is wrong with the arguments that are no documents; NULL: nothing. Taken for absent, a filter would
+ * select everything, and cut at a zero byte, something else. */
+static char *scalars_check(const json_t *args)
+{
+	for (size_t i = 0; i < KK_COUNT(scalar_args); i++) {
+		const char *name = scalar_args[i].name;
+		const json_t *arg = kk_json_get(args, name);
+
+		if (!arg)
+			continue;
+		if (!(scalar_args[i].is_flag ? json_is_boolean(arg) : json_is_string(arg)))
+			return kk_xprintf("json: cannot unmarshal field %s: not a %s", name,
+				scalar_args[i].is_flag ? "bool" : "string");
+		if (json_is_string(arg) &&
+			strlen(json_string_value(arg)) != json_string_length(arg))
+			return kk_xprintf("field %s has a zero byte", name);
+	}
+	return NULL;
+}
+
+/* What the store remembers beside a document, such as whether the object was complete once, is not for a
+ * client to say. */
+static void internal_drop(const struct kk_schema *schema, void *doc)
+{
+	for (unsigned i = 0; i < schema->n_fields; i++) {
+		const struct kk_field *field = &schema->fields[i];
+
+		if (field->flags & KK_INTERNAL)
+			kk_schema_release(field->sub(), kk_field_at(field, doc));
+	}
+}
+
 /* Read the arguments; a wrong type is a refusal with the reason. */
 static char *args_read(struct api *api)
 {
@@ -888,28 +920,26 @@ static char *args_read(struct api *api)
 	struct kk_err err = {0};
 	kk_auto_buf decoded = {0};
 	char text[KK_ERR_TEXT];
+	char *refusal;
 
 	if (!json_is_object(api->args))
 		return kk_xstrdup("json: cannot unmarshal the arguments: not an object");
-	for (size_t i = 0; i < KK_COUNT(scalar_args); i++) {
-		const json_t *arg = kk_json_get(api->args, scalar_args[i].name);
-
-		/* Taken for absent, a filter would select everything. */
-		if (arg && !json_is_null(arg) &&
-			!(scalar_args[i].is_flag ? json_is_boolean(arg) : json_is_string(arg)))
-			return kk_xprintf("json: cannot unmarshal field %s: not a %s",
-				scalar_args[i].name, scalar_args[i].is_flag ? "bool" : "string");
-	}
+	refusal = scalars_check(api->args);
+	if (refusal)
+		return refusal;
 	if (json_is_string(yaml) && base64_decode(json_string_value(yaml), &decoded) < 0)
 		return kk_xstrdup("illegal base64 data at input byte 0");
 	if (api->method->kind < 0)
 		return NULL;
+	if (doc && !json_is_object(doc))
+		return kk_xstrdup("json: cannot unmarshal field Doc: not an object");
 	kk_schema_init(kk_kind_schema(kind), &api->doc);
 	api->has_doc = true;
 	if (doc && kk_json_decode(kk_kind_schema(kind), doc, &api->doc, &err) < 0) {
 		kk_err_format(&err, text, sizeof text);
 		return kk_xstrdup(text);
 	}
+	internal_drop(kk_kind_schema(kind), &api->doc);
 	kk_doc_trim(kind, &api->doc);
 	api->scope = kk_doc_scope(kind, &api->doc);
 	return NULL;
