@@ -138,12 +138,17 @@ clean: ## remove all that was built
 
 # --- tests ---
 
+# $(1): program. Objects that take calls over, and the flags that hand them the calls.
+wrap_objects = $(patsubst %.c,$(B)/%.o,$(WRAPS_$(notdir $(1))))
+wrap_flags = $(shell grep -ohE '__wrap_[a-z0-9_]+' $(WRAPS_$(notdir $(1))) /dev/null | sort -u | \
+	sed 's/__wrap_/-Wl,--wrap=/')
+
 define check_program
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS) -o $@ $< $(TEST_SUPPORT_OBJ) -Wl,--start-group $(MODULE_LIBS) -Wl,--end-group \
-		-Wl,-Bstatic -lcheck -lsubunit -Wl,-Bdynamic $(LIBS) -lrt
+	@$(CC) $(LDFLAGS) $(call wrap_flags,$@) -o $@ $< $(call wrap_objects,$@) $(TEST_SUPPORT_OBJ) \
+		-Wl,--start-group $(MODULE_LIBS) -Wl,--end-group -Wl,-Bstatic -lcheck -lsubunit -Wl,-Bdynamic $(LIBS) -lrt
 endef
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_SUPPORT_OBJ) $(MODULE_LIBS)
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_SUPPORT_OBJ) $(TEST_WRAP_OBJ) $(MODULE_LIBS)
 	$(check_program)
 $(B)/tests/integration/%: $(B)/tests/integration/%.o $(TEST_SUPPORT_OBJ) $(MODULE_LIBS)
 	$(check_program)

@@ -12,7 +12,13 @@ FUZZ_ENTRIES := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter tests/fuzz/fuzz_%,$(FU
 FUZZ_PROGRAMS := $(patsubst %,$(B)/tests/fuzz/fuzz_%,$(FUZZ_ENTRIES))
 TEST_SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
 TEST_SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(TEST_SUPPORT_SRC))
-TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(BENCH_SRC) $(CHAOS_SRC) $(FUZZ_SRC) $(TEST_SUPPORT_SRC)
+TEST_WRAP_SRC := $(sort $(wildcard tests/support/wrap/*.c))
+TEST_WRAP_OBJ := $(patsubst %.c,$(B)/%.o,$(TEST_WRAP_SRC))
+TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(BENCH_SRC) $(CHAOS_SRC) $(FUZZ_SRC) $(TEST_SUPPORT_SRC) $(TEST_WRAP_SRC)
+
+# Programs that have calls taken over, and the files that do it: whoever defines __wrap_f is called instead of
+# f, and reaches the real one as __real_f.
+WRAPS_test_power := tests/support/wrap/disk.c tests/support/wrap/operation.c
 
 # Objects that only a pattern asks for would be removed behind the link.
 .SECONDARY: $(patsubst %.c,$(B)/%.o,$(TEST_SRC))

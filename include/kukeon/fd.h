@@ -2,10 +2,12 @@
 #ifndef KK_FD_H
 #define KK_FD_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
+#include <kukeon/auto.h>
 #include <kukeon/err.h>
 
 struct kk_buf;
@@ -21,6 +23,15 @@ int kk_file_read(const char *path, struct kk_buf *buf, struct kk_err *err);
 int kk_file_replace(const char *path, const void *data, size_t len, mode_t mode,
 	struct kk_err *err);
 
+/* Remove what an interrupted kk_file_replace of @path left beside it. For those who know that nobody else is
+ * about to replace it. */
+void kk_leftovers_remove(const char *path);
+
+/* A name that was made, changed or removed is so on disk only once its directory is synced: the one of @path,
+ * or that and all above it up to @top. A directory that is not there is fine. Fails with KK_E_IO. */
+int kk_name_sync(const char *path, struct kk_err *err);
+int kk_path_sync(const char *path, const char *top, struct kk_err *err);
+
 /* Write in place, keeping the inode (a bind mount may show it). Not durable. */
 int kk_file_write(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err);
 
@@ -29,6 +40,17 @@ int kk_dir_make(const char *path, mode_t mode, struct kk_err *err);
 
 /* rm -rf that neither follows links nor crosses mounts. A missing @path is fine. */
 int kk_tree_remove(const char *path, struct kk_err *err);
+
+/* The next entry that is neither "." nor "..": 1, 0 at the end, -1 with errno. */
+int kk_dir_next(DIR *dir, const struct dirent **ret_entry);
+
+static inline void kk_closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+#define kk_auto_dir kk_auto(kk_closedirp) DIR *
 
 int kk_fd_nonblock(int fd);
 

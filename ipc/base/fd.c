@@ -31,12 +31,8 @@ int kk_fd_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-int kk_file_read(const char *path, struct kk_buf *buf, struct kk_err *err)
+static int content_read(int fd, const char *path, struct kk_buf *buf, struct kk_err *err)
 {
-	kk_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return kk_fail_errno(err, KK_E_IO, "open %s", path);
 	for (;;) {
 		/* One byte beyond the ceiling is asked for, to tell a full buffer from a larger file. */
 		size_t left = buf->max ? buf->max - buf->len : READ_CHUNK;
@@ -59,16 +55,66 @@ int kk_file_read(const char *path, struct kk_buf *buf, struct kk_err *err)
 	}
 }
 
-static int dir_sync_of(const char *path)
+int kk_file_read(const char *path, struct kk_buf *buf, struct kk_err *err)
 {
-	kk_auto_free char *dir = kk_xstrdup(path);
-	char *slash = strrchr(dir, '/');
-	kk_auto_fd int fd = -1;
+	kk_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (slash)
-		*(slash == dir ? slash + 1 : slash) = '\0';
-	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -1 : fsync(fd);
+	if (fd < 0)
+		return kk_fail_errno(err, KK_E_IO, "open %s", path);
+	return content_read(fd, path, buf, err);
+}
+
+/* Of the directory that holds @path: "a" of "a/b", "/" of "/b", nothing of "b". */
+static size_t parent_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
+}
+
+static char *parent_of(const char *path)
+{
+	size_t len = parent_len(path);
+
+	return len ? kk_xstrndup(path, len) : kk_xstrdup(".");
+}
+
+static int parent_open(const char *path)
+{
+	kk_auto_free char *dir = parent_of(path);
+
+	return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* EINVAL: a file system that has nothing to sync. */
+static int parent_sync(int dir_fd, const char *path, struct kk_err *err)
+{
+	if (fsync(dir_fd) < 0 && errno != EINVAL)
+		return kk_fail_errno(err, KK_E_IO, "sync the directory of %s", path);
+	return 0;
+}
+
+int kk_name_sync(const char *path, struct kk_err *err)
+{
+	kk_auto_fd int dir_fd = parent_open(path);
+
+	if (dir_fd < 0)
+		return errno == ENOENT ?
+			0 :
+			kk_fail_errno(err, KK_E_IO, "open the directory of %s", path);
+	return parent_sync(dir_fd, path, err);
+}
+
+int kk_path_sync(const char *path, const char *top, struct kk_err *err)
+{
+	kk_auto_free char *at = kk_xstrdup(path);
+
+	do {
+		if (kk_name_sync(at, err) < 0)
+			return kk_failed(err);
+		at[parent_len(at)] = '\0';
+	} while (strlen(at) > strlen(top));
+	return 0;
 }
 
 int kk_file_replace(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err)
@@ -86,12 +132,25 @@ int kk_file_replace(const char *path, const void *data, size_t len, mode_t mode,
 		kk_fail_errno(err, KK_E_IO, "rename %s to %s", temp, path);
 		goto undo_temp;
 	}
-	if (dir_sync_of(path) < 0)
-		return kk_fail_errno(err, KK_E_IO, "sync the directory of %s", path);
-	return 0;
+	return kk_name_sync(path, err);
 undo_temp:
 	unlink(temp);
 	return KK_E_IO;
+}
+
+void kk_leftovers_remove(const char *path)
+{
+	kk_auto_free char *dir = parent_of(path);
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	const struct dirent *entry;
+	size_t len = strlen(name);
+	kk_auto_dir handle = opendir(dir);
+
+	while (handle && kk_dir_next(handle, &entry) == 1) {
+		if (strncmp(entry->d_name, name, len) == 0 && entry->d_name[len] == '.' &&
+			strlen(entry->d_name) == len + strlen(".XXXXXX"))
+			(void)unlinkat(dirfd(handle), entry->d_name, 0);
+	}
 }
 
 int kk_file_write(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err)
@@ -149,10 +208,10 @@ static int tree_remove_at(int parent, const char *name, dev_t device, struct kk_
 {
 	kk_auto_fd int fd = -1;
 	kk_auto_fd int list_fd = -1;
+	const struct dirent *entry;
+	kk_auto_dir dir = NULL;
 	struct stat st;
-	struct dirent *entry;
-	DIR *dir;
-	int r = 0;
+	int r = 0, next;
 
 	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
 		return 0;
@@ -168,11 +227,9 @@ static int tree_remove_at(int parent, const char *name, dev_t device, struct kk_
 	if (!dir)
 		return kk_fail_errno(err, KK_E_IO, "read directory %s", name);
 	(void)kk_steal_fd(&list_fd); /* the list's now */
-	while (r == 0 && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = tree_remove_at(fd, entry->d_name, device, err);
-	}
-	closedir(dir);
+	while (r == 0 && (next = kk_dir_next(dir, &entry)) != 0)
+		r = next < 0 ? kk_fail_errno(err, KK_E_IO, "read directory %s", name) :
+			       tree_remove_at(fd, entry->d_name, device, err);
 	if (r < 0)
 		return r;
 	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
@@ -189,6 +246,20 @@ int kk_tree_remove(const char *path, struct kk_err *err)
 	if (tree_remove_at(AT_FDCWD, path, st.st_dev, err) < 0)
 		return kk_wrap(err, "remove %s", path);
 	return 0;
+}
+
+int kk_dir_next(DIR *dir, const struct dirent **ret_entry)
+{
+	const struct dirent *entry;
+
+	do {
+		errno = 0;
+		entry = readdir(dir);
+	} while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+	if (!entry)
+		return errno ? -1 : 0;
+	*ret_entry = entry;
+	return 1;
 }
 
 int kk_fd_nonblock(int fd)

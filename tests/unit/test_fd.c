@@ -140,6 +140,90 @@ START_TEST(replace_of_a_directory_fails_and_leaves_no_temporary_file)
 }
 END_TEST
 
+START_TEST(leftovers_are_removed_and_nothing_else)
+{
+	static const char *const names[] = {"file", "file.", "file.12345", "file.1234567",
+		"file1.123456", "fil.123456", ".file.123456"};
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *path = in(dir, "file");
+	kk_auto_free char *one = in(dir, "file.123456"), *two = in(dir, "file.aB_cD9");
+
+	for (size_t i = 0; i < KK_COUNT(names); i++) {
+		kk_auto_free char *other = in(dir, names[i]);
+
+		put(other, "kept");
+	}
+	put(one, "left");
+	put(two, "left");
+	kk_leftovers_remove(path);
+	ck_assert_uint_eq(entries(dir), KK_COUNT(names));
+	ck_assert_int_lt(access(one, F_OK), 0);
+	ck_assert_int_lt(access(two, F_OK), 0);
+}
+END_TEST
+
+START_TEST(leftovers_of_nothing_are_none)
+{
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *path = in(dir, "missing/file");
+
+	kk_leftovers_remove(path);
+	ck_assert_uint_eq(entries(dir), 0);
+}
+END_TEST
+
+START_TEST(names_are_synced_whether_they_are_there_or_not)
+{
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *there = in(dir, "there"), *gone = in(dir, "gone");
+	kk_auto_free char *deep = in(dir, "a/b/c"), *nowhere = in(dir, "missing/x");
+	struct kk_err err = {0};
+
+	put(there, "x");
+	check_ok(kk_dir_make(deep, 0700, &err), &err);
+	check_ok(kk_name_sync(there, &err), &err);
+	check_ok(kk_name_sync(gone, &err), &err);
+	check_ok(kk_name_sync(nowhere, &err), &err);
+	check_ok(kk_path_sync(deep, dir, &err), &err);
+	check_ok(kk_path_sync(deep, "/", &err), &err);
+	ck_assert_int_eq(chdir(dir), 0);
+	check_ok(kk_name_sync("there", &err), &err);
+	check_ok(kk_path_sync("a/b", "/", &err), &err);
+	ck_assert_int_eq(chdir("/"), 0);
+}
+END_TEST
+
+START_TEST(a_name_below_a_file_can_not_be_synced)
+{
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *file = in(dir, "file"), *path = in(dir, "file/sub");
+	kk_auto_free char *want = kk_xprintf("open the directory of %s: not a directory", path);
+	struct kk_err err = {0};
+
+	put(file, "x");
+	check_code(kk_name_sync(path, &err), KK_E_IO);
+	check_error(&err, KK_E_IO, want);
+}
+END_TEST
+
+START_TEST(a_directory_is_read_without_its_dots)
+{
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *one = in(dir, "..."), *two = in(dir, ".x");
+	const struct dirent *entry;
+	kk_auto_dir handle = NULL;
+	int n = 0, r;
+
+	put(one, "x");
+	put(two, "x");
+	handle = opendir(dir);
+	while ((r = kk_dir_next(handle, &entry)) == 1)
+		n++;
+	ck_assert_int_eq(r, 0);
+	ck_assert_int_eq(n, 2);
+}
+END_TEST
+
 START_TEST(write_keeps_the_inode)
 {
 	check_auto_dir dir = check_dir_new();
@@ -440,7 +524,10 @@ END_TEST
 
 CHECK_MAIN("fd", replace_makes_and_replaces, replace_leaves_the_old_inode_alone,
 	replace_replaces_a_link_not_its_target, replace_in_a_missing_directory_fails,
-	replace_of_a_directory_fails_and_leaves_no_temporary_file, write_keeps_the_inode,
+	replace_of_a_directory_fails_and_leaves_no_temporary_file,
+	leftovers_are_removed_and_nothing_else, leftovers_of_nothing_are_none,
+	names_are_synced_whether_they_are_there_or_not, a_name_below_a_file_can_not_be_synced,
+	a_directory_is_read_without_its_dots, write_keeps_the_inode,
 	write_in_a_missing_directory_fails, read_ceiling_is_exact, read_without_a_ceiling_takes_all,
 	read_appends, read_keeps_zero_bytes, read_of_a_missing_file_keeps_errno,
 	read_of_a_directory_fails, dir_make_makes_all_parents,

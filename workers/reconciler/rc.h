@@ -48,7 +48,7 @@ int rc_store_load(const struct kk_scope *scope, void *ret_doc, struct kk_err *er
 bool rc_store_exists(const struct kk_scope *scope);
 /* Durable; raises generation when the spec changed and stamps the times. Fails with KK_E_IO. */
 int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err);
-/* Remove the object's directory with all that is in it. */
+/* Remove the object's directory with all that is in it, durably. Fails with KK_E_IO. */
 int rc_store_remove(const struct kk_scope *scope, struct kk_err *err);
 /* Names of the children of @scope (NULL parts end it), sorted. */
 void rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names);

@@ -246,23 +246,31 @@ static struct times times_of(enum kk_kind kind, void *doc)
 	}
 }
 
-/* Whoever died while it wrote left a temporary file; nobody else writes here now. */
-static void leftovers_remove(const char *dir)
+static struct kk_scope scope_above(const struct kk_scope *scope)
 {
-	const struct dirent *entry;
-	DIR *handle = opendir(dir);
+	struct kk_scope above = *scope;
 
-	while (handle && (entry = readdir(handle))) {
-		kk_auto_free char *path = NULL;
+	if (above.cell)
+		above.cell = NULL;
+	else if (above.stack)
+		above.stack = NULL;
+	else if (above.space)
+		above.space = NULL;
+	else
+		above.realm = NULL;
+	return above;
+}
 
-		if (!kk_str_starts(entry->d_name, "metadata.json."))
-			continue;
-		path = kk_xprintf("%s/%s", dir, entry->d_name);
-		if (unlink(path) < 0)
-			kk_warning("leftover %s stays: %m", path);
-	}
-	if (handle)
-		closedir(handle);
+/* The directory of a new object may be as new, and so may those above it. One that has a document was on disk
+ * before that was. */
+static int place_sync(const struct kk_scope *scope, const char *dir, struct kk_err *err)
+{
+	const struct kk_scope above = scope_above(scope);
+	kk_auto_free char *top = NULL;
+
+	if (above.realm && entry_get(&above))
+		top = rc_scope_dir(&above);
+	return kk_path_sync(dir, top ? top : rc.run_path, err);
 }
 
 int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
@@ -288,8 +296,8 @@ int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 	text = json_dumps(json, JSON_INDENT(2));
 	if (!text)
 		return kk_fail(err, KK_E_NOMEM, "no memory for %s", path);
-	leftovers_remove(dir);
-	if (kk_dir_make(dir, 02750, err) < 0 ||
+	kk_leftovers_remove(path);
+	if (kk_dir_make(dir, 02750, err) < 0 || (!old && place_sync(scope, dir, err) < 0) ||
 		kk_file_replace(path, text, strlen(text), 0644, err) < 0 ||
 		kk_fault(KK_FAULT_reconciler_saved, err) < 0)
 		return kk_wrap(err, "store %s '%s'", kk_kind_word(kind), kk_doc_name(kind, doc));
@@ -300,7 +308,7 @@ int rc_store_remove(const struct kk_scope *scope, struct kk_err *err)
 {
 	kk_auto_free char *dir = rc_scope_dir(scope), *path = kk_xprintf("%s/metadata.json", dir);
 
-	if (kk_tree_remove(dir, err) < 0)
+	if (kk_tree_remove(dir, err) < 0 || kk_name_sync(dir, err) < 0)
 		return kk_failed(err);
 	entry_forget(path);
 	return kk_fault(KK_FAULT_reconciler_removed, err);

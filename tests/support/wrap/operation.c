@@ -1,0 +1,273 @@
+/* tests/support/wrap/operation.c */
+#include "../operation.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include <kukeon/auto.h>
+#include <kukeon/fd.h>
+#include <kukeon/mem.h>
+
+#include "../../../workers/reconciler/rc.h"
+
+static const struct kk_scope realm_scope = {"r", NULL, NULL, NULL};
+static const struct kk_scope space_scope = {"r", "s", NULL, NULL};
+static const struct kk_scope stack_scope = {"r", "s", "t", NULL};
+static const struct kk_scope cell_scope = {"r", "s", "t", "web"};
+
+/* --- documents --- */
+
+union doc {
+	struct kk_realm realm;
+	struct kk_space space;
+	struct kk_stack stack;
+	struct kk_cell cell;
+};
+
+static void file_put(const char *path, const char *text)
+{
+	kk_auto_free char *dir = kk_xstrndup(path, (size_t)(strrchr(path, '/') - path));
+	struct kk_err err = {0};
+
+	ck_assert_int_eq(kk_dir_make(dir, 0755, &err), 0);
+	ck_assert_int_eq(kk_file_write(path, text, strlen(text), 0644, &err), 0);
+}
+
+/* Files of others, that none of this is about. */
+static void run_path_prepare(void)
+{
+	file_put("run/data/other/metadata.json", "{\"metadata\":{\"name\":\"other\"}}");
+	file_put("run/data/r/secrets/token", "hush");
+}
+
+/* The document of one of the four, in one of its versions. */
+static void doc_make(enum kk_kind kind, const char *version, union doc *ret_doc)
+{
+	struct kk_container_spec *container;
+
+	kk_schema_init(kk_kind_schema(kind), ret_doc);
+	kk_map_set(&ret_doc->realm.metadata.labels, "version", version);
+	switch (kind) {
+	case KK_KIND_REALM:
+		ret_doc->realm.metadata.name = kk_xstrdup("r");
+		break;
+	case KK_KIND_SPACE:
+		ret_doc->space.metadata.name = kk_xstrdup("s");
+		ret_doc->space.spec.realm_id = kk_xstrdup("r");
+		break;
+	case KK_KIND_STACK:
+		ret_doc->stack.metadata.name = kk_xstrdup("t");
+		ret_doc->stack.spec.realm_id = kk_xstrdup("r");
+		ret_doc->stack.spec.space_id = kk_xstrdup("s");
+		break;
+	default:
+		ret_doc->cell.metadata.name = kk_xstrdup("web");
+		ret_doc->cell.spec.realm_id = kk_xstrdup("r");
+		ret_doc->cell.spec.space_id = kk_xstrdup("s");
+		ret_doc->cell.spec.stack_id = kk_xstrdup("t");
+		container = kk_list_add(KK_LIST(&ret_doc->cell.spec.containers),
+			kk_schema_of_container_spec());
+		container->id = kk_xstrdup("one");
+		container->image = kk_xstrdup(version);
+		break;
+	}
+	kk_doc_default(kind, ret_doc);
+}
+
+static const struct kk_scope *scope_of(enum kk_kind kind)
+{
+	static const struct kk_scope *const scopes[] = {
+		&realm_scope, &space_scope, &stack_scope, &cell_scope};
+
+	return scopes[kind];
+}
+
+static int save(enum kk_kind kind, const char *version, struct kk_err *err)
+{
+	union doc doc;
+	int r;
+
+	doc_make(kind, version, &doc);
+	r = rc_store_save(scope_of(kind), &doc, err);
+	kk_schema_release(kk_kind_schema(kind), &doc);
+	return r;
+}
+
+static int realm_save(struct kk_err *err)
+{
+	return save(KK_KIND_REALM, "old", err);
+}
+
+static int space_save(struct kk_err *err)
+{
+	return save(KK_KIND_SPACE, "old", err);
+}
+
+static int stack_save(struct kk_err *err)
+{
+	return save(KK_KIND_STACK, "old", err);
+}
+
+static int cell_save(struct kk_err *err)
+{
+	return save(KK_KIND_CELL, "old", err);
+}
+
+static int realm_change(struct kk_err *err)
+{
+	return save(KK_KIND_REALM, "new", err);
+}
+
+static int space_change(struct kk_err *err)
+{
+	return save(KK_KIND_SPACE, "new", err);
+}
+
+static int stack_change(struct kk_err *err)
+{
+	return save(KK_KIND_STACK, "new", err);
+}
+
+static int cell_change(struct kk_err *err)
+{
+	return save(KK_KIND_CELL, "new, and of another length", err);
+}
+
+static int realm_remove(struct kk_err *err)
+{
+	return rc_store_remove(&realm_scope, err);
+}
+
+static int space_remove(struct kk_err *err)
+{
+	return rc_store_remove(&space_scope, err);
+}
+
+static int stack_remove(struct kk_err *err)
+{
+	return rc_store_remove(&stack_scope, err);
+}
+
+static int cell_remove(struct kk_err *err)
+{
+	return rc_store_remove(&cell_scope, err);
+}
+
+static const struct operation documents[] = {
+	{"save a realm", realm_save},
+	{"save a space", space_save},
+	{"save a stack", stack_save},
+	{"save a cell", cell_save},
+	{"change the realm", realm_change},
+	{"change the space", space_change},
+	{"change the stack", stack_change},
+	{"change the cell", cell_change},
+	{"remove the cell", cell_remove, true},
+	{"remove the stack", stack_remove, true},
+	{"remove the space", space_remove, true},
+	{"remove the realm", realm_remove, true},
+};
+
+/* Load the object and all below it. */
+static int tree_load(const struct kk_scope *scope, unsigned depth, size_t *n, struct kk_err *err)
+{
+	kk_auto(kk_strs_release) struct kk_strs names = {0};
+
+	if (depth) {
+		const struct kk_schema *schema = kk_kind_schema((enum kk_kind)(depth - 1));
+		kk_auto_free void *doc = kk_xalloc(schema->size);
+		int r = rc_store_load(scope, doc, err);
+
+		if (r < 0)
+			return r;
+		ck_assert_int_eq(r, 1);
+		kk_schema_release(schema, doc);
+		++*n;
+	}
+	if (depth < 4)
+		rc_store_children(scope, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		struct kk_scope child = *scope;
+		const char **const parts[] = {
+			&child.realm, &child.space, &child.stack, &child.cell};
+		int r;
+
+		*parts[depth] = names.items[i];
+		r = tree_load(&child, depth + 1, n, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* --- around them --- */
+
+const struct scenario scenarios[] = {
+	{"documents", run_path_prepare, documents, KK_COUNT(documents)},
+};
+const size_t n_scenarios = KK_COUNT(scenarios);
+
+static bool is_temporary(const char *name, const char *of)
+{
+	size_t len = strlen(of);
+
+	return strncmp(name, of, len) == 0 && name[len] == '.' && strlen(name + len) == 7;
+}
+
+enum disk_class operation_class_of(const char *path)
+{
+	static const char *const durable[] = {
+		"metadata.json", "network.json", "network.conflist", ".kukeon-instance.json"};
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	/* Leases too: whoever has one has it for as long as the machine runs. */
+	if (kk_str_starts(path, "run/journal") || kk_str_starts(path, "cni/") ||
+		strcmp(path, "cni") == 0 || kk_str_starts(name, "etc-"))
+		return DISK_VOLATILE;
+	for (size_t i = 0; i < KK_COUNT(durable); i++) {
+		if (is_temporary(name, durable[i]))
+			return DISK_LEFTOVER;
+	}
+	return DISK_DURABLE;
+}
+
+void operation_setup(void)
+{
+	rc = (struct rc){
+		.run_path = "run",
+		.suffix = "kukeon.io",
+		.cgroup_root = "/kukeon",
+	};
+}
+
+void operation_restart(void)
+{
+	static const struct kk_scope scopes[] = {{"r", NULL, NULL, NULL}, {"r", "s", NULL, NULL},
+		{"r", "s", "t", NULL}, {"r", "s", "t", "web"}, {"r", "s", "t", "other"}};
+	kk_auto_fd int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* Where no document is, each is forgotten. */
+	ck_assert_int_eq(chdir("/proc"), 0);
+	for (size_t i = 0; i < KK_COUNT(scopes); i++)
+		ck_assert(!rc_store_exists(&scopes[i]));
+	ck_assert_int_eq(fchdir(here), 0);
+}
+
+void operation_boot(void)
+{
+	operation_restart();
+}
+
+void operation_load_all(void)
+{
+	struct kk_err err = {0};
+	size_t n = 0;
+
+	ck_assert_msg(tree_load(&(struct kk_scope){0}, 0, &n, &err) == 0, "%s",
+		err.n_frames ? err.frames[0].text : "");
+}
