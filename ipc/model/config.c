@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -156,7 +158,25 @@ static int instance_write(const char *path, const struct kk_config *config, stru
 	kk_auto_free char *dump = json_dumps(json, JSON_INDENT(2));
 	kk_auto_free char *text = kk_xprintf("%s\n", dump);
 
+	/* The run path may be as new as the file. */
+	if (kk_path_sync(config->run_path, "/", err) < 0)
+		return kk_failed(err);
 	return kk_file_replace(path, text, strlen(text), 0640, err);
+}
+
+/* One process at a time makes what belongs to the run path. Its own directory can be locked without leaving a
+ * lock file behind. */
+static int run_path_lock(const struct kk_config *config, int *ret_fd, struct kk_err *err)
+{
+	kk_auto_fd int fd = -1;
+
+	if (kk_dir_make(config->run_path, 0755, err) < 0)
+		return kk_wrap(err, "open run path '%s'", config->run_path);
+	fd = open(config->run_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		return kk_fail_errno(err, KK_E_IO, "lock run path '%s'", config->run_path);
+	*ret_fd = kk_steal_fd(&fd);
+	return 0;
 }
 
 static int damaged_fail(const char *path, struct kk_err *err)
@@ -192,15 +212,21 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
 	kk_auto_free char *path = kk_xprintf("%s/.kukeon-instance.json", config->run_path);
 	kk_auto_buf text = {.max = FILE_MAX};
 	kk_auto_json *json = NULL;
+	kk_auto_fd int lock = -1;
 	struct kk_instance instance;
 	struct kk_err cause = {0};
 	char why[KK_ERR_TEXT];
 	int r;
 
-	if (!is_reading && kk_dir_make(config->run_path, 0755, err) < 0)
-		return kk_wrap(err, "open run path '%s'", config->run_path);
+	if (!is_reading && run_path_lock(config, &lock, err) < 0)
+		return kk_failed(err);
 	if (owner_check(config->run_path, err) < 0)
 		return kk_failed(err);
+	/* What a predecessor wrote it may not have lived to sync. */
+	if (!is_reading && kk_name_sync(path, err) < 0)
+		return kk_failed(err);
+	if (!is_reading)
+		kk_leftovers_remove(path);
 	if (kk_file_read(path, &text, &cause) < 0) {
 		if (cause.sys_errno == ENOENT)
 			return is_reading ? 0 : instance_write(path, config, err);

@@ -1,8 +1,8 @@
 /* tests/unit/test_power.c - the state on disk when the power goes, whenever that is.
  *
- * Documents are whole, old or new, whatever a file system made of what was not synced; what was promised to
- * somebody is there; and the same operation, done again on what is left, comes to its end and leaves nothing
- * over. */
+ * Documents and the instance file are whole, old or new, whatever a file system made of what was not synced;
+ * what was promised to somebody is there; and the same operation, done again on what is left, comes to its end
+ * and leaves nothing over. */
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

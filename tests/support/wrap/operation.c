@@ -10,6 +10,7 @@
 #include <check.h>
 
 #include <kukeon/auto.h>
+#include <kukeon/config.h>
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
@@ -205,10 +206,39 @@ static int tree_load(const struct kk_scope *scope, unsigned depth, size_t *n, st
 	return 0;
 }
 
+/* --- instance --- */
+
+static void nothing_prepare(void)
+{
+}
+
+static int instance_join(struct kk_err *err)
+{
+	struct kk_config config = {
+		.run_path = kk_xstrdup("run"),
+		.namespace_suffix = kk_xstrdup("kukeon.io"),
+		.cgroup_root = kk_xstrdup("/kukeon"),
+		.pod_subnet_cidr = kk_xstrdup("10.88.0.0/16"),
+		.containerd_socket = kk_xstrdup("/run/containerd/containerd.sock"),
+		.is_suffix_explicit = true,
+		.is_cgroup_root_explicit = true,
+	};
+	int r = kk_instance_join(&config, false, err);
+
+	kk_config_release(&config);
+	return r;
+}
+
+static const struct operation instance[] = {
+	{"join a new instance", instance_join, true},
+	{"join it again", instance_join},
+};
+
 /* --- around them --- */
 
 const struct scenario scenarios[] = {
 	{"documents", run_path_prepare, documents, KK_COUNT(documents)},
+	{"instance", nothing_prepare, instance, KK_COUNT(instance)},
 };
 const size_t n_scenarios = KK_COUNT(scenarios);
 
