@@ -1,14 +1,15 @@
 /* tests/unit/test_power.c - the state on disk when the power goes, whenever that is.
  *
- * Documents and the instance file are whole, old or new, whatever a file system made of what was not synced;
- * what was promised to somebody is there; and the same operation, done again on what is left, comes to its end
- * and leaves nothing over. */
+ * Documents, the instance file and the network of a space are whole, old or new, whatever a file system made
+ * of what was not synced; what was promised to somebody is there; and the same operation, done again on what
+ * is left, comes to its end and leaves nothing over. */
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <kukeon/log.h>
 
+#include "../../workers/network/net.h"
 #include "../support/check.h"
 #include "../support/clock.h"
 #include "../support/dir.h"
@@ -137,10 +138,81 @@ START_TEST(what_a_successor_finished_survives_a_power_cut)
 }
 END_TEST
 
+/* --- leases: promised to nobody, yet no address is lost by them --- */
+
+static void file_put(const char *path, const char *text)
+{
+	struct kk_err err = {0};
+
+	check_ok(kk_file_write(path, text, strlen(text), 0644, &err), &err);
+}
+
+static const char *address_of_cell(void)
+{
+	static char ip[NET_IP_MAX];
+	const struct net_cell_key key = {"r", "s", "t", "web"};
+	kk_auto(net_cell_release) struct net_cell cell = {0};
+	struct kk_err err = {0};
+
+	check_ok(net_cell_ensure(&key, false, &cell, &err), &err);
+	memcpy(ip, cell.ip, sizeof ip);
+	return ip;
+}
+
+START_TEST(a_lease_without_its_text_is_free)
+{
+	struct kk_err err = {0};
+
+	ck_assert_int_eq(mkdir("cni", 0755), 0);
+	ck_assert_int_eq(mkdir("cni/r-s", 0755), 0);
+	file_put("cni/r-s/10.88.0.2", "podman\r\neth0");
+	check_ok(kk_file_write("cni/r-s/10.88.0.3", "\0\0\0", (size_t)_i, 0644, &err), &err);
+	ck_assert_str_eq(address_of_cell(), "10.88.0.3");
+}
+END_TEST
+
+static void leases_put(const char *owner)
+{
+	ck_assert_int_eq(mkdir("cni", 0755), 0);
+	ck_assert_int_eq(mkdir("cni/r-s", 0755), 0);
+	for (int i = 2; i < 255; i++) {
+		kk_auto_free char *path = kk_xprintf("cni/r-s/10.88.0.%d", i);
+
+		file_put(path, i == 77 ? owner : "podman\r\neth0");
+	}
+}
+
+START_TEST(the_lease_of_a_cell_that_is_gone_is_taken_back_when_addresses_end)
+{
+	leases_put("s_t_gone_root\r\neth0");
+	ck_assert_str_eq(address_of_cell(), "10.88.0.77");
+}
+END_TEST
+
+static const char *const kept[] = {
+	"s_t_other_root\r\neth0",
+	"elsewhere_t_gone_root\r\neth0",
+	"s_t_gone\r\neth0",
+	"s_t_gone_root_\r\neth0",
+};
+
+START_TEST(no_other_lease_is_taken_back)
+{
+	const struct net_cell_key key = {"r", "s", "t", "web"};
+	struct net_cell cell = {0};
+	struct kk_err err = {0};
+
+	leases_put(kept[_i]);
+	check_ok(kk_dir_make("run/data/r/s/t/other", 0755, &err), &err);
+	file_put("run/data/r/s/t/other/metadata.json", "{}");
+	check_code(net_cell_ensure(&key, false, &cell, &err), KK_E_SUBNET_EXHAUSTED);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("power");
-	TCase *cut = tcase_create("cut");
+	TCase *cut = tcase_create("cut"), *lease;
 
 	tcase_set_timeout(cut, CHECK_TIMEOUT_S);
 	tcase_add_checked_fixture(cut, setup, teardown);
@@ -148,5 +220,11 @@ int main(void)
 	tcase_add_loop_test(cut, what_a_successor_finished_survives_a_power_cut, 0,
 		(int)n_scenarios);
 	suite_add_tcase(suite, cut);
+	lease = tcase_create("lease");
+	tcase_add_checked_fixture(lease, setup, teardown);
+	tcase_add_loop_test(lease, a_lease_without_its_text_is_free, 0, 4);
+	tcase_add_test(lease, the_lease_of_a_cell_that_is_gone_is_taken_back_when_addresses_end);
+	tcase_add_loop_test(lease, no_other_lease_is_taken_back, 0, (int)KK_COUNT(kept));
+	suite_add_tcase(suite, lease);
 	return check_main(suite);
 }

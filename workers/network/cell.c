@@ -1,6 +1,7 @@
 /* workers/network/cell.c */
 #include "net.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,17 +208,29 @@ int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool
 {
 	kk_auto(net_space_release) struct net_space space = {0};
 	kk_auto(names_release) struct names names = {0};
-	uint32_t address;
+	uint32_t address = 0;
 	int r = net_space_load(key->realm, key->space, &space, err);
 
 	if (r < 0)
 		return r;
 	names_make(key, &names);
-	*ret_exists = r == 1 && net_ns_exists(&names.ns) &&
-		net_lease_find(&space, names.owner, &address);
+	if (r == 1)
+		r = net_ns_exists(&names.ns) ? net_lease_find(&space, names.owner, &address, err) :
+					       0;
+	*ret_exists = r == 1;
 	if (*ret_exists)
 		cell_fill(&names, &space, address, ret_cell);
-	return 0;
+	return r < 0 ? r : 0;
+}
+
+bool net_cell_is_known(const struct net_cell_key *key)
+{
+	kk_auto(names_release) struct names names = {0};
+	kk_auto_free char *document = NULL;
+
+	names_make(key, &names);
+	document = kk_xprintf("%s/metadata.json", names.files_dir);
+	return net_ns_exists(&names.ns) || access(document, F_OK) == 0 || errno != ENOENT;
 }
 
 int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struct kk_err *err)

@@ -1,7 +1,9 @@
-/* workers/network/ipam.c - the directory of CNI's host-local: a file per address, its owner inside. */
+/* workers/network/ipam.c - the directory of CNI's host-local: a file per address, its owner inside.
+ *
+ * A lease lives as long as the namespace that it is for, and neither outlives a power cut: nothing is synced
+ * here. A lease that lost its text by one is free, and one that came back is found when addresses end. */
 #include "net.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,10 +17,13 @@
 
 #include <kukeon/buf.h>
 #include <kukeon/fd.h>
+#include <kukeon/log.h>
 #include <kukeon/mem.h>
 
 #define LEASE_ROOT "/var/lib/cni/networks"
 #define LEASE_LAST "last_reserved_ip.0"
+
+enum { LEASE_MAX = 4096 };
 
 static char *dir_of(const struct net_space *space)
 {
@@ -40,60 +45,129 @@ static int dir_lock(const char *dir, int *ret_fd, struct kk_err *err)
 	return 0;
 }
 
-static bool lease_is_of(const char *dir, const char *ip, const char *owner)
+/* The owner in the lease file; "" for one that a power cut took the text of, or that is gone again. */
+static int owner_read(const char *dir, const char *ip, char **ret_owner, struct kk_err *err)
 {
 	kk_auto_free char *path = kk_xprintf("%s/%s", dir, ip);
-	kk_auto_buf text = {.max = 4096};
-	size_t len = strlen(owner);
+	kk_auto_buf text = {.max = LEASE_MAX};
+	struct kk_err cause = {0};
 
-	if (kk_file_read(path, &text, NULL) < 0 || text.len < len)
-		return false;
-	return memcmp(text.data, owner, len) == 0 &&
-		(text.len == len || text.data[len] == '\r' || text.data[len] == '\n');
+	if (kk_file_read(path, &text, &cause) == KK_E_IO && cause.sys_errno != ENOENT) {
+		*err = cause;
+		return KK_E_IO;
+	}
+	*ret_owner = kk_buf_take(&text);
+	(*ret_owner)[strcspn(*ret_owner, "\r\n")] = '\0';
+	return 0;
 }
 
-int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address)
-{
-	kk_auto_free char *dir = dir_of(space);
-	const struct dirent *entry;
-	DIR *handle = opendir(dir);
-	int found = 0;
+typedef int (*lease_f)(const char *dir, const char *ip, const char *owner, void *arg,
+	struct kk_err *err);
 
-	while (handle && !found && (entry = readdir(handle))) {
+/* Call @fn for each lease until it returns anything but 0, which is the result. */
+static int leases_each(const char *dir, lease_f fn, void *arg, struct kk_err *err)
+{
+	const struct dirent *entry;
+	kk_auto_dir handle = opendir(dir);
+	int r = 0, next;
+
+	if (!handle)
+		return errno == ENOENT ? 0 : kk_fail_errno(err, KK_E_IO, "open %s", dir);
+	while (r == 0 && (next = kk_dir_next(handle, &entry)) != 0) {
+		kk_auto_free char *owner = NULL;
 		struct in_addr in;
 
-		if (inet_pton(AF_INET, entry->d_name, &in) == 1 &&
-			lease_is_of(dir, entry->d_name, owner)) {
-			*ret_address = ntohl(in.s_addr);
-			found = 1;
-		}
+		if (next < 0)
+			return kk_fail_errno(err, KK_E_IO, "read %s", dir);
+		if (inet_pton(AF_INET, entry->d_name, &in) != 1)
+			continue;
+		r = owner_read(dir, entry->d_name, &owner, err);
+		if (r == 0)
+			r = fn(dir, entry->d_name, owner, arg, err);
 	}
-	if (handle)
-		closedir(handle);
-	return found;
+	return r;
+}
+
+struct search {
+	const char *owner;
+	uint32_t address;
+};
+
+static int lease_match(const char *dir, const char *ip, const char *owner, void *arg,
+	struct kk_err *err)
+{
+	struct search *search = arg;
+	struct in_addr in;
+
+	(void)dir;
+	(void)err;
+	if (strcmp(owner, search->owner) != 0 || inet_pton(AF_INET, ip, &in) != 1)
+		return 0;
+	search->address = ntohl(in.s_addr);
+	return 1;
+}
+
+static int lease_find(const char *dir, const char *owner, uint32_t *ret_address, struct kk_err *err)
+{
+	struct search search = {.owner = owner};
+	int r = leases_each(dir, lease_match, &search, err);
+
+	if (r == 1)
+		*ret_address = search.address;
+	return r;
+}
+
+int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address,
+	struct kk_err *err)
+{
+	kk_auto_free char *dir = dir_of(space);
+
+	return lease_find(dir, owner, ret_address, err);
 }
 
 static uint32_t last_read(const char *dir)
 {
 	kk_auto_free char *path = kk_xprintf("%s/" LEASE_LAST, dir);
-	kk_auto_buf text = {.max = 4096};
+	kk_auto_buf text = {.max = LEASE_MAX};
 	struct in_addr in;
 
-	if (kk_file_read(path, &text, NULL) < 0 || inet_pton(AF_INET, (char *)text.data, &in) != 1)
+	if (kk_file_read(path, &text, NULL) < 0 || !text.data ||
+		inet_pton(AF_INET, (char *)text.data, &in) != 1)
 		return 0;
 	return ntohl(in.s_addr);
 }
 
-/* Whoever makes a lease holds the lock until its owner is in it: an empty one is of someone who died
- * between the two, or lost power. */
-static bool lease_is_empty(const char *path)
+/* A hint, which no address depends on. */
+static void last_write(const char *dir, const char *ip)
 {
-	struct stat st;
+	kk_auto_free char *path = kk_xprintf("%s/" LEASE_LAST, dir);
+	struct kk_err ignored = {0};
 
-	return stat(path, &st) == 0 && st.st_size == 0;
+	if (kk_file_write(path, ip, strlen(ip), 0644, &ignored) < 0)
+		kk_debug("%s stays as it is", path);
 }
 
-/* Create the lease file; 1 when it is ours now, 0 when someone has the address. */
+/* The file of a free address, empty; -1 with errno, EEXIST where somebody has it. */
+static int lease_create(const char *dir, const char *ip)
+{
+	kk_auto_free char *path = kk_xprintf("%s/%s", dir, ip), *owner = NULL;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	struct kk_err err = {0};
+
+	if (fd >= 0 || errno != EEXIST)
+		return fd;
+	if (owner_read(dir, ip, &owner, &err) < 0) {
+		errno = err.sys_errno;
+		return -1;
+	}
+	if (*owner || (unlink(path) < 0 && errno != ENOENT)) {
+		errno = *owner ? EEXIST : errno;
+		return -1;
+	}
+	return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+}
+
+/* Take the lease; 1 when it is ours now, 0 when someone has the address. */
 static int lease_try(const char *dir, uint32_t address, const char *owner, struct kk_err *err)
 {
 	char ip[NET_IP_MAX];
@@ -102,9 +176,7 @@ static int lease_try(const char *dir, uint32_t address, const char *owner, struc
 
 	net_ip_format(address, ip, sizeof ip);
 	path = kk_xprintf("%s/%s", dir, ip);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0 && errno == EEXIST && lease_is_empty(path))
-		fd = open(path, O_WRONLY | O_CLOEXEC);
+	fd = lease_create(dir, ip);
 	if (fd < 0)
 		return errno == EEXIST ? 0 : kk_fail_errno(err, KK_E_IO, "create %s", path);
 	if (kk_fd_write_all(fd, text, strlen(text)) < 0) {
@@ -112,9 +184,50 @@ static int lease_try(const char *dir, uint32_t address, const char *owner, struc
 		unlink(path);
 		return kk_failed(err);
 	}
-	kk_str_set(&path, NULL);
-	path = kk_xprintf("%s/" LEASE_LAST, dir);
-	return kk_file_write(path, ip, strlen(ip), 0644, err) < 0 ? err->code : 1;
+	last_write(dir, ip);
+	return 1;
+}
+
+/* Round robin: an address that was just given back rests as long as possible. */
+static int lease_choose(const char *dir, const struct net_space *space, const char *owner,
+	uint32_t *ret_address, struct kk_err *err)
+{
+	/* .1 is the bridge, the last one the broadcast address. */
+	uint32_t first = space->subnet.address + 2;
+	uint32_t n = (~0u >> space->subnet.bits) - 2, last = last_read(dir);
+
+	last = last >= first && last < first + n ? last - first + 1 : 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t address = first + (last + i) % n;
+		int r = lease_try(dir, address, owner, err);
+
+		if (r > 0)
+			*ret_address = address;
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A lease that was given back and is there again after a power cut: its cell is gone. */
+static int lease_reclaim(const char *dir, const char *ip, const char *owner, void *arg,
+	struct kk_err *err)
+{
+	kk_auto_free char *copy = kk_xstrdup(owner), *path = kk_xprintf("%s/%s", dir, ip);
+	const struct net_space *space = arg;
+	struct net_cell_key key = {.realm = space->realm};
+	char *rest = copy;
+
+	key.space = strsep(&rest, "_");
+	key.stack = strsep(&rest, "_");
+	key.cell = strsep(&rest, "_");
+	if (!kk_str_equal(rest, "root") || strcmp(key.space, space->name) != 0 ||
+		net_cell_is_known(&key))
+		return 0;
+	kk_info("taking address %s back from cell '%s', which is gone", ip, key.cell);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return kk_fail_errno(err, KK_E_IO, "remove %s", path);
+	return 0;
 }
 
 int net_lease_take(const struct net_space *space, const char *owner, uint32_t wanted,
@@ -122,58 +235,50 @@ int net_lease_take(const struct net_space *space, const char *owner, uint32_t wa
 {
 	kk_auto_free char *dir = dir_of(space);
 	kk_auto_fd int lock = -1;
-	/* .1 is the bridge, the last one the broadcast address. */
-	uint32_t first = space->subnet.address + 2;
-	uint32_t n = (~0u >> space->subnet.bits) - 2, last;
+	uint32_t first = space->subnet.address + 2, n = (~0u >> space->subnet.bits) - 2;
+	int r;
 
 	if (dir_lock(dir, &lock, err) < 0)
 		return kk_failed(err);
-	if (net_lease_find(space, owner, ret_address))
-		return 0;
-	if (wanted >= first && wanted < first + n) {
-		int r = lease_try(dir, wanted, owner, err);
-
+	r = lease_find(dir, owner, ret_address, err);
+	if (r == 0 && wanted >= first && wanted < first + n) {
 		*ret_address = wanted;
-		if (r != 0)
-			return r < 0 ? r : 0;
+		r = lease_try(dir, wanted, owner, err);
 	}
-	/* Round robin: an address that was just given back rests as long as possible. */
-	last = last_read(dir);
-	last = last >= first && last < first + n ? last - first + 1 : 0;
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t address = first + (last + i) % n;
-		int r = lease_try(dir, address, owner, err);
-
-		if (r < 0)
-			return r;
-		if (r > 0) {
-			*ret_address = address;
-			return 0;
-		}
+	if (r == 0)
+		r = lease_choose(dir, space, owner, ret_address, err);
+	if (r == 0) {
+		r = leases_each(dir, lease_reclaim, (void *)space, err);
+		if (r == 0)
+			r = lease_choose(dir, space, owner, ret_address, err);
 	}
+	if (r != 0)
+		return r < 0 ? r : 0;
 	return kk_fail(err, KK_E_SUBNET_EXHAUSTED, "all %u addresses of network '%s' are taken", n,
 		space->network);
 }
 
 int net_lease_drop(const struct net_space *space, const char *owner, struct kk_err *err)
 {
-	kk_auto_free char *dir = dir_of(space), *path = NULL;
+	kk_auto_free char *dir = dir_of(space);
 	kk_auto_fd int lock = -1;
-	char ip[NET_IP_MAX];
 	uint32_t address;
+	int r;
 
 	if (access(dir, F_OK) < 0)
-		return 0;
+		return errno == ENOENT ? 0 : kk_fail_errno(err, KK_E_IO, "open %s", dir);
 	if (dir_lock(dir, &lock, err) < 0)
 		return kk_failed(err);
-	while (net_lease_find(space, owner, &address)) {
+	while ((r = lease_find(dir, owner, &address, err)) == 1) {
+		char ip[NET_IP_MAX];
+		kk_auto_free char *path = NULL;
+
 		net_ip_format(address, ip, sizeof ip);
-		free(path);
 		path = kk_xprintf("%s/%s", dir, ip);
 		if (unlink(path) < 0)
 			return kk_fail_errno(err, KK_E_IO, "remove %s", path);
 	}
-	return 0;
+	return r;
 }
 
 int net_lease_remove_all(const struct net_space *space, struct kk_err *err)

@@ -36,6 +36,8 @@ bool net_cidr_overlaps(const struct net_cidr *a, const struct net_cidr *b);
 
 /* The network of a space, as recorded beside its document. */
 struct net_space {
+	char *realm;
+	char *name;
 	char *dir;     /* of the space in the store */
 	char *network; /* CNI network name */
 	char bridge[NET_NAME_MAX];
@@ -84,6 +86,7 @@ int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cel
 int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool *ret_exists,
 	struct kk_err *err);
 int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struct kk_err *err);
+bool net_cell_is_known(const struct net_cell_key *key); /* has it a document, or a namespace? */
 
 /* netns.c: namespaces pinned by bind mounts, so that no process has to live for them. */
 struct net_ns_paths {
@@ -138,7 +141,8 @@ int net_rule_remove(const struct net_space *space, struct kk_err *err);
 /* ipam.c: leases as host-local keeps them, so that its users never hand out the same address. */
 int net_lease_take(const struct net_space *space, const char *owner, uint32_t wanted,
 	uint32_t *ret_address, struct kk_err *err);
-int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address);
+int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address,
+	struct kk_err *err); /* 1, 0 when there is none, or a negative code */
 int net_lease_drop(const struct net_space *space, const char *owner, struct kk_err *err);
 int net_lease_remove_all(const struct net_space *space, struct kk_err *err);
 

@@ -21,6 +21,8 @@ enum { NAME_TRIES = 64 };
 
 void net_space_release(struct net_space *space)
 {
+	free(space->realm);
+	free(space->name);
 	free(space->dir);
 	free(space->network);
 	*space = (struct net_space){0};
@@ -28,6 +30,8 @@ void net_space_release(struct net_space *space)
 
 static void space_names(const char *realm, const char *name, struct net_space *space)
 {
+	space->realm = kk_xstrdup(realm);
+	space->name = kk_xstrdup(name);
 	space->dir = kk_xprintf("%s/data/%s/%s", net_instance.run_path, realm, name);
 	snprintf(space->alias, sizeof space->alias, "kukeon:%s:%s/%s", net_instance.id, realm,
 		name);
@@ -103,6 +107,7 @@ static int record_write(const struct net_space *space, struct kk_err *err)
 	text = kk_xprintf(
 		"{\"version\":\"v1\",\"subnetCIDR\":\"%s\",\"network\":\"%s\",\"bridge\":\"%s\"}\n",
 		subnet, space->network, space->bridge);
+	kk_leftovers_remove(path);
 	if (kk_dir_make(space->dir, 02750, err) < 0)
 		return kk_failed(err);
 	return kk_file_replace(path, text, strlen(text), 0600, err);
@@ -287,6 +292,7 @@ static int conflist_write(const struct net_space *space, struct kk_err *err)
 		space->network, space->bridge, subnet);
 	if (kk_file_read(path, &old, NULL) == 0 && old.data && strcmp((char *)old.data, text) == 0)
 		return 0;
+	kk_leftovers_remove(path);
 	return kk_file_replace(path, text, strlen(text), 0600, err);
 }
 
@@ -313,11 +319,23 @@ int net_space_ensure(const char *realm, const char *name, struct net_space *ret_
 	return 0;
 }
 
+/* The record goes last: until then a repetition finds what is left to do. A power cut knows no such order. */
+static int files_remove(const struct net_space *space, struct kk_err *err)
+{
+	kk_auto_free char *conflist = kk_xprintf("%s/network.conflist", space->dir);
+	kk_auto_free char *record = kk_xprintf("%s/network.json", space->dir);
+
+	if ((unlink(conflist) < 0 && errno != ENOENT && errno != ENOTDIR) ||
+		(unlink(record) < 0 && errno != ENOENT && errno != ENOTDIR))
+		return kk_fail_errno(err, KK_E_IO, "remove the records of network '%s' in %s",
+			space->network, space->dir);
+	return kk_name_sync(record, err);
+}
+
 int net_space_remove(const char *realm, const char *name, bool *ret_was_present, struct kk_err *err)
 {
 	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
 	kk_auto(net_space_release) struct net_space space = {0};
-	kk_auto_free char *conflist = NULL, *record = NULL;
 	struct net_link link;
 	int r = net_space_load(realm, name, &space, err);
 
@@ -325,7 +343,7 @@ int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
 		return kk_failed(err);
 	*ret_was_present = r == 1;
 	if (r == 0)
-		return 0;
+		return files_remove(&space, err);
 	if (net_rule_remove(&space, err) < 0 || kk_fault(KK_FAULT_network_rules_gone, err) < 0)
 		return kk_failed(err);
 	r = net_link_get(socket, space.bridge, &link, err);
@@ -337,11 +355,5 @@ int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
 	if (kk_fault(KK_FAULT_network_bridge_gone, err) < 0 ||
 		net_lease_remove_all(&space, err) < 0)
 		return kk_failed(err);
-	conflist = kk_xprintf("%s/network.conflist", space.dir);
-	record = kk_xprintf("%s/network.json", space.dir);
-	/* The record goes last: until then a repetition finds what is left to do. */
-	if ((unlink(conflist) < 0 && errno != ENOENT) || (unlink(record) < 0 && errno != ENOENT))
-		return kk_fail_errno(err, KK_E_IO, "remove the records of network '%s'",
-			space.network);
-	return 0;
+	return files_remove(&space, err);
 }

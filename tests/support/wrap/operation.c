@@ -14,12 +14,220 @@
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
+#include "../../../workers/network/net.h"
 #include "../../../workers/reconciler/rc.h"
 
 static const struct kk_scope realm_scope = {"r", NULL, NULL, NULL};
 static const struct kk_scope space_scope = {"r", "s", NULL, NULL};
 static const struct kk_scope stack_scope = {"r", "s", "t", NULL};
 static const struct kk_scope cell_scope = {"r", "s", "t", "web"};
+static const struct net_cell_key cell_key = {"r", "s", "t", "web"};
+
+/* --- the kernel --- */
+
+enum { NAMES_MAX = 16 };
+
+static struct {
+	struct {
+		char name[NET_NAME_MAX];
+		char alias[NET_ALIAS_MAX];
+	} bridges[NAMES_MAX];
+	size_t n_bridges;
+	char *namespaces[NAMES_MAX];
+	size_t n_namespaces;
+} kernel;
+
+int __wrap_net_socket_open(struct nl_sock **ret_socket, struct kk_err *err);
+int __wrap_net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_link,
+	struct kk_err *err);
+int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, const char *alias,
+	struct kk_err *err);
+int __wrap_net_link_up(struct nl_sock *socket, int index, struct kk_err *err);
+int __wrap_net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err);
+int __wrap_net_address_add(struct nl_sock *socket, int index, uint32_t address, unsigned bits,
+	struct kk_err *err);
+uint32_t __wrap_net_address_get(struct nl_sock *socket, int index);
+int __wrap_net_default_route_add(struct nl_sock *socket, int index, uint32_t gateway,
+	struct kk_err *err);
+int __wrap_net_route_overlaps(struct nl_sock *socket, const struct net_cidr *cidr,
+	bool *ret_overlaps, struct kk_err *err);
+int __wrap_net_rule_ensure(const struct net_space *space, struct kk_err *err);
+int __wrap_net_rule_remove(const struct net_space *space, struct kk_err *err);
+bool __wrap_net_ns_exists(const struct net_ns_paths *paths);
+int __wrap_net_ns_create(const struct net_ns_paths *paths, const char *hostname,
+	struct kk_err *err);
+int __wrap_net_ns_remove(const struct net_ns_paths *paths, bool *ret_was_present,
+	struct kk_err *err);
+int __wrap_net_ns_socket(const char *netns_path, struct nl_sock **ret_socket, struct kk_err *err);
+
+int __wrap_net_socket_open(struct nl_sock **ret_socket, struct kk_err *err)
+{
+	(void)err;
+	*ret_socket = NULL;
+	return 0;
+}
+
+static size_t bridge_find(const char *name)
+{
+	size_t i = 0;
+
+	while (i < kernel.n_bridges && strcmp(kernel.bridges[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+/* All but bridges are there as soon as they are asked for. */
+int __wrap_net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_link,
+	struct kk_err *err)
+{
+	size_t i = bridge_find(name);
+
+	(void)socket;
+	(void)err;
+	*ret_link = (struct net_link){.index = 1, .master = 1, .is_up = true};
+	if (!kk_str_starts(name, "k-"))
+		return 1;
+	if (i == kernel.n_bridges)
+		return 0;
+	memcpy(ret_link->alias, kernel.bridges[i].alias, sizeof ret_link->alias);
+	return 1;
+}
+
+int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, const char *alias,
+	struct kk_err *err)
+{
+	size_t i = kernel.n_bridges++;
+
+	(void)socket;
+	(void)err;
+	ck_assert_uint_lt(i, NAMES_MAX);
+	snprintf(kernel.bridges[i].name, sizeof kernel.bridges[i].name, "%s", name);
+	snprintf(kernel.bridges[i].alias, sizeof kernel.bridges[i].alias, "%s", alias);
+	return 0;
+}
+
+int __wrap_net_link_up(struct nl_sock *socket, int index, struct kk_err *err)
+{
+	(void)socket;
+	(void)index;
+	(void)err;
+	return 0;
+}
+
+int __wrap_net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err)
+{
+	size_t i = bridge_find(name);
+
+	(void)socket;
+	(void)err;
+	if (i < kernel.n_bridges)
+		kernel.bridges[i] = kernel.bridges[--kernel.n_bridges];
+	return 0;
+}
+
+int __wrap_net_address_add(struct nl_sock *socket, int index, uint32_t address, unsigned bits,
+	struct kk_err *err)
+{
+	(void)socket;
+	(void)index;
+	(void)address;
+	(void)bits;
+	(void)err;
+	return 0;
+}
+
+uint32_t __wrap_net_address_get(struct nl_sock *socket, int index)
+{
+	(void)socket;
+	(void)index;
+	return 0;
+}
+
+int __wrap_net_default_route_add(struct nl_sock *socket, int index, uint32_t gateway,
+	struct kk_err *err)
+{
+	(void)socket;
+	(void)index;
+	(void)gateway;
+	(void)err;
+	return 0;
+}
+
+int __wrap_net_route_overlaps(struct nl_sock *socket, const struct net_cidr *cidr,
+	bool *ret_overlaps, struct kk_err *err)
+{
+	(void)socket;
+	(void)cidr;
+	(void)err;
+	*ret_overlaps = false;
+	return 0;
+}
+
+int __wrap_net_rule_ensure(const struct net_space *space, struct kk_err *err)
+{
+	(void)space;
+	(void)err;
+	return 0;
+}
+
+int __wrap_net_rule_remove(const struct net_space *space, struct kk_err *err)
+{
+	(void)space;
+	(void)err;
+	return 0;
+}
+
+static size_t namespace_find(const char *path)
+{
+	size_t i = 0;
+
+	while (i < kernel.n_namespaces && strcmp(kernel.namespaces[i], path) != 0)
+		i++;
+	return i;
+}
+
+bool __wrap_net_ns_exists(const struct net_ns_paths *paths)
+{
+	return namespace_find(paths->net) < kernel.n_namespaces;
+}
+
+int __wrap_net_ns_create(const struct net_ns_paths *paths, const char *hostname, struct kk_err *err)
+{
+	(void)hostname;
+	(void)err;
+	ck_assert_uint_lt(kernel.n_namespaces, NAMES_MAX);
+	kernel.namespaces[kernel.n_namespaces++] = kk_xstrdup(paths->net);
+	return 0;
+}
+
+int __wrap_net_ns_remove(const struct net_ns_paths *paths, bool *ret_was_present,
+	struct kk_err *err)
+{
+	size_t i = namespace_find(paths->net);
+
+	(void)err;
+	*ret_was_present = i < kernel.n_namespaces;
+	if (*ret_was_present) {
+		free(kernel.namespaces[i]);
+		kernel.namespaces[i] = kernel.namespaces[--kernel.n_namespaces];
+	}
+	return 0;
+}
+
+int __wrap_net_ns_socket(const char *netns_path, struct nl_sock **ret_socket, struct kk_err *err)
+{
+	(void)netns_path;
+	(void)err;
+	*ret_socket = NULL;
+	return 0;
+}
+
+static void kernel_clear(void)
+{
+	kernel.n_bridges = 0;
+	while (kernel.n_namespaces)
+		free(kernel.namespaces[--kernel.n_namespaces]);
+}
 
 /* --- documents --- */
 
@@ -234,11 +442,63 @@ static const struct operation instance[] = {
 	{"join it again", instance_join},
 };
 
+/* --- network --- */
+
+static void documents_prepare(void)
+{
+	struct kk_err err = {0};
+
+	run_path_prepare();
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(documents[i].run(&err), 0);
+}
+
+/* Its document is saved behind it, as the reconciler does: they are in one directory. */
+static int network_ensure(struct kk_err *err)
+{
+	kk_auto(net_space_release) struct net_space space = {0};
+	bool is_created;
+	int r = net_space_ensure("r", "s", &space, &is_created, err);
+
+	return r < 0 ? r : save(KK_KIND_SPACE, "old", err);
+}
+
+static int network_remove(struct kk_err *err)
+{
+	bool was_present;
+
+	return net_space_remove("r", "s", &was_present, err);
+}
+
+static int cell_connect(struct kk_err *err)
+{
+	kk_auto(net_cell_release) struct net_cell cell = {0};
+
+	return net_cell_ensure(&cell_key, false, &cell, err);
+}
+
+static int cell_disconnect(struct kk_err *err)
+{
+	bool was_present;
+
+	return net_cell_remove(&cell_key, &was_present, err);
+}
+
+static const struct operation network[] = {
+	{"give a space its network", network_ensure, true},
+	{"connect a cell", cell_connect, true},
+	{"disconnect the cell", cell_disconnect, true},
+	{"connect it again", cell_connect, true},
+	{"disconnect it again", cell_disconnect, true},
+	{"remove the network", network_remove, true},
+};
+
 /* --- around them --- */
 
 const struct scenario scenarios[] = {
 	{"documents", run_path_prepare, documents, KK_COUNT(documents)},
 	{"instance", nothing_prepare, instance, KK_COUNT(instance)},
+	{"network", documents_prepare, network, KK_COUNT(network)},
 };
 const size_t n_scenarios = KK_COUNT(scenarios);
 
@@ -273,6 +533,14 @@ void operation_setup(void)
 		.suffix = "kukeon.io",
 		.cgroup_root = "/kukeon",
 	};
+	net_instance = (struct net_instance){
+		.id = "01234567",
+		.run_path = "run",
+		.runtime_dir = "runtime",
+		.pool_cidr = "10.88.0.0/16",
+		.nft_table = "kukeon",
+	};
+	disk_redirect("/var/lib/cni/networks", "cni");
 }
 
 void operation_restart(void)
@@ -290,14 +558,17 @@ void operation_restart(void)
 
 void operation_boot(void)
 {
+	kernel_clear();
 	operation_restart();
 }
 
 void operation_load_all(void)
 {
+	kk_auto(net_space_release) struct net_space space = {0};
 	struct kk_err err = {0};
 	size_t n = 0;
 
 	ck_assert_msg(tree_load(&(struct kk_scope){0}, 0, &n, &err) == 0, "%s",
 		err.n_frames ? err.frames[0].text : "");
+	ck_assert_msg(net_space_load("r", "s", &space, &err) >= 0, "%s", err.frames[0].text);
 }
