@@ -18,7 +18,8 @@ TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(BENCH_SRC) $(CHAOS_SRC) $(FUZZ_SRC)
 
 # Programs that have calls taken over, and the files that do it: whoever defines __wrap_f is called instead of
 # f, and reaches the real one as __real_f.
-WRAPS_test_power := tests/support/wrap/disk.c tests/support/wrap/operation.c
+WRAPS_test_errno := tests/support/wrap/disk.c tests/support/wrap/operation.c
+WRAPS_test_power := $(WRAPS_test_errno)
 
 # Objects that only a pattern asks for would be removed behind the link.
 .SECONDARY: $(patsubst %.c,$(B)/%.o,$(TEST_SRC))

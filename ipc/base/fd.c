@@ -117,13 +117,45 @@ int kk_path_sync(const char *path, const char *top, struct kk_err *err)
 	return 0;
 }
 
+/* The new content is there and can't be made durable: who is told of a failure finds the old one. */
+static void content_restore(const char *path, int old_fd)
+{
+	kk_auto_free char *temp = kk_xprintf("%s.XXXXXX", path);
+	kk_auto_buf text = {0};
+	kk_auto_fd int fd = -1;
+	struct stat st;
+
+	if (fstat(old_fd, &st) < 0 || content_read(old_fd, path, &text, NULL) < 0)
+		return;
+	fd = mkostemp(temp, O_CLOEXEC);
+	if (fd >= 0 &&
+		(fchmod(fd, st.st_mode & 07777) < 0 ||
+			kk_fd_write_all(fd, text.data, text.len) < 0 || rename(temp, path) < 0))
+		unlink(temp);
+}
+
 int kk_file_replace(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err)
 {
 	kk_auto_free char *temp = kk_xprintf("%s.XXXXXX", path);
 	kk_auto_fd int fd = mkostemp(temp, O_CLOEXEC);
+	kk_auto_fd int dir_fd = -1;
+	kk_auto_fd int old_fd = -1;
+	bool is_new;
 
 	if (fd < 0)
 		return kk_fail_errno(err, KK_E_IO, "create %s", temp);
+	/* What may be needed later is open before anything changes. A link is replaced, not followed. */
+	dir_fd = parent_open(path);
+	if (dir_fd < 0) {
+		kk_fail_errno(err, KK_E_IO, "open the directory of %s", path);
+		goto undo_temp;
+	}
+	old_fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	is_new = old_fd < 0 && errno == ENOENT;
+	if (old_fd < 0 && !is_new && errno != ELOOP && errno != EACCES) {
+		kk_fail_errno(err, KK_E_IO, "open %s", path);
+		goto undo_temp;
+	}
 	if (fchmod(fd, mode) < 0 || kk_fd_write_all(fd, data, len) < 0 || fsync(fd) < 0) {
 		kk_fail_errno(err, KK_E_IO, "write %s", temp);
 		goto undo_temp;
@@ -132,7 +164,13 @@ int kk_file_replace(const char *path, const void *data, size_t len, mode_t mode,
 		kk_fail_errno(err, KK_E_IO, "rename %s to %s", temp, path);
 		goto undo_temp;
 	}
-	return kk_name_sync(path, err);
+	if (parent_sync(dir_fd, path, err) == 0)
+		return 0;
+	if (is_new)
+		unlink(path);
+	else if (old_fd >= 0)
+		content_restore(path, old_fd);
+	return KK_E_IO;
 undo_temp:
 	unlink(temp);
 	return KK_E_IO;

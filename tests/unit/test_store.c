@@ -116,8 +116,8 @@ START_TEST(where_nothing_is_nothing_is_found)
 	ck_assert_int_eq(err.code, 0);
 	ck_assert(!rc_store_exists(&web));
 	ck_assert_ptr_null(rc_store_text(&web));
-	rc_store_children(&root, &names);
-	rc_store_children(&t, &names);
+	ck_assert_int_eq(rc_store_children(&root, &names, NULL), 0);
+	ck_assert_int_eq(rc_store_children(&t, &names, NULL), 0);
 	ck_assert_uint_eq(names.n, 0);
 	ck_assert_int_eq(rc_store_remove(&web, &err), 0);
 }
@@ -331,7 +331,7 @@ START_TEST(an_unreadable_document_is_shown_as_failed_and_left_alone)
 
 	dir_write("data/r/s/t/web/metadata.json", unreadable[_i]);
 	ck_assert(rc_store_exists(&web));
-	rc_store_children(&t, &names);
+	ck_assert_int_eq(rc_store_children(&t, &names, NULL), 0);
 	ck_assert_uint_eq(names.n, 1);
 	expect_shown(&web, "metadata", "name", "web");
 	expect_shown(&web, "spec", "realmId", "r");
@@ -544,7 +544,7 @@ START_TEST(children_are_sorted_and_nothing_but_objects)
 	dir_write("data/r/s/network.conflist", "{}");
 	dir_write("data/r/s/no-document/log", "");
 	ck_assert_int_eq(symlink(target, link), 0);
-	rc_store_children(&s, &found);
+	ck_assert_int_eq(rc_store_children(&s, &found, NULL), 0);
 	ck_assert_uint_eq(found.n, KK_COUNT(expected));
 	for (size_t i = 0; i < found.n; i++)
 		ck_assert_str_eq(found.items[i], expected[i]);
@@ -561,7 +561,7 @@ START_TEST(each_level_has_its_children)
 	for (size_t i = 0; i < KK_COUNT(levels); i++) {
 		kk_auto(kk_strs_release) struct kk_strs found = {0};
 
-		rc_store_children(levels[i], &found);
+		ck_assert_int_eq(rc_store_children(levels[i], &found, NULL), 0);
 		ck_assert_uint_eq(found.n, 1);
 		ck_assert_str_eq(found.items[0], expected[i]);
 	}
@@ -642,14 +642,14 @@ END_TEST
 START_TEST(a_namespace_is_the_realms_own_or_derived)
 {
 	auto_realm named = realm_make("other"), unnamed = realm_make(NULL);
-	kk_auto_free char *absent = rc_store_namespace("r"), *own = NULL, *derived = NULL;
+	kk_auto_free char *absent = rc_store_namespace("r", NULL), *own = NULL, *derived = NULL;
 
 	ck_assert_str_eq(absent, "r.kukeon.io");
 	save(&r, &named);
-	own = rc_store_namespace("r");
+	own = rc_store_namespace("r", NULL);
 	ck_assert_str_eq(own, "other");
 	save(&r, &unnamed);
-	derived = rc_store_namespace("r");
+	derived = rc_store_namespace("r", NULL);
 	ck_assert_str_eq(derived, "r.kukeon.io");
 }
 END_TEST
@@ -659,7 +659,7 @@ START_TEST(a_realm_that_can_not_be_read_has_its_derived_namespace)
 	kk_auto_free char *namespace = NULL;
 
 	dir_write("data/r/metadata.json", "{");
-	namespace = rc_store_namespace("r");
+	namespace = rc_store_namespace("r", NULL);
 	ck_assert_str_eq(namespace, "r.kukeon.io");
 }
 END_TEST

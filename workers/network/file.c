@@ -1,6 +1,7 @@
 /* workers/network/file.c */
 #include "net.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <kukeon/buf.h>
@@ -27,10 +28,17 @@ static int resolv_write(const char *dir, struct kk_err *err)
 	kk_auto_buf text = {.max = 65536};
 
 	for (size_t i = 0; i < KK_COUNT(sources); i++) {
+		struct kk_err cause = {0};
+
 		kk_buf_clear(&text);
-		if (kk_file_read(sources[i], &text, NULL) == 0 && text.data &&
+		if (kk_file_read(sources[i], &text, &cause) == 0 && text.data &&
 			has_reachable_server((char *)text.data))
 			break;
+		/* A host without one is no error, a cell without that of its host is. */
+		if (cause.code == KK_E_IO && cause.sys_errno != ENOENT) {
+			*err = cause;
+			return kk_wrap(err, "copy the name servers of the host");
+		}
 	}
 	return kk_file_write(path, text.data ? (char *)text.data : "", text.len, 0644, err);
 }

@@ -121,45 +121,45 @@ struct claim {
 	bool network_taken;
 };
 
-static int claims_check_realm(const char *realm, struct claim *claim, struct kk_err *err)
+static int claim_check(const char *realm, const char *name, struct claim *claim, struct kk_err *err)
 {
-	kk_auto_free char *dir = kk_xprintf("%s/data/%s", net_instance.run_path, realm);
+	kk_auto(net_space_release) struct net_space other = {0};
+	int r = net_space_load(realm, name, &other, err);
+
+	if (r <= 0)
+		return r;
+	if (claim->subnet && net_cidr_overlaps(claim->subnet, &other.subnet))
+		claim->subnet_taken = true;
+	if (claim->network && strcmp(claim->network, other.network) == 0)
+		claim->network_taken = true;
+	return 0;
+}
+
+/* A directory that can't be read may hold what would be handed out twice. */
+static int claims_check_below(const char *realm, struct claim *claim, struct kk_err *err)
+{
+	kk_auto_free char *path =
+		kk_xprintf("%s/data%s%s", net_instance.run_path, realm ? "/" : "", kk_str(realm));
 	const struct dirent *entry;
-	DIR *handle = opendir(dir);
-	int r = 0;
+	kk_auto_dir dir = opendir(path);
+	int r = 0, next;
 
-	while (handle && r >= 0 && (entry = readdir(handle))) {
-		kk_auto(net_space_release) struct net_space other = {0};
-
+	if (!dir)
+		return errno == ENOENT ? 0 : kk_fail_errno(err, KK_E_IO, "open %s", path);
+	while (r == 0 && (next = kk_dir_next(dir, &entry)) != 0) {
+		if (next < 0)
+			return kk_fail_errno(err, KK_E_IO, "read %s", path);
 		if (entry->d_name[0] == '.' || entry->d_type == DT_REG)
 			continue;
-		r = net_space_load(realm, entry->d_name, &other, err);
-		if (r <= 0)
-			continue;
-		if (claim->subnet && net_cidr_overlaps(claim->subnet, &other.subnet))
-			claim->subnet_taken = true;
-		if (claim->network && strcmp(claim->network, other.network) == 0)
-			claim->network_taken = true;
+		r = realm ? claim_check(realm, entry->d_name, claim, err) :
+			    claims_check_below(entry->d_name, claim, err);
 	}
-	if (handle)
-		closedir(handle);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 static int claims_check(struct claim *claim, struct kk_err *err)
 {
-	kk_auto_free char *data = kk_xprintf("%s/data", net_instance.run_path);
-	const struct dirent *entry;
-	DIR *handle = opendir(data);
-	int r = 0;
-
-	while (handle && r == 0 && (entry = readdir(handle))) {
-		if (entry->d_name[0] != '.' && entry->d_type != DT_REG)
-			r = claims_check_realm(entry->d_name, claim, err);
-	}
-	if (handle)
-		closedir(handle);
-	return r;
+	return claims_check_below(NULL, claim, err);
 }
 
 static int subnet_choose(struct nl_sock *socket, struct net_cidr *ret_subnet, struct kk_err *err)

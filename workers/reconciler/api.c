@@ -237,7 +237,9 @@ static void get_scope(struct api *api)
 	if (api->method->kind == KK_KIND_REALM) {
 		struct kk_req_namespace_get *req = rc_plan_add(&api->plan, 0, KK_MSG_namespace_get);
 
-		req->namespace = rc_store_namespace(api->scope.realm);
+		req->namespace = rc_store_namespace(api->scope.realm, NULL);
+		if (!req->namespace)
+			req->namespace = rc_namespace_default(api->scope.realm);
 	} else if (api->method->kind == KK_KIND_SPACE) {
 		struct kk_req_space_network_get *req =
 			rc_plan_add(&api->plan, 0, KK_MSG_space_network_get);
@@ -322,8 +324,8 @@ static void get_container(struct api *api)
 /* --- List --- */
 
 /* Walk down to @depth, keeping to the names that the filter states. */
-static void list_walk(const struct kk_scope *scope, int depth, const char *const filter[],
-	struct kk_buf *out)
+static int list_walk(const struct kk_scope *scope, int depth, const char *const filter[],
+	struct kk_buf *out, struct kk_err *err)
 {
 	kk_auto(kk_strs_release) struct kk_strs names = {0};
 	const char *const parts[] = {scope->realm, scope->space, scope->stack, scope->cell};
@@ -331,7 +333,8 @@ static void list_walk(const struct kk_scope *scope, int depth, const char *const
 
 	while (level < 4 && parts[level])
 		level++;
-	rc_store_children(scope, &names);
+	if (rc_store_children(scope, &names, err) < 0)
+		return kk_failed(err);
 	for (size_t i = 0; i < names.n; i++) {
 		struct kk_scope child = *scope;
 		const char **part = level == 0 ? &child.realm :
@@ -344,13 +347,15 @@ static void list_walk(const struct kk_scope *scope, int depth, const char *const
 			continue;
 		*part = names.items[i];
 		if (level < depth) {
-			list_walk(&child, depth, filter, out);
+			if (list_walk(&child, depth, filter, out, err) < 0)
+				return kk_failed(err);
 			continue;
 		}
 		text = rc_store_text(&child);
 		if (text)
 			kk_buf_printf(out, "%s%s", out->data[out->len - 1] == '[' ? "" : ",", text);
 	}
+	return 0;
 }
 
 static void list_scopes(struct api *api)
@@ -358,10 +363,14 @@ static void list_scopes(struct api *api)
 	const char *const filter[] = {string_arg(api, "RealmName"), string_arg(api, "SpaceName"),
 		string_arg(api, "StackName"), ""};
 	const struct kk_scope top = {0};
-	struct kk_buf out = {0};
+	kk_auto_buf out = {0};
+	struct kk_err err = {0};
 
 	kk_buf_printf(&out, "{\"%s\":[", api->method->list);
-	list_walk(&top, api->method->listed, filter, &out);
+	if (list_walk(&top, api->method->listed, filter, &out, &err) < 0) {
+		api_fail(api, &err);
+		return;
+	}
 	kk_buf_str(&out, "],\"Err\":null}");
 	api_end(api, kk_buf_take(&out));
 }
@@ -373,12 +382,17 @@ static void list_containers(struct api *api)
 	const struct kk_scope top = {0};
 	kk_auto_buf cells = {0};
 	kk_auto_json *list = NULL;
-	json_t *containers = json_array(), *cell;
+	json_t *containers, *cell;
+	struct kk_err err = {0};
 	size_t i;
 
 	kk_buf_str(&cells, "[");
-	list_walk(&top, 3, filter, &cells);
+	if (list_walk(&top, 3, filter, &cells, &err) < 0) {
+		api_fail(api, &err);
+		return;
+	}
 	kk_buf_str(&cells, "]");
+	containers = json_array();
 	list = json_loadb((char *)cells.data, cells.len, 0, NULL);
 	json_array_foreach (list, i, cell)
 		json_array_extend(containers,
@@ -727,11 +741,12 @@ static void image_done(const struct kk_err *err, void *arg)
 	const struct kk_rep_image_remove *removed =
 		rc_plan_reply(&api->plan, KK_MSG_image_remove, 0);
 	const char *realm = string_arg(api, "RealmName");
-	kk_auto_free char *namespace = rc_store_namespace(realm);
+	struct kk_err failure = {0};
+	kk_auto_free char *namespace = rc_store_namespace(realm, &failure);
 	json_t *result;
 
-	if (err) {
-		api_fail(api, err);
+	if (err || !namespace) {
+		api_fail(api, err ? err : &failure);
 		return;
 	}
 	result = json_pack("{s:s, s:s}", "Realm", realm, "Namespace", namespace);
@@ -761,7 +776,11 @@ static void image_call(struct api *api)
 		api_fail(api, &err);
 		return;
 	}
-	namespace = rc_store_namespace(string_arg(api, "RealmName"));
+	namespace = rc_store_namespace(string_arg(api, "RealmName"), &err);
+	if (!namespace) {
+		api_fail(api, &err);
+		return;
+	}
 	if (strcmp(method, "LoadImage") == 0) {
 		struct kk_req_image_load *req = rc_plan_add(&api->plan, 0, KK_MSG_image_load);
 

@@ -790,9 +790,14 @@ static void existing_turn(struct op *op)
 static void turn_begin(struct rc_turn *turn, void *arg)
 {
 	struct op *op = arg;
+	struct kk_err err = {0};
 
 	op->turn = turn;
-	op->namespace = rc_store_namespace(op->scope.realm);
+	op->namespace = rc_store_namespace(op->scope.realm, &err);
+	if (!op->namespace) {
+		op_fail(op, &err);
+		return;
+	}
 	switch (op->verb) {
 	case RC_CELL_APPLY:
 	case RC_CELL_CREATE:

@@ -42,21 +42,21 @@ enum kk_kind rc_scope_kind(const struct kk_scope *scope);
 
 /* --- store.c: one metadata.json per object, read through a cache that trusts only stat(2) --- */
 
-/* 1 with a copy in @ret_doc (released by the caller), 0 where there is none. A document that can't be
- * read is an error, KK_E_CONVERSION. */
+/* 1 with a copy in @ret_doc (released by the caller), 0 where there is none. A document that makes no sense is
+ * an error, KK_E_CONVERSION, and one that can't be read now is KK_E_IO. */
 int rc_store_load(const struct kk_scope *scope, void *ret_doc, struct kk_err *err);
-bool rc_store_exists(const struct kk_scope *scope);
+bool rc_store_exists(const struct kk_scope *scope); /* or can't be looked at */
 /* Durable; raises generation when the spec changed and stamps the times. Fails with KK_E_IO. */
 int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err);
 /* Remove the object's directory with all that is in it, durably. Fails with KK_E_IO. */
 int rc_store_remove(const struct kk_scope *scope, struct kk_err *err);
-/* Names of the children of @scope (NULL parts end it), sorted. */
-void rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names);
+/* Names of the children of @scope (NULL parts end it), sorted. Fails with KK_E_IO. */
+int rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names, struct kk_err *err);
 /* The document as API text, from the cache; unreadable ones as Failed with the reason. Borrowed until
  * the next call into the store. NULL: gone. */
 const char *rc_store_text(const struct kk_scope *scope);
-/* The realm's containerd namespace, from its document or derived. */
-char *rc_store_namespace(const char *realm);
+/* The realm's containerd namespace, from its document or derived. NULL where that can't be told now, KK_E_IO. */
+char *rc_store_namespace(const char *realm, struct kk_err *err);
 
 /* --- journal.c: what an operation did, so that its repetition reports the same --- */
 void rc_journal_note(uint64_t op, const struct kk_scope *scope, const char *what);

@@ -98,12 +98,10 @@ static struct kk_intent *intent_of(enum kk_kind kind, void *doc)
 static void managed_labels_set(const struct op *op)
 {
 	struct kk_realm *any = op->doc;
-	kk_auto_free char *namespace = rc_store_namespace(op->scope.realm);
 
 	/* All documents begin alike. The create calls set them; apply leaves labels to the manifest. */
 	if (op->kind == KK_KIND_REALM) {
-		kk_map_set(&any->metadata.labels, "realm.kukeon.io",
-			kk_str_empty(any->spec.namespace) ? namespace : any->spec.namespace);
+		kk_map_set(&any->metadata.labels, "realm.kukeon.io", any->spec.namespace);
 		return;
 	}
 	kk_map_set(&any->metadata.labels, "realm.kukeon.io", op->scope.realm);
@@ -188,7 +186,7 @@ static void make_failed(struct op *op, const struct kk_err *failure)
 	const struct kk_rep_namespace_ensure *namespace =
 		rc_plan_reply(&op->plan, KK_MSG_namespace_ensure, 0);
 	bool was_namespace_made = namespace && namespace->is_created;
-	kk_auto_free char *name = rc_store_namespace(op->scope.realm);
+	const struct kk_realm *realm = op->kind == KK_KIND_REALM ? op->doc : NULL;
 	struct kk_err err = *failure;
 
 	kk_wrap(&err, "failed to create %s", kk_kind_word(op->kind));
@@ -201,10 +199,10 @@ static void make_failed(struct op *op, const struct kk_err *failure)
 	 * before and may hold the images of others. */
 	op->outcome.err = err;
 	rc_plan_release(&op->plan);
-	rc_plan_scope_remove(&op->plan, &op->scope, name);
+	rc_plan_scope_remove(&op->plan, &op->scope, realm ? realm->spec.namespace : NULL);
 	for (size_t i = 0; i < op->plan.n; i++)
 		op->plan.steps[i].is_optional = true;
-	if (op->kind == KK_KIND_REALM && !was_namespace_made)
+	if (realm && !was_namespace_made)
 		rc_plan_drop_first(&op->plan);
 	rc_plan_run(&op->plan, op->id, undone, op);
 }
@@ -615,12 +613,15 @@ static void delete_turn(struct rc_turn *turn, void *arg)
 {
 	struct op *op = arg;
 	kk_auto(kk_strs_release) struct kk_strs children = {0};
-	kk_auto_free char *namespace = rc_store_namespace(op->scope.realm);
 	struct kk_err err = {0};
+	kk_auto_free char *namespace = rc_store_namespace(op->scope.realm, &err);
 
 	op->turn = turn;
 	/* Something may have been created since the children were deleted. */
-	rc_store_children(&op->scope, &children);
+	if (!namespace || rc_store_children(&op->scope, &children, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
 	if (children.n && !op->is_force) {
 		kk_fail(&err, KK_E_HAS_DEPENDENCIES,
 			"failed to delete %s: resource has child resources: "
@@ -648,6 +649,7 @@ void rc_scope_delete(const struct kk_scope *scope, bool is_cascade, bool is_forc
 	rc_outcome_f fn, void *arg)
 {
 	struct op *op = op_new(scope, op_id, fn, arg);
+	struct kk_err err = {0};
 
 	op->is_force = is_force;
 	if (!rc_store_exists(&op->scope)) {
@@ -657,7 +659,9 @@ void rc_scope_delete(const struct kk_scope *scope, bool is_cascade, bool is_forc
 		return;
 	}
 	/* Forcing leaves no orphans either: a child without its parent could never be managed again. */
-	if (is_cascade || is_force)
-		rc_store_children(&op->scope, &op->children);
+	if ((is_cascade || is_force) && rc_store_children(&op->scope, &op->children, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
 	delete_next_child(op);
 }

@@ -54,19 +54,46 @@ static void entry_clear(struct entry *entry)
 	entry->damage = NULL;
 }
 
-static void entry_forget(const char *path)
+static struct entry **entry_find(const char *path)
 {
-	struct entry **link = &buckets[bucket_of(path)], *entry;
+	struct entry **link = &buckets[bucket_of(path)];
 
 	while (*link && strcmp((*link)->path, path) != 0)
 		link = &(*link)->next;
-	entry = *link;
+	return link;
+}
+
+static void entry_forget(const char *path)
+{
+	struct entry **link = entry_find(path), *entry = *link;
+
 	if (!entry)
 		return;
 	*link = entry->next;
 	entry_clear(entry);
 	free(entry->path);
 	free(entry);
+}
+
+static struct entry *entry_ensure(const char *path, enum kk_kind kind)
+{
+	struct entry **link = entry_find(path);
+
+	if (!*link) {
+		*link = kk_xalloc(sizeof **link);
+		(*link)->path = kk_xstrdup(path);
+		(*link)->kind = kind;
+	}
+	return *link;
+}
+
+/* What can't be read now may be readable later: no inode has this number, so that it is tried again. */
+static void damage_set(struct entry *entry, const struct kk_err *err)
+{
+	if (err->code == KK_E_IO)
+		entry->ino = 0;
+	entry->damage = kk_xalloc(sizeof *err);
+	*entry->damage = *err;
 }
 
 static void entry_read(struct entry *entry)
@@ -90,38 +117,54 @@ static void entry_read(struct entry *entry)
 		return;
 	free(entry->doc);
 	entry->doc = NULL;
-	entry->damage = kk_xalloc(sizeof err);
-	*entry->damage = err;
+	damage_set(entry, &err);
+}
+
+static bool is_nowhere(int error)
+{
+	return error == ENOENT || error == ENOTDIR;
+}
+
+/* The entry of a document that is there, or may be: errno has why it can't be told. */
+static struct entry *entry_unseen(const char *path, enum kk_kind kind)
+{
+	struct kk_err err = {0};
+	struct entry *entry;
+
+	kk_fail_errno(&err, KK_E_IO, "stat %s", path);
+	entry = entry_ensure(path, kind);
+	entry_clear(entry);
+	damage_set(entry, &err);
+	return entry;
 }
 
 /* The cached entry of an object, read anew when its file changed. NULL: there is none. */
 static struct entry *entry_get(const struct kk_scope *scope)
 {
 	kk_auto_free char *dir = rc_scope_dir(scope), *path = kk_xprintf("%s/metadata.json", dir);
-	struct entry *entry = buckets[bucket_of(path)];
+	struct entry *entry;
 	struct stat st;
 
 	if (stat(path, &st) < 0) {
+		if (!is_nowhere(errno))
+			return entry_unseen(path, rc_scope_kind(scope));
 		entry_forget(path);
 		return NULL;
 	}
-	while (entry && strcmp(entry->path, path) != 0)
-		entry = entry->next;
-	if (!entry) {
-		entry = kk_xalloc(sizeof *entry);
-		entry->next = buckets[bucket_of(path)];
-		entry->path = kk_steal(&path);
-		entry->kind = rc_scope_kind(scope);
-		buckets[bucket_of(entry->path)] = entry;
-	} else if (entry->ino == st.st_ino && entry->size == st.st_size &&
-		memcmp(&entry->mtime, &st.st_mtim, sizeof entry->mtime) == 0) {
+	entry = entry_ensure(path, rc_scope_kind(scope));
+	if (entry->ino == st.st_ino && entry->size == st.st_size &&
+		memcmp(&entry->mtime, &st.st_mtim, sizeof entry->mtime) == 0)
 		return entry;
-	}
 	entry_clear(entry);
 	entry->ino = st.st_ino;
 	entry->size = st.st_size;
 	entry->mtime = st.st_mtim;
 	entry_read(entry);
+	/* Removed by another process in between. */
+	if (entry->damage && is_nowhere(entry->damage->sys_errno)) {
+		entry_forget(path);
+		return NULL;
+	}
 	return entry;
 }
 
@@ -130,20 +173,35 @@ bool rc_store_exists(const struct kk_scope *scope)
 	return entry_get(scope) != NULL;
 }
 
+/* Can nobody tell now what the document says? */
+static bool is_out_of_reach(const struct entry *entry)
+{
+	return entry->damage && entry->damage->code == KK_E_IO;
+}
+
+static int damage_fail(const struct entry *entry, struct kk_err *err)
+{
+	char why[KK_ERR_TEXT];
+
+	if (is_out_of_reach(entry)) {
+		if (err)
+			*err = *entry->damage;
+		return KK_E_IO;
+	}
+	kk_err_format(entry->damage, why, sizeof why);
+	return kk_fail(err, KK_E_CONVERSION,
+		"conversion failed: document %s can't be read (%s); repair it or move it away",
+		entry->path, why);
+}
+
 int rc_store_load(const struct kk_scope *scope, void *ret_doc, struct kk_err *err)
 {
 	const struct entry *entry = entry_get(scope);
-	char why[KK_ERR_TEXT];
 
 	if (!entry)
 		return 0;
-	if (!entry->doc) {
-		kk_err_format(entry->damage, why, sizeof why);
-		return kk_fail(err, KK_E_CONVERSION,
-			"conversion failed: document %s can't be read (%s); "
-			"repair it or move it away",
-			entry->path, why);
-	}
+	if (!entry->doc)
+		return damage_fail(entry, err);
 	kk_schema_copy(kk_kind_schema(entry->kind), entry->doc, ret_doc);
 	return 1;
 }
@@ -283,6 +341,9 @@ int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 	kk_auto_free char *text = NULL;
 	kk_auto_json *json = NULL;
 
+	/* Who can't tell what is there must not take its place. */
+	if (old && is_out_of_reach(old))
+		return damage_fail(old, err);
 	if (!old || !old->doc)
 		*generation = 1;
 	else
@@ -299,8 +360,11 @@ int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 	kk_leftovers_remove(path);
 	if (kk_dir_make(dir, 02750, err) < 0 || (!old && place_sync(scope, dir, err) < 0) ||
 		kk_file_replace(path, text, strlen(text), 0644, err) < 0 ||
-		kk_fault(KK_FAULT_reconciler_saved, err) < 0)
+		kk_fault(KK_FAULT_reconciler_saved, err) < 0) {
+		if (!old)
+			(void)rmdir(dir);
 		return kk_wrap(err, "store %s '%s'", kk_kind_word(kind), kk_doc_name(kind, doc));
+	}
 	return 0;
 }
 
@@ -333,12 +397,14 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-void rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names)
+int rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names, struct kk_err *err)
 {
 	kk_auto_free char *dir = rc_scope_dir(scope);
 	struct dirent **entries = NULL;
 	int n = scandir(dir, &entries, is_child, by_bytes);
 
+	if (n < 0 && !is_nowhere(errno))
+		return kk_fail_errno(err, KK_E_IO, "read %s", dir);
 	for (int i = 0; i < n; i++) {
 		struct kk_scope child = *scope;
 		const char **part = !child.realm ? &child.realm :
@@ -352,13 +418,18 @@ void rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names)
 		free(entries[i]);
 	}
 	free(entries);
+	return 0;
 }
 
-char *rc_store_namespace(const char *realm)
+char *rc_store_namespace(const char *realm, struct kk_err *err)
 {
 	const struct entry *entry = entry_get(&(struct kk_scope){.realm = realm});
 	const struct kk_realm *doc = entry ? entry->doc : NULL;
 
+	if (entry && is_out_of_reach(entry)) {
+		damage_fail(entry, err);
+		return NULL;
+	}
 	if (doc && !kk_str_empty(doc->spec.namespace))
 		return kk_xstrdup(doc->spec.namespace);
 	return rc_namespace_default(realm);

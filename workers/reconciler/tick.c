@@ -76,22 +76,34 @@ static void oom_watch(const struct kk_cell *cell, uint64_t op)
 
 typedef void (*each_cell_f)(const struct kk_scope *scope, void *arg);
 
+/* What can't be looked at now is left for the next pass. */
+static void children_get(const struct kk_scope *scope, struct kk_strs *ret_names)
+{
+	struct kk_err err = {0};
+	char text[KK_ERR_TEXT];
+
+	if (rc_store_children(scope, ret_names, &err) == 0)
+		return;
+	kk_err_format(&err, text, sizeof text);
+	kk_warning("not all objects could be looked at: %s", text);
+}
+
 static void each_cell(const char *realm, each_cell_f fn, void *arg)
 {
 	kk_auto(kk_strs_release) struct kk_strs spaces = {0};
 
-	rc_store_children(&(struct kk_scope){.realm = realm}, &spaces);
+	children_get(&(struct kk_scope){.realm = realm}, &spaces);
 	for (size_t s = 0; s < spaces.n; s++) {
 		const struct kk_scope space = {realm, spaces.items[s], NULL, NULL};
 		kk_auto(kk_strs_release) struct kk_strs stacks = {0};
 
-		rc_store_children(&space, &stacks);
+		children_get(&space, &stacks);
 		for (size_t t = 0; t < stacks.n; t++) {
 			const struct kk_scope stack = {
 				realm, spaces.items[s], stacks.items[t], NULL};
 			kk_auto(kk_strs_release) struct kk_strs cells = {0};
 
-			rc_store_children(&stack, &cells);
+			children_get(&stack, &cells);
 			for (size_t c = 0; c < cells.n; c++) {
 				const struct kk_scope cell = {
 					realm, spaces.items[s], stacks.items[t], cells.items[c]};
@@ -140,14 +152,18 @@ void rc_observe_all(uint64_t op, rc_done_f fn, void *arg)
 	struct pass *pass = kk_xalloc(sizeof *pass);
 
 	*pass = (struct pass){.n_open = 1, .op = op, .fn = fn, .arg = arg};
-	rc_store_children(&(struct kk_scope){0}, &realms);
+	children_get(&(struct kk_scope){0}, &realms);
 	for (size_t i = 0; i < realms.n; i++) {
-		struct realm_look *look = kk_xalloc(sizeof *look);
+		kk_auto_free char *namespace = rc_store_namespace(realms.items[i], NULL);
 		struct kk_req_container_list *req;
+		struct realm_look *look;
 
+		if (!namespace)
+			continue;
+		look = kk_xalloc(sizeof *look);
 		*look = (struct realm_look){.pass = pass, .realm = kk_xstrdup(realms.items[i])};
 		req = rc_plan_add(&look->plan, 0, KK_MSG_container_list);
-		req->namespace = rc_store_namespace(realms.items[i]);
+		req->namespace = kk_steal(&namespace);
 		pass->n_open++;
 		rc_plan_run(&look->plan, op, realm_looked, look);
 	}
@@ -257,11 +273,11 @@ int on_task_exited(struct kk_call *call, const struct kk_req_task_exited *req, v
 	(void)err;
 	kk_info("container '%s' ended status=%llu namespace=%s", kk_str(req->id),
 		(unsigned long long)req->exit_status, kk_str(req->namespace));
-	rc_store_children(&(struct kk_scope){0}, &realms);
+	children_get(&(struct kk_scope){0}, &realms);
 	for (size_t i = 0; i < realms.n; i++) {
-		kk_auto_free char *namespace = rc_store_namespace(realms.items[i]);
+		kk_auto_free char *namespace = rc_store_namespace(realms.items[i], NULL);
 
-		if (kk_str_equal(namespace, req->namespace))
+		if (namespace && kk_str_equal(namespace, req->namespace))
 			exit_take(realms.items[i], req);
 	}
 	return 0;

@@ -398,8 +398,8 @@ static int tree_load(const struct kk_scope *scope, unsigned depth, size_t *n, st
 		kk_schema_release(schema, doc);
 		++*n;
 	}
-	if (depth < 4)
-		rc_store_children(scope, &names);
+	if (depth < 4 && rc_store_children(scope, &names, err) < 0)
+		return kk_failed(err);
 	for (size_t i = 0; i < names.n; i++) {
 		struct kk_scope child = *scope;
 		const char **const parts[] = {
