@@ -538,7 +538,9 @@ static void resume(struct op *op, struct kk_cell *stored)
 	op->cell = *stored;
 	outcome_recall(op);
 	if (op->verb == RC_CELL_MATERIALIZE) {
-		op_end(op);
+		/* It may not have been on disk yet. */
+		if (save(op))
+			op_end(op);
 		return;
 	}
 	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
@@ -724,6 +726,11 @@ static void missing(struct op *op)
 {
 	struct kk_err err = {0};
 
+	/* Whoever removed it, in this operation or another, may not have come to the end of it. */
+	if (op->verb == RC_CELL_DELETE && rc_store_sweep(&op->scope, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
 	if (op->verb == RC_CELL_DELETE) {
 		op->outcome.action = rc_journal_has(op->id, &op->scope, "delete") ? RC_DELETED :
 										    RC_NOT_FOUND;

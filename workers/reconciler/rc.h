@@ -50,6 +50,8 @@ bool rc_store_exists(const struct kk_scope *scope); /* or can't be looked at */
 int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err);
 /* Remove the object's directory with all that is in it, durably. Fails with KK_E_IO. */
 int rc_store_remove(const struct kk_scope *scope, struct kk_err *err);
+/* The same for what a removal that was cut short left of an object: nothing below has a document. */
+int rc_store_sweep(const struct kk_scope *scope, struct kk_err *err);
 /* Names of the children of @scope (NULL parts end it), sorted. Fails with KK_E_IO. */
 int rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names, struct kk_err *err);
 /* The document as API text, from the cache; unreadable ones as Failed with the reason. Borrowed until

@@ -645,6 +645,20 @@ static void delete_self(struct op *op)
 	rc_turn_take(&op->scope, false, delete_turn, op);
 }
 
+/* Whoever removed it, in this operation or another, may not have come to the end of it. */
+static void missing(struct op *op)
+{
+	struct kk_err err = {0};
+
+	if (rc_store_sweep(&op->scope, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
+	op->outcome.action = rc_journal_has(op->id, &op->scope, "delete") ? RC_DELETED :
+									    RC_NOT_FOUND;
+	op_end(op);
+}
+
 void rc_scope_delete(const struct kk_scope *scope, bool is_cascade, bool is_force, uint64_t op_id,
 	rc_outcome_f fn, void *arg)
 {
@@ -653,9 +667,7 @@ void rc_scope_delete(const struct kk_scope *scope, bool is_cascade, bool is_forc
 
 	op->is_force = is_force;
 	if (!rc_store_exists(&op->scope)) {
-		op->outcome.action = rc_journal_has(op->id, &op->scope, "delete") ? RC_DELETED :
-										    RC_NOT_FOUND;
-		op_end(op);
+		missing(op);
 		return;
 	}
 	/* Forcing leaves no orphans either: a child without its parent could never be managed again. */

@@ -368,14 +368,61 @@ int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 	return 0;
 }
 
+/* All that is in the directory but the document. */
+static int rest_remove(const char *dir, struct kk_err *err)
+{
+	const struct dirent *entry;
+	kk_auto_dir handle = opendir(dir);
+	int r = 0, next;
+
+	if (!handle)
+		return is_nowhere(errno) ? 0 : kk_fail_errno(err, KK_E_IO, "open %s", dir);
+	while (r == 0 && (next = kk_dir_next(handle, &entry)) != 0) {
+		kk_auto_free char *path = NULL;
+
+		if (next < 0)
+			return kk_fail_errno(err, KK_E_IO, "read %s", dir);
+		path = kk_xprintf("%s/%s", dir, entry->d_name);
+		if (strcmp(entry->d_name, "metadata.json") != 0)
+			r = kk_tree_remove(path, err);
+	}
+	return r;
+}
+
 int rc_store_remove(const struct kk_scope *scope, struct kk_err *err)
 {
 	kk_auto_free char *dir = rc_scope_dir(scope), *path = kk_xprintf("%s/metadata.json", dir);
 
-	if (kk_tree_remove(dir, err) < 0 || kk_name_sync(dir, err) < 0)
+	/* The document goes last: until then a repetition finds what is left to do. */
+	if (rest_remove(dir, err) < 0 || kk_tree_remove(dir, err) < 0 || kk_name_sync(dir, err) < 0)
 		return kk_failed(err);
 	entry_forget(path);
 	return kk_fault(KK_FAULT_reconciler_removed, err);
+}
+
+/* Is there a document at or below @dir? Who can't tell says yes. */
+static bool has_document(const char *dir)
+{
+	const struct dirent *entry;
+	kk_auto_dir handle = opendir(dir);
+	int next = 0;
+
+	if (!handle)
+		return !is_nowhere(errno);
+	while ((next = kk_dir_next(handle, &entry)) == 1) {
+		kk_auto_free char *path = kk_xprintf("%s/%s", dir, entry->d_name);
+
+		if (strcmp(entry->d_name, "metadata.json") == 0 || has_document(path))
+			return true;
+	}
+	return next < 0;
+}
+
+int rc_store_sweep(const struct kk_scope *scope, struct kk_err *err)
+{
+	kk_auto_free char *dir = rc_scope_dir(scope);
+
+	return has_document(dir) ? 0 : rc_store_remove(scope, err);
 }
 
 static int is_child(const struct dirent *entry)
