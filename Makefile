@@ -139,7 +139,7 @@ clean: ## remove all that was built
 # --- tests ---
 
 # $(1): program. Objects that take calls over, and the flags that hand them the calls.
-wrap_objects = $(patsubst %.c,$(B)/%.o,$(WRAPS_$(notdir $(1))))
+wrap_objects = $(patsubst %.c,$(B)/%.o,$(filter $(TEST_WRAP_SRC),$(WRAPS_$(notdir $(1)))))
 wrap_flags = $(shell grep -ohE '__wrap_[a-z0-9_]+' $(WRAPS_$(notdir $(1))) /dev/null | sort -u | \
 	sed 's/__wrap_/-Wl,--wrap=/')
 

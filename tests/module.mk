@@ -20,6 +20,7 @@ TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(BENCH_SRC) $(CHAOS_SRC) $(FUZZ_SRC)
 # f, and reaches the real one as __real_f.
 WRAPS_test_errno := tests/support/wrap/disk.c tests/support/wrap/operation.c
 WRAPS_test_power := $(WRAPS_test_errno)
+WRAPS_test_spawn := tests/unit/test_spawn.c
 
 # Objects that only a pattern asks for would be removed behind the link.
 .SECONDARY: $(patsubst %.c,$(B)/%.o,$(TEST_SRC))
