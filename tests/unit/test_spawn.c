@@ -196,7 +196,8 @@ static void ask(struct answer *answer)
 	const struct kk_peer peer = {.pid = getpid(), .is_local = true};
 
 	*answer = (struct answer){0};
-	kk_supervisor_call(rig.sv, "who", "{}", 2, &peer, answer_on_reply, answer);
+	kk_supervisor_call(rig.sv, kk_supervisor_op(rig.sv), "who", "{}", 2, &peer, answer_on_reply,
+		answer);
 }
 
 static void wait_for(const struct answer *answer)
