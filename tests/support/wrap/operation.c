@@ -41,7 +41,8 @@ static struct {
 int __wrap_net_socket_open(struct nl_sock **ret_socket, struct kk_err *err);
 int __wrap_net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_link,
 	struct kk_err *err);
-int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, const char *alias,
+int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, struct kk_err *err);
+int __wrap_net_link_own(struct nl_sock *socket, const char *name, const char *alias,
 	struct kk_err *err);
 int __wrap_net_link_up(struct nl_sock *socket, int index, struct kk_err *err);
 int __wrap_net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err);
@@ -94,8 +95,7 @@ int __wrap_net_link_get(struct nl_sock *socket, const char *name, struct net_lin
 	return 1;
 }
 
-int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, const char *alias,
-	struct kk_err *err)
+int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, struct kk_err *err)
 {
 	size_t i = kernel.n_bridges++;
 
@@ -103,6 +103,18 @@ int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, const cha
 	(void)err;
 	ck_assert_uint_lt(i, NAMES_MAX);
 	snprintf(kernel.bridges[i].name, sizeof kernel.bridges[i].name, "%s", name);
+	kernel.bridges[i].alias[0] = '\0';
+	return 0;
+}
+
+int __wrap_net_link_own(struct nl_sock *socket, const char *name, const char *alias,
+	struct kk_err *err)
+{
+	size_t i = bridge_find(name);
+
+	(void)socket;
+	(void)err;
+	ck_assert_uint_lt(i, kernel.n_bridges);
 	snprintf(kernel.bridges[i].alias, sizeof kernel.bridges[i].alias, "%s", alias);
 	return 0;
 }
