@@ -114,8 +114,9 @@ int __wrap_net_link_own(struct nl_sock *socket, const char *name, const char *al
 
 	(void)socket;
 	(void)err;
-	ck_assert_uint_lt(i, kernel.n_bridges);
-	snprintf(kernel.bridges[i].alias, sizeof kernel.bridges[i].alias, "%s", alias);
+	/* Other links are not remembered. */
+	if (i < kernel.n_bridges)
+		snprintf(kernel.bridges[i].alias, sizeof kernel.bridges[i].alias, "%s", alias);
 	return 0;
 }
 
