@@ -97,6 +97,34 @@ others_go_on() {
 	expect_status 0
 }
 
+# What containerd leaves when the worker dies while a shim is being started: it is connected to, and says nothing.
+hung_shim() {
+	local scope=(--realm r --space s --stack t) socket hung began=$SECONDS
+	cell_yaml hung >"$D/hung.yaml"
+	kuked apply -f "$D/hung.yaml" >/dev/null
+	kuked kill hung "${scope[@]}" >/dev/null
+	socket=/run/containerd/s/$(printf %s "$D/containerd.sock/r.$id.test/s-t-hung" | sha256sum | cut -d' ' -f1)
+	(exec -a containerd-shim-runc-v2 /usr/bin/python3 -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+time.sleep(1000)' "$socket" -namespace "r.$id.test" -id s_t_hung_main -address "$D/containerd.sock") >/dev/null 2>&1 &
+	hung=$!
+	wait_until 5 [ -S "$socket" ] || fail "the shim does not listen"
+	run kuked start hung "${scope[@]}"
+	expect_equal "$out" 'Started cell "hung" from stack "t"'
+	expect_equal "$(cell_state hung)" Ready
+	! kill "$hung" 2>/dev/null || fail "the shim is still there"
+	[ $((SECONDS - began)) -lt 10 ] || fail "it took $((SECONDS - began)) s"
+}
+
+killed_shim() {
+	pkill -9 -f "containerd-shim-runc-v2 -namespace r.$id.test -id s_t_hung_main "
+	run kuked delete cell hung --realm r --space s --stack t
+	expect_equal "$out" 'Deleted cell "hung" from stack "t"'
+	expect_equal "$(ctr_test -n "r.$id.test" containers ls -q)" ""
+}
+
 # A pipe that is full, and nobody at its other end: the API must not wait for it.
 unread_log() {
 	local i reader writer
@@ -208,6 +236,8 @@ it "runs one supervisor and four workers, named by role" named_by_role
 it "answers while a worker is killed, and has it back" killed_idle
 it "answers after all workers were killed" killed_all_at_once
 it "applies $KILLS times under random kills with the same output" killed_during_apply
+it "clears away a shim that hangs" hung_shim
+it "deletes a cell whose shim was killed" killed_shim
 it "replaces a worker that hangs" stopped_worker_recovers
 it "answers while a worker hangs that is not needed" others_go_on
 it "serves although nobody reads its log" unread_log

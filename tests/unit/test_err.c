@@ -249,6 +249,7 @@ START_TEST(kinds_are_spelled_as_in_the_api)
 		{KK_E_CELL_NOT_FOUND, "CellNotFound"},
 		{KK_E_CONTAINER_NOT_FOUND, "ContainerNotFound"},
 		{KK_E_NETWORK_NOT_FOUND, "NetworkNotFound"},
+		{KK_E_OPERATION_NOT_FOUND, "OperationNotFound"},
 		{KK_E_HAS_DEPENDENCIES, "ResourceHasDependencies"},
 		{KK_E_CREATE_REALM, "CreateRealm"},
 		{KK_E_CREATE_SPACE, "CreateSpace"},

@@ -26,6 +26,7 @@ enum {
 };
 
 static grpc_channel *channel;
+static char *address;
 
 int ct_client_open(const char *socket_path, struct kk_err *err)
 {
@@ -55,6 +56,7 @@ int ct_client_open(const char *socket_path, struct kk_err *err)
 	grpc_channel_args args = {.num_args = KK_COUNT(arguments), .args = arguments};
 	grpc_channel_credentials *plain;
 
+	kk_str_set(&address, socket_path);
 	grpc_init();
 	plain = grpc_insecure_credentials_create();
 	channel = grpc_channel_create(target, plain, &args);
@@ -62,6 +64,11 @@ int ct_client_open(const char *socket_path, struct kk_err *err)
 	if (!channel)
 		return kk_fail(err, KK_E_CONTAINERD, "no channel to %s could be made", target);
 	return 0;
+}
+
+const char *ct_client_address(void)
+{
+	return kk_str(address);
 }
 
 static gpr_timespec deadline_of(const struct ct_ctx *ctx)

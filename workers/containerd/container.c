@@ -15,11 +15,12 @@
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
-#include <kukeon/oom.h>
 
 #define RUNTIME "io.containerd.runc.v2"
 #define SPEC_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 #define LABEL_CELL "kukeon.io/cell"
+#define LABEL_STACK "kukeon.io/stack"
+#define LABEL_SPACE "kukeon.io/space"
 #define LABEL_STOP_SIGNAL "kukeon.io/stop-signal"
 
 enum {
@@ -28,6 +29,8 @@ enum {
 	CLEANUP_TRIES = 4,    /* where containerd may be clearing up behind a caller that died */
 	RETRY_LIMIT_MS = 15000,
 	SETTLE_TRIES = 30, /* three seconds */
+	LOOK_MS = 3000,    /* for what takes one */
+	MAKE_MS = 20000,   /* for the making of a task, which takes 50 */
 };
 
 int64_t ct_time(const Ct__Timestamp *timestamp)
@@ -45,6 +48,15 @@ static const char *label_get(const Ct__Container *container, const char *key)
 			return container->labels[i]->value;
 	}
 	return NULL;
+}
+
+static struct ct_ctx ctx_limit(const struct ct_ctx *ctx, int64_t limit_ms)
+{
+	struct ct_ctx limited = *ctx;
+
+	if (kk_clock_ms() + limit_ms < limited.deadline_ms)
+		limited.deadline_ms = kk_clock_ms() + limit_ms;
+	return limited;
 }
 
 /* 1 when the record is there, 0 when not. */
@@ -92,15 +104,96 @@ static int task_get(const struct ct_ctx *ctx, const char *id, Ct__TaskGetRespons
 	return (*ret_task)->process ? 1 : 0;
 }
 
+/* containerd's filter for all of these labels; the caller frees it. */
+static char *filter_make(const struct kk_map *labels)
+{
+	struct kk_buf filter = {0};
+
+	for (size_t i = 0; i < labels->n; i++)
+		kk_buf_printf(&filter, "%slabels.\"%s\"==\"%s\"", i ? "," : "",
+			labels->items[i].key, labels->items[i].value);
+	return kk_buf_take(&filter);
+}
+
+static int records_list(const struct ct_ctx *ctx, const struct kk_map *labels,
+	Ct__ContainerListResponse **ret_found, struct kk_err *err)
+{
+	Ct__ContainerListRequest req = CT__CONTAINER_LIST_REQUEST__INIT;
+	kk_auto_free char *filter = filter_make(labels);
+
+	req.n_filters = labels->n ? 1 : 0;
+	req.filters = &filter;
+	return ct_unary(ctx, "containers.v1.Containers/List", &req.base,
+		&ct__container_list_response__descriptor, ret_found, err);
+}
+
+/* Does a task of its cell live, whose shim would be the same? */
+static bool has_neighbour(const struct ct_ctx *ctx, const Ct__Container *container)
+{
+	static const char *const keys[] = {LABEL_CELL, LABEL_STACK, LABEL_SPACE};
+	const struct ct_ctx limited = ctx_limit(ctx, LOOK_MS);
+	kk_auto(kk_map_release) struct kk_map labels = {0};
+	ct_auto_message Ct__ContainerListResponse *found = NULL;
+	struct kk_err err = {0};
+
+	for (size_t i = 0; i < KK_COUNT(keys); i++) {
+		if (label_get(container, keys[i]))
+			kk_map_set(&labels, keys[i], label_get(container, keys[i]));
+	}
+	if (records_list(&limited, &labels, &found, &err) < 0)
+		return true;
+	for (size_t i = 0; i < found->n_containers; i++) {
+		ct_auto_message Ct__TaskGetResponse *task = NULL;
+
+		if (strcmp(found->containers[i]->id, container->id) != 0 &&
+			task_get(&limited, found->containers[i]->id, &task, &err) == 1)
+			return true;
+	}
+	return false;
+}
+
+/* Was there a shim that only stands in the way? For a container that has no task, or one that does not
+ * answer. */
+static bool shim_clear(const struct ct_ctx *ctx, const Ct__Container *container)
+{
+	return !has_neighbour(ctx, container) && ct_shim_clear(ctx->namespace, container->id);
+}
+
+/* As task_get, and a shim that does not answer for it and is of no use is cleared away. */
+static int task_look(const struct ct_ctx *ctx, const Ct__Container *container,
+	Ct__TaskGetResponse **ret_task, struct kk_err *err)
+{
+	const struct ct_ctx limited = ctx_limit(ctx, LOOK_MS);
+	struct kk_err cause = {0};
+	int r = task_get(&limited, container->id, ret_task, &cause);
+
+	if (r == KK_E_TIMEOUT) {
+		shim_clear(ctx, container);
+		return task_get(ctx, container->id, ret_task, err);
+	}
+	if (r < 0)
+		*err = cause;
+	return r;
+}
+
+/* Its shim has gone away, and containerd is about to find out. */
+static bool is_closing(int r, const struct kk_err *err)
+{
+	return r == KK_E_CONTAINERD && strstr(err->frames[0].text, "ttrpc: closed");
+}
+
 static int task_delete(const struct ct_ctx *ctx, const char *id, struct kk_err *err)
 {
 	Ct__TaskDeleteRequest req = CT__TASK_DELETE_REQUEST__INIT;
 	struct kk_err cause = {0};
-	int r;
+	int n_tries = 0, r;
 
 	req.container_id = (char *)id;
-	r = ct_unary(ctx, "tasks.v1.Tasks/Delete", &req.base, &ct__task_delete_response__descriptor,
-		NULL, &cause);
+	do {
+		kk_err_clear(&cause);
+		r = ct_unary(ctx, "tasks.v1.Tasks/Delete", &req.base,
+			&ct__task_delete_response__descriptor, NULL, &cause);
+	} while (is_closing(r, &cause) && ++n_tries < SETTLE_TRIES && ct_retry_pause(ctx));
 	if (r < 0 && r != KK_E_CONTAINER_NOT_FOUND) {
 		*err = cause;
 		return kk_wrap(err, "delete the task of '%s'", id);
@@ -132,12 +225,10 @@ static int task_wait(const struct ct_ctx *ctx, const char *id, int64_t limit_ms,
 	Ct__TaskWaitResponse **ret_exit, struct kk_err *err)
 {
 	Ct__TaskWaitRequest req = CT__TASK_WAIT_REQUEST__INIT;
-	struct ct_ctx limited = *ctx;
+	const struct ct_ctx limited = ctx_limit(ctx, limit_ms);
 	struct kk_err cause = {0};
 	int r;
 
-	if (kk_clock_ms() + limit_ms < limited.deadline_ms)
-		limited.deadline_ms = kk_clock_ms() + limit_ms;
 	req.container_id = (char *)id;
 	r = ct_unary(&limited, "tasks.v1.Tasks/Wait", &req.base,
 		&ct__task_wait_response__descriptor, ret_exit, &cause);
@@ -307,29 +398,9 @@ static bool is_settling(int r, const struct kk_err *err)
 		kk_str_ends(err->frames[0].text, ": file exists");
 }
 
-/* A shim is as dear as containerd, from which it has its score; its container and our workers go in between. */
-static void shim_yield(uint64_t task_pid)
-{
-	kk_auto_free char *task = kk_xprintf("/proc/%llu/stat", (unsigned long long)task_pid);
-	kk_auto_free char *comm = NULL;
-	kk_auto_buf stat = {0}, name = {0};
-	const char *end;
-	int shim = 0;
-
-	if (kk_file_read(task, &stat, NULL) < 0)
-		return;
-	/* pid (name) state ppid, and the name may have anything in it. */
-	end = strrchr((char *)stat.data, ')');
-	if (!end || sscanf(end, ") %*c %d", &shim) != 1 || shim <= 1)
-		return;
-	comm = kk_xprintf("/proc/%d/comm", shim);
-	if (kk_file_read(comm, &name, NULL) == 0 &&
-		kk_str_starts((char *)name.data, "containerd-shim"))
-		kk_oom_score_raise(shim, KK_OOM_SHIM);
-}
-
 static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
-	const Ct__SnapshotMountsResponse *rootfs, uint64_t *ret_pid, struct kk_err *err)
+	const Ct__Container *container, const Ct__SnapshotMountsResponse *rootfs, uint64_t *ret_pid,
+	struct kk_err *err)
 {
 	Ct__TaskCreateRequest create = CT__TASK_CREATE_REQUEST__INIT;
 	ct_auto_message Ct__TaskCreateResponse *created = NULL;
@@ -345,14 +416,17 @@ static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_c
 	create.stdout = log;
 	create.stderr = log;
 	do {
+		const struct ct_ctx limited = ctx_limit(ctx, MAKE_MS);
+
 		kk_err_clear(&cause);
-		r = ct_unary(ctx, "tasks.v1.Tasks/Create", &create.base,
+		r = ct_unary(&limited, "tasks.v1.Tasks/Create", &create.base,
 			&ct__task_create_response__descriptor, &created, &cause);
 		/* It is about the task: a shim whose containerd died while it made one is there, but no
 		 * task. */
 		if (r == KK_E_CONTAINER_EXISTS && task_delete(ctx, req->id, err) < 0)
 			return kk_failed(err);
-	} while ((r == KK_E_CONTAINER_EXISTS || is_settling(r, &cause)) &&
+	} while ((r == KK_E_CONTAINER_EXISTS || is_settling(r, &cause) ||
+			 (r == KK_E_TIMEOUT && shim_clear(ctx, container))) &&
 		++n_tries < SETTLE_TRIES && ct_retry_pause(ctx));
 	if (r < 0) {
 		*err = cause;
@@ -361,17 +435,21 @@ static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_c
 		return kk_wrap(err, "create the task of container \"%s\"", kk_str(req->spec.id));
 	}
 	*ret_pid = created->pid;
-	shim_yield(created->pid);
+	ct_shim_yield((long)created->pid);
 	return 0;
 }
 
 /* Is there a task that can be used as it is? 1: yes. A task that ended is cleared away. */
-static int task_adopt(const struct ct_ctx *ctx, const char *id, struct kk_rep_container_create *rep,
-	struct kk_err *err)
+static int task_adopt(const struct ct_ctx *ctx, const Ct__Container *container,
+	struct kk_rep_container_create *rep, struct kk_err *err)
 {
 	ct_auto_message Ct__TaskGetResponse *task = NULL;
-	int r = task_get(ctx, id, &task, err);
+	const char *id = container->id;
+	int r = task_look(ctx, container, &task, err);
 
+	/* containerd needs a moment to notice. */
+	if (r == 0 && shim_clear(ctx, container))
+		return kk_fail(err, KK_E_CONTAINERD, "a lost shim of '%s' was in the way", id);
 	if (r <= 0)
 		return r;
 	switch (task->process->status) {
@@ -416,7 +494,7 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 	record_fill(&record, req, &image, &labels, spec);
 	if (record_put(ctx, &record, err) < 0 || kk_fault(KK_FAULT_containerd_record_made, err) < 0)
 		return kk_wrap(err, "create container \"%s\"", kk_str(req->spec.id));
-	return task_create(ctx, req, rootfs, &rep->pid, err);
+	return task_create(ctx, req, &record.container, rootfs, &rep->pid, err);
 }
 
 /* A create whose caller died goes on in containerd for a while, or is being cleaned up there: until
@@ -445,7 +523,7 @@ static int create_once(const struct ct_ctx *ctx, const struct kk_req_container_c
 		return r;
 	rep->is_created |= r == 0;
 	if (r == 1) {
-		r = task_adopt(ctx, req->id, rep, err);
+		r = task_adopt(ctx, found->container, rep, err);
 		if (r != 0)
 			return r;
 	}
@@ -575,12 +653,14 @@ static int container_halt(const struct ct_ctx *ctx, const char *id, int64_t grac
 	if (r <= 0)
 		return r;
 	signal_name = label_get(found->container, LABEL_STOP_SIGNAL);
-	r = task_get(ctx, id, &task, err);
+	r = task_look(ctx, found->container, &task, err);
 	if (r < 0)
 		return r;
-	/* A shim may be left of a task that containerd did not live to make. */
-	if (r == 0)
+	/* A shim may be left of a task that containerd, or its caller, did not live to make. */
+	if (r == 0) {
+		shim_clear(ctx, found->container);
 		return task_delete(ctx, id, err);
+	}
 	if (task->process->status == CT__PROCESS__STATUS__STOPPED) {
 		rep->has_exit = true;
 		rep->exit_status = task->process->exit_status;
@@ -683,29 +763,6 @@ static void info_fill(struct kk_task_info *info, const Ct__Container *container,
 	info->exited_at = ct_time(process->exited_at);
 }
 
-/* containerd's filter for all of these labels; the caller frees it. */
-static char *filter_make(const struct kk_map *labels)
-{
-	struct kk_buf filter = {0};
-
-	for (size_t i = 0; i < labels->n; i++)
-		kk_buf_printf(&filter, "%slabels.\"%s\"==\"%s\"", i ? "," : "",
-			labels->items[i].key, labels->items[i].value);
-	return kk_buf_take(&filter);
-}
-
-static int records_list(const struct ct_ctx *ctx, const struct kk_map *labels,
-	Ct__ContainerListResponse **ret_found, struct kk_err *err)
-{
-	Ct__ContainerListRequest req = CT__CONTAINER_LIST_REQUEST__INIT;
-	kk_auto_free char *filter = filter_make(labels);
-
-	req.n_filters = labels->n ? 1 : 0;
-	req.filters = &filter;
-	return ct_unary(ctx, "containers.v1.Containers/List", &req.base,
-		&ct__container_list_response__descriptor, ret_found, err);
-}
-
 static const Ct__Process *process_find(const Ct__TaskListResponse *tasks, const char *id)
 {
 	for (size_t i = 0; i < tasks->n_tasks; i++) {
@@ -736,7 +793,7 @@ static int list_some(const struct ct_ctx *ctx, const Ct__ContainerListResponse *
 {
 	for (size_t i = 0; i < found->n_containers; i++) {
 		ct_auto_message Ct__TaskGetResponse *task = NULL;
-		int r = task_get(ctx, found->containers[i]->id, &task, err);
+		int r = task_look(ctx, found->containers[i], &task, err);
 
 		if (r < 0)
 			return r;

@@ -37,6 +37,7 @@ struct ct_ctx {
  * Failures: KK_E_CONTAINERD_DOWN, KK_E_TIMEOUT, KK_E_CONTAINERD; the status NOT_FOUND alone becomes
  * KK_E_CONTAINER_NOT_FOUND and ALREADY_EXISTS KK_E_CONTAINER_EXISTS, for the caller to recode. */
 int ct_client_open(const char *socket_path, struct kk_err *err);
+const char *ct_client_address(void); /* the path that was opened */
 
 /* One request, one reply. The reply is freed with ct_message_free. @ret_rep may be NULL. */
 int ct_unary(const struct ct_ctx *ctx, const char *method, const ProtobufCMessage *req,
@@ -176,6 +177,12 @@ int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_
 int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, bool is_records_only,
 	struct kk_list *containers, struct kk_err *err);
 int64_t ct_time(const Ct__Timestamp *timestamp);
+
+/* shim.c: kill the shim of this id unless it has a container to look after; was there one? For an id that
+ * has no task in containerd, nor does any that would share its shim. */
+bool ct_shim_clear(const char *namespace, const char *id);
+/* A shim is as dear as containerd, from which it has its OOM score: our workers go in between. */
+void ct_shim_yield(long task_pid);
 
 /* event.c: follow exits in a thread of its own; reports to the reconciler from the loop. */
 int ct_events_start(struct kk_worker *worker, struct kk_err *err);
