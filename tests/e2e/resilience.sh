@@ -97,6 +97,57 @@ others_go_on() {
 	expect_status 0
 }
 
+# said REPLY COMMAND…: kuke says so, and nothing else.
+said() {
+	local want=$1 got
+	shift
+	# shellcheck disable=SC2053 # it is a pattern
+	got=$(kuked "$@" 2>&1) && [[ $got == $want ]] || echo "$*: $got" >>"$D/unexpected"
+	echo "$*" >>"$D/said"
+}
+
+# client NUMBER: 25 verbs on a cell of its own.
+client() {
+	local name=p$1 scope=(--realm r --space s --stack t) i
+	cell_yaml "$name" /bin/sh -c 'trap exit TERM; sleep 1000 & wait' >"$D/$name.yaml"
+	for ((i = 0; i < 5; i++)); do
+		said "Cell \"$name\": created" apply -f "$D/$name.yaml"
+		said "*Ready*" get cell "$name" "${scope[@]}"
+		said "Stopped cell \"$name\" from stack \"t\"" stop "$name" "${scope[@]}"
+		said "Started cell \"$name\" from stack \"t\"" start "$name" "${scope[@]}"
+		said "Deleted cell \"$name\" from stack \"t\"" delete cell "$name" "${scope[@]}"
+	done
+}
+
+kill_for_ever() {
+	local roles=(reconciler containerd network cgroup)
+	while :; do
+		pause 0.2
+		kill -9 "$(worker_pid "${roles[RANDOM % 4]}")"
+		echo >>"$D/killed"
+	done >/dev/null 2>&1
+}
+
+killed_for_ever() {
+	local i killer clients=() began=$SECONDS
+	: >"$D/unexpected"
+	kill_for_ever &
+	killer=$!
+	for i in 1 2 3 4 5 6 7 8; do
+		client "$i" >/dev/null 2>&1 &
+		clients+=($!)
+	done
+	wait "${clients[@]}"
+	kill $killer
+	[ ! -s "$D/unexpected" ] || fail "$(<"$D/unexpected")"
+	expect_equal "$(wc -l <"$D/said")" 200
+	[ $((SECONDS - began)) -lt 60 ] || fail "it took $((SECONDS - began)) s"
+	[ "$(wc -l <"$D/killed")" -ge 20 ] || fail "only $(wc -l <"$D/killed") were killed"
+	expect_equal "$(ctr_test -n "r.$id.test" containers ls -q)" ""
+	expect_equal "$(ctr_test -n "r.$id.test" snapshots ls | grep -c s_t_)" 0
+	expect_equal "$(find "$RP/run" -name 'k*' | wc -l)" 0
+}
+
 # What containerd leaves when the worker dies while a shim is being started: it is connected to, and says nothing.
 hung_shim() {
 	local scope=(--realm r --space s --stack t) socket hung began=$SECONDS
@@ -236,6 +287,7 @@ it "runs one supervisor and four workers, named by role" named_by_role
 it "answers while a worker is killed, and has it back" killed_idle
 it "answers after all workers were killed" killed_all_at_once
 it "applies $KILLS times under random kills with the same output" killed_during_apply
+it "serves 8 clients 200 verbs while a worker is killed every 200 ms" killed_for_ever
 it "clears away a shim that hangs" hung_shim
 it "deletes a cell whose shim was killed" killed_shim
 it "replaces a worker that hangs" stopped_worker_recovers
