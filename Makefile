@@ -67,7 +67,7 @@ ALL_SRC := $(foreach m,$(MODULES),$($(subst /,_,$(m))_SRC))
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps install uninstall-files lint fmt check check-unit check-integration check-e2e \
-	check-chaos check-fuzz fuzz bench up down clean check-layers check-headers check-format check-tidy \
+	check-chaos soak check-fuzz fuzz bench up down clean check-layers check-headers check-format check-tidy \
 	check-cppcheck check-banned check-shipped tests
 
 all: $(B)/kuke $(B)/kukeond ## build kuke and kukeond
@@ -161,6 +161,8 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(MODULE_LIBS)
 	$(helper_program)
 $(B)/tests/chaos/%: $(B)/tests/chaos/%.o $(MODULE_LIBS)
 	$(helper_program)
+$(B)/tests/e2e/%: $(B)/tests/e2e/%.o $(MODULE_LIBS)
+	$(helper_program)
 
 $(FUZZ_PROGRAMS): $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(MODULE_LIBS)
 	@echo "  LINK  $@"
@@ -173,7 +175,7 @@ $(B)/tests/fuzz/seed: $(B)/tests/fuzz/seed.o $(MODULE_LIBS)
 $(B)/tests/bench/empty: $(B)/tests/bench/empty.o
 	@$(CC) -o $@ $<
 
-tests: $(UNIT_TESTS) $(INTEGRATION_TESTS)
+tests: $(UNIT_TESTS) $(INTEGRATION_TESTS) $(E2E_PROGRAMS)
 
 check: ## all tests; installs what is missing
 	@$(MAKE) --no-print-directory deps
@@ -186,11 +188,14 @@ check-unit: $(UNIT_TESTS) ## unit tests alone
 check-integration: all $(INTEGRATION_TESTS) ## integration tests alone: one worker each, on the real kernel and containerd, as root
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $(INTEGRATION_TESTS)
 
-check-e2e: all ## end-to-end tests alone, on real containerd, as root
+check-e2e: all $(E2E_PROGRAMS) ## end-to-end tests alone, on real containerd, as root
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $(E2E_TESTS)
 
 check-chaos: all $(CHAOS_PROGRAMS) ## every verb, every step, every way to die there, and two at once; VERBS, FAULTS, PAIRS narrow it down
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run tests/chaos/matrix.sh
+
+soak: all $(CHAOS_PROGRAMS) ## 20 clients under random faults for SOAK_SECONDS (3600), each reply checked, nothing left
+	@KUKE_BIN=$(CURDIR)/$(B) bash tests/chaos/soak.sh
 
 bench: ## measure the release build beside the floors; SAVE=FILE keeps a new baseline
 	@$(MAKE) --no-print-directory V=release bench-programs

@@ -3,6 +3,8 @@ UNIT_TESTS := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 INTEGRATION_SRC := $(sort $(wildcard tests/integration/test_*.c))
 INTEGRATION_TESTS := $(patsubst %.c,$(B)/%,$(INTEGRATION_SRC))
 E2E_TESTS := $(sort $(wildcard tests/e2e/*.sh))
+E2E_SRC := $(sort $(wildcard tests/e2e/*.c))
+E2E_PROGRAMS := $(patsubst %.c,$(B)/%,$(E2E_SRC))
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
 CHAOS_SRC := $(sort $(wildcard tests/chaos/*.c))
@@ -14,7 +16,8 @@ TEST_SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
 TEST_SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(TEST_SUPPORT_SRC))
 TEST_WRAP_SRC := $(sort $(wildcard tests/support/wrap/*.c))
 TEST_WRAP_OBJ := $(patsubst %.c,$(B)/%.o,$(TEST_WRAP_SRC))
-TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(BENCH_SRC) $(CHAOS_SRC) $(FUZZ_SRC) $(TEST_SUPPORT_SRC) $(TEST_WRAP_SRC)
+TEST_SRC := $(UNIT_SRC) $(INTEGRATION_SRC) $(E2E_SRC) $(BENCH_SRC) $(CHAOS_SRC) $(FUZZ_SRC) $(TEST_SUPPORT_SRC) \
+	$(TEST_WRAP_SRC)
 
 # Programs that have calls taken over, and the files that do it: whoever defines __wrap_f is called instead of
 # f, and reaches the real one as __real_f.

@@ -163,7 +163,8 @@ aftermath_is_over() {
 	journal_is_empty && [[ ! -e $1/containerd.task_ended || -e $1/reconciler.task_exited.end ]]
 }
 
-# What the verb says without a fault, in $expected; the points that it passes, in $points.
+# What the verb says without a fault, in $expected; the points that it passes, in $points, and those of the
+# supervisor in $own_points.
 verb_learn() {
 	local dir=$D/notes
 	rm -rf "$dir"
@@ -175,7 +176,8 @@ verb_learn() {
 	expected=$seen
 	wait_until 5 aftermath_is_over "$dir" || fail "$1 has no end"
 	arm ""
-	points=$(cd "$dir" && printf '%s\n' * | grep -v '\.worker_')
+	points=$(cd "$dir" && printf '%s\n' * | grep -v -e '\.worker_' -e '^supervisor\.')
+	own_points=$(cd "$dir" && printf '%s\n' supervisor.*)
 }
 
 # one_case VERB POINT ACTION [ROLE…]: these processes are killed when one of them is stopped at the point.
@@ -201,8 +203,8 @@ one_case() {
 	[ "$seen" = "$expected" ] || fail "it shows: $(diff <(echo "$expected") <(echo "$seen"))"
 	arm ""
 	"after_$verb"
-	# Who dies of the news that an answer arrived leaves its notes to expire.
-	[[ $point != reconciler.api_answered.* ]] || rm -rf "$RP/journal"
+	# The news that an answer has arrived died with whoever had it: its notes are left to expire.
+	[[ $point != @(reconciler.api_answered|reconciler.task_exited|supervisor.response_written)* ]] || rm -rf "$RP/journal"
 	wait_until 5 journal_is_empty || fail "journal: $(find "$RP/journal")"
 }
 
@@ -243,6 +245,13 @@ try_orphan() {
 	try "$1, kill of the supervisor at $2" "$1" "$2" orphan
 }
 
+try_own() {
+	local fault
+	for fault in kill crash exit 'delay(30)'; do
+		try "$1, $fault at $2" "$1" "$2" "$fault"
+	done
+}
+
 try_orphan_pairs() {
 	local role
 	for role in $PAIRS; do
@@ -250,14 +259,18 @@ try_orphan_pairs() {
 	done
 }
 
-# dimension NAME TRY: TRY is called with each verb and each of its points. The daemon runs already.
+# dimension NAME TRY [TRY-OWN]: TRY is called with each verb and each of its points in workers, TRY-OWN with
+# those in the supervisor. The daemon runs already.
 dimension() {
-	local name=$1 try=$2 verb point began=${EPOCHREALTIME/./} n_cases=0
+	local name=$1 try=$2 try_own=${3:-:} verb point began=${EPOCHREALTIME/./} n_cases=0
 	: >"$D/missed"
 	for verb in $VERBS; do
 		verb_learn "$verb"
 		for point in $points; do
 			"$try" "$verb" "$point"
+		done
+		for point in $own_points; do
+			"$try_own" "$verb" "$point"
 		done
 	done
 	[ ! -s "$D/missed" ] || sed "s/^/missed  $test_name: /" "$D/missed"
@@ -290,8 +303,8 @@ daemon_start --heartbeat-limit $HEARTBEAT_LONG --reconcile-interval 0
 if [ "$SUPERVISOR" = 1 ]; then
 	daemon_stop
 	daemon_keep --heartbeat-limit $HEARTBEAT_LONG --reconcile-interval 0
-	dimension "the supervisor is killed" try_orphan
-	[ -z "$PAIRS" ] || dimension "the supervisor and a worker are killed" try_orphan_pairs
+	dimension "the supervisor dies" try_orphan try_own
+	[ -z "$PAIRS" ] || dimension "the supervisor and a worker are killed" try_orphan_pairs try_orphan_pairs
 fi
 kuked delete realm r --cascade >/dev/null
 other_gone
