@@ -51,6 +51,7 @@ static void dues_drop(struct sv_client *client)
 void sv_client_free(struct sv_client *client)
 {
 	struct sv_client **link = &client->front->clients;
+	bool was_large = client->in.cap + client->out.cap > KEEP_MAX;
 
 	while (*link != client)
 		link = &(*link)->next;
@@ -64,6 +65,8 @@ void sv_client_free(struct sv_client *client)
 	kk_buf_release(&client->in);
 	kk_buf_release(&client->out);
 	free(client);
+	if (was_large)
+		malloc_trim(0);
 }
 
 /* What lies in the client's kernel is read by the client, whatever becomes of us. */

@@ -180,7 +180,8 @@ static void numbers_repair(char *text, size_t len)
 		n = strspn(text + i, "+-.0123456789Ee");
 		if (number_len(text + i, n) == n && !number_is_readable(text + i, n)) {
 			memset(text + i, ' ', n);
-			memcpy(text + i, "0.0", 3);
+			text[i] = text[i + 2] = '0';
+			text[i + 1] = '.';
 		}
 	}
 }
