@@ -151,9 +151,10 @@ struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request
 {
 	struct sv_front *front = client->front;
 	struct sv_call *call = kk_alloc(sizeof *call);
-	kk_auto_free char *refusal = request->error ? strdup(request->error) : NULL;
 
-	if (!call || (request->error && !refusal)) {
+	if (call && request->error)
+		call->refusal = strdup(request->error);
+	if (!call || (request->error && !call->refusal)) {
 		free(call);
 		sv_client_respond(client, request->id, NULL, 0, "out of memory", 0);
 		return NULL;
@@ -167,7 +168,7 @@ struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request
 		.uid = client->peer.uid,
 		.id = kk_steal(&request->id),
 		.method = kk_steal(&request->method),
-		.refusal = kk_steal(&refusal),
+		.refusal = call->refusal,
 	};
 	front->calls = call;
 	front->n_calls++;

@@ -2,6 +2,7 @@
  * must go on answering pings. Finished calls come back to the loop through an eventfd. */
 #include "ct.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -189,6 +190,7 @@ void ct_container_unlock(const char *namespace, const char *id)
 	pthread_mutex_lock(&pool.mutex);
 	link = lock_find(name);
 	lock = *link;
+	assert(lock);
 	*link = lock->next;
 	pthread_cond_broadcast(&pool.unlocked);
 	pthread_mutex_unlock(&pool.mutex);
