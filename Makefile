@@ -67,8 +67,8 @@ ALL_SRC := $(foreach m,$(MODULES),$($(subst /,_,$(m))_SRC))
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps install uninstall-files lint fmt check check-unit check-integration check-e2e \
-	check-chaos soak check-fuzz fuzz bench up down clean check-layers check-headers check-format check-tidy \
-	check-cppcheck check-banned check-shipped tests
+	check-chaos soak check-fuzz fuzz bench torture up down clean check-layers check-headers check-format \
+	check-tidy check-cppcheck check-banned check-shipped tests
 
 all: $(B)/kuke $(B)/kukeond ## build kuke and kukeond
 
@@ -150,6 +150,8 @@ define check_program
 endef
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_SUPPORT_OBJ) $(TEST_WRAP_OBJ) $(MODULE_LIBS)
 	$(check_program)
+$(B)/tests/torture/%: $(B)/tests/torture/%.o $(TEST_SUPPORT_OBJ) $(TEST_WRAP_OBJ) $(MODULE_LIBS)
+	$(check_program)
 $(B)/tests/integration/%: $(B)/tests/integration/%.o $(TEST_SUPPORT_OBJ) $(MODULE_LIBS)
 	$(check_program)
 
@@ -175,7 +177,7 @@ $(B)/tests/fuzz/seed: $(B)/tests/fuzz/seed.o $(MODULE_LIBS)
 $(B)/tests/bench/empty: $(B)/tests/bench/empty.o
 	@$(CC) -o $@ $<
 
-tests: $(UNIT_TESTS) $(INTEGRATION_TESTS) $(E2E_PROGRAMS)
+tests: $(UNIT_TESTS) $(TORTURE_TESTS) $(INTEGRATION_TESTS) $(E2E_PROGRAMS)
 
 check: ## all tests; installs what is missing
 	@$(MAKE) --no-print-directory deps
@@ -184,6 +186,9 @@ check: ## all tests; installs what is missing
 
 check-unit: $(UNIT_TESTS) ## unit tests alone
 	@tests/support/run $(UNIT_TESTS)
+
+torture: $(TORTURE_TESTS) ## fail each allocation in turn, in the reconciler's store
+	@TORTURE_ALL=1 tests/support/run $(TORTURE_TESTS)
 
 check-integration: all $(INTEGRATION_TESTS) ## integration tests alone: one worker each, on the real kernel and containerd, as root
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run $(INTEGRATION_TESTS)
@@ -221,7 +226,7 @@ fuzz-targets: $(FUZZ_PROGRAMS)
 .PHONY: fuzz-programs fuzz-targets
 
 print-tests:
-	@echo $(UNIT_TESTS) $(INTEGRATION_TESTS) $(E2E_TESTS)
+	@echo $(UNIT_TESTS) $(TORTURE_TESTS) $(INTEGRATION_TESTS) $(E2E_TESTS)
 .PHONY: print-tests
 
 # --- lint ---

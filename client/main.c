@@ -102,8 +102,10 @@ int kuke_main(int argc, char **argv)
 	struct kk_err err = {0};
 	char text[KK_ERR_TEXT * 2];
 	bool is_help = false;
-	int r = cli_parse(&cli, argc, argv, &is_help, &err);
+	int r;
 
+	kk_json_set_vital();
+	r = cli_parse(&cli, argc, argv, &is_help, &err);
 	if (r == 0 && is_help)
 		cli_help_print(&cli);
 	else if (r == 0)

@@ -20,6 +20,9 @@ static inline void kk_json_free(json_t **json)
 
 #define kk_auto_json kk_auto(kk_json_free) json_t
 
+/* kk_mem_set_vital for this process, and the same for all that is made of JSON. */
+void kk_json_set_vital(void);
+
 /* A string of any bytes, "" for NULL: a new reference. json_string() has nothing for what is no UTF-8. */
 json_t *kk_json_string(const char *s);
 

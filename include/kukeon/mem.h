@@ -1,8 +1,8 @@
-/* include/kukeon/mem.h - allocation for code that can't go on without it, and small string helpers.
+/* include/kukeon/mem.h - allocation, and small string helpers.
  *
- * Workers and the client end when memory is gone (a worker is started again); they use the kk_x…
- * functions, which never return NULL. ipc/wire, ipc/chan and supervisor/ use the plain ones and
- * return KK_E_NOMEM. */
+ * The supervisor survives a lack of memory: it, and what it runs of ipc/, uses the plain functions and returns
+ * KK_E_NOMEM. Workers and the client end (a worker is started again), whichever they use; code that is theirs
+ * alone uses the kk_x… functions, which never return NULL. */
 #ifndef KK_MEM_H
 #define KK_MEM_H
 
@@ -10,9 +10,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-void *kk_alloc(size_t size);            /* zeroed; NULL when out of memory */
-void *kk_realloc(void *p, size_t size); /* NULL when out of memory, @p stays */
-void *kk_xalloc(size_t size);           /* zeroed */
+/* From now on none of these returns NULL: the process says so and ends. */
+void kk_mem_set_vital(void);
+
+/* NULL when out of memory. */
+void *kk_alloc(size_t size);            /* zeroed */
+void *kk_realloc(void *p, size_t size); /* @p stays when it fails */
+char *kk_strdup(const char *s);
+char *kk_strndup(const char *s, size_t n);
+char *kk_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *kk_vprintf(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));
+
+_Noreturn void kk_out_of_memory(void); /* how the others end */
+void *kk_xalloc(size_t size);          /* zeroed */
 void *kk_xrealloc(void *p, size_t size);
 char *kk_xstrdup(const char *s); /* NULL gives NULL */
 char *kk_xstrndup(const char *s, size_t n);

@@ -78,16 +78,11 @@ int kk_buf_printf(struct kk_buf *buf, const char *format, ...)
 {
 	kk_auto_free char *text = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, format);
-	n = vasprintf(&text, format, ap);
+	text = kk_vprintf(format, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
-		return KK_E_NOMEM;
-	}
-	return kk_buf_append(buf, text, (size_t)n);
+	return text ? kk_buf_str(buf, text) : KK_E_NOMEM;
 }
 
 uint8_t *kk_buf_reserve(struct kk_buf *buf, size_t len)

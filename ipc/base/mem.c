@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static void out_of_memory(void)
+static bool is_vital;
+
+void kk_out_of_memory(void)
 {
 	static const char text[] = "kukeon: out of memory\n";
 
@@ -15,59 +17,97 @@ static void out_of_memory(void)
 	_exit(70);
 }
 
+void kk_mem_set_vital(void)
+{
+	is_vital = true;
+}
+
+/* What the caller asked for; this process may not live without it. */
+static void *checked(void *p)
+{
+	if (!p && is_vital)
+		kk_out_of_memory();
+	return p;
+}
+
+static void *needed(void *p)
+{
+	if (!p)
+		kk_out_of_memory();
+	return p;
+}
+
 void *kk_alloc(size_t size)
 {
-	return calloc(1, size ? size : 1);
+	return checked(calloc(1, size ? size : 1));
 }
 
 void *kk_realloc(void *p, size_t size)
 {
-	return realloc(p, size ? size : 1);
+	return checked(realloc(p, size ? size : 1));
+}
+
+char *kk_strdup(const char *s)
+{
+	return kk_strndup(s, strlen(s));
+}
+
+char *kk_strndup(const char *s, size_t n)
+{
+	char *copy = kk_alloc(n + 1);
+
+	if (copy)
+		memcpy(copy, s, n);
+	return copy;
+}
+
+char *kk_vprintf(const char *format, va_list ap)
+{
+	char *text;
+
+	return checked(vasprintf(&text, format, ap) < 0 ? NULL : text);
+}
+
+char *kk_printf(const char *format, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, format);
+	text = kk_vprintf(format, ap);
+	va_end(ap);
+	return text;
 }
 
 void *kk_xalloc(size_t size)
 {
-	void *p = kk_alloc(size);
-
-	if (!p)
-		out_of_memory();
-	return p;
+	return needed(kk_alloc(size));
 }
 
 void *kk_xrealloc(void *p, size_t size)
 {
-	void *grown = kk_realloc(p, size);
-
-	if (!grown)
-		out_of_memory();
-	return grown;
+	return needed(kk_realloc(p, size));
 }
 
 char *kk_xstrdup(const char *s)
 {
-	return s ? kk_xstrndup(s, strlen(s)) : NULL;
+	return s ? needed(kk_strdup(s)) : NULL;
 }
 
 char *kk_xstrndup(const char *s, size_t n)
 {
-	char *copy = kk_xalloc(n + 1);
-
-	memcpy(copy, s, n);
-	return copy;
+	return needed(kk_strndup(s, n));
 }
 
 char *kk_xprintf(const char *format, ...)
 {
 	char *text;
 	va_list ap;
-	int n;
 
 	va_start(ap, format);
-	n = vasprintf(&text, format, ap);
+	text = kk_vprintf(format, ap);
 	va_end(ap);
-	if (n < 0)
-		out_of_memory();
-	return text;
+	return needed(text);
 }
 
 void kk_str_set(char **p, const char *s)

@@ -47,6 +47,7 @@ struct kk_loop *kk_loop_new(void)
 
 	if (!loop)
 		return NULL;
+	event_set_mem_functions(kk_alloc, kk_realloc, free);
 	event_set_log_callback(loop_on_log);
 	loop->base = event_base_new();
 	if (!loop->base) {

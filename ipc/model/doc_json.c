@@ -11,6 +11,12 @@
 #include <kukeon/mem.h>
 #include <kukeon/utf8.h>
 
+void kk_json_set_vital(void)
+{
+	kk_mem_set_vital();
+	json_set_alloc_funcs(kk_alloc, free);
+}
+
 json_t *kk_json_string(const char *s)
 {
 	json_t *json = json_string(kk_str(s));

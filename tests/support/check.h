@@ -47,6 +47,13 @@ static inline int check_main(Suite *suite)
 		return check_main(check_suite(name, tests, KK_COUNT(tests))); \
 	}
 
+/* An assertion that says nothing to Check while it holds: for what runs a million times, or without memory. */
+#define check_must(condition)                                         \
+	do {                                                          \
+		if (!(condition))                                     \
+			ck_abort_msg("%s does not hold", #condition); \
+	} while (0)
+
 /* A result code, told by its name where it is another one. */
 #define check_code(got, want)                                                           \
 	do {                                                                            \

@@ -11,6 +11,7 @@
 #include <kukeon/clock.h>
 #include <kukeon/crash.h>
 #include <kukeon/fault.h>
+#include <kukeon/json.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -195,6 +196,7 @@ int kk_worker_main(const struct kk_worker_def *def)
 	char name[16];
 
 	worker.def = def;
+	kk_json_set_vital();
 	snprintf(name, sizeof name, "kk-%s", kk_role_name(def->role));
 	prctl(PR_SET_NAME, name);
 	kk_crash_install();

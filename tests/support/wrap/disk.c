@@ -14,16 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <check.h>
-
 #include <kukeon/auto.h>
 
-/* Check writes a line for each of its own assertions: here that would be millions. */
-#define must(condition)                                               \
-	do {                                                          \
-		if (!(condition))                                     \
-			ck_abort_msg("%s does not hold", #condition); \
-	} while (0)
+#include "../check.h"
 
 /* --- what was called --- */
 
@@ -82,7 +75,7 @@ static struct content *content_make(const void *bytes, size_t len, struct conten
 {
 	struct content *content = calloc(1, sizeof *content + len + 1);
 
-	must(content);
+	check_must(content);
 	content->next = *list;
 	content->len = len;
 	if (len)
@@ -106,14 +99,14 @@ static struct content *content_copy(const struct content *content)
 
 static struct event *event_add(enum what what, int dir, int node)
 {
-	must(disk.n_events < EVENTS_MAX);
+	check_must(disk.n_events < EVENTS_MAX);
 	disk.events[disk.n_events] = (struct event){.what = what, .dir = dir, .node = node};
 	return &disk.events[disk.n_events++];
 }
 
 static int node_new(const struct stat *st)
 {
-	must(disk.n_nodes < NODES_MAX);
+	check_must(disk.n_nodes < NODES_MAX);
 	disk.nodes[disk.n_nodes].ino = st->st_ino;
 	disk.nodes[disk.n_nodes].is_dir = S_ISDIR(st->st_mode);
 	return disk.n_nodes++;
@@ -227,7 +220,7 @@ size_t disk_fds(void)
 	struct dirent **list = NULL;
 	int n = __real_scandir("/proc/self/fd", &list, NULL, NULL);
 
-	must(n > 0);
+	check_must(n > 0);
 	for (int i = 0; i < n; i++)
 		free(list[i]);
 	free(list);
@@ -280,7 +273,7 @@ static int place_of(int dir_fd, const char *path, char **ret_path)
 		if (readlink(link, base, sizeof base - 1) < 0)
 			return -1;
 	}
-	must(asprintf(&full, "%s%s%s", base, *base ? "/" : "", path) > 0);
+	check_must(asprintf(&full, "%s%s%s", base, *base ? "/" : "", path) > 0);
 	relative = full;
 	if (*full == '/') {
 		if (strncmp(full, disk.root, root_len) != 0 || full[root_len] != '/')
@@ -342,8 +335,8 @@ static const struct content *content_read(const char *path)
 	kk_auto_fd int fd = __real_open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : __real_read(fd, bytes, sizeof bytes);
 
-	must(n >= 0);
-	must((size_t)n < sizeof bytes);
+	check_must(n >= 0);
+	check_must((size_t)n < sizeof bytes);
 	return content_new(bytes, (size_t)n);
 }
 
@@ -383,7 +376,7 @@ static void tree_keep(const char *dir)
 
 		snprintf(path, sizeof path, "%s%s%s", dir, *dir ? "/" : "", list[i]->d_name);
 		free(list[i]);
-		must(__real_lstat(path, &st) == 0);
+		check_must(__real_lstat(path, &st) == 0);
 		created_keep(path);
 		if (S_ISDIR(st.st_mode))
 			tree_keep(path);
@@ -418,8 +411,8 @@ void disk_begin(disk_class_f class_of)
 	events_drop();
 	disk.class_of = class_of;
 	disk.is_on = true;
-	must(getcwd(disk.root, sizeof disk.root));
-	must(__real_stat(".", &st) == 0);
+	check_must(getcwd(disk.root, sizeof disk.root));
+	check_must(__real_stat(".", &st) == 0);
 	disk.device = st.st_dev;
 	node_new(&st);
 	tree_keep("");
@@ -437,7 +430,7 @@ void disk_end(void)
 
 void disk_promise(void)
 {
-	must(disk.n_promises < PROMISES_MAX);
+	check_must(disk.n_promises < PROMISES_MAX);
 	disk.promises[disk.n_promises++] = disk.n_events;
 }
 
@@ -474,7 +467,7 @@ int __wrap_mkostemp(char *path, int flags)
 {
 	int fd;
 
-	must(meant(path) == path);
+	check_must(meant(path) == path);
 	if (hit("mkostemp"))
 		return -1;
 	fd = __real_mkostemp(path, flags);
@@ -516,7 +509,7 @@ static int sync_keep(int fd)
 
 	if (!disk.is_on)
 		return 0;
-	must(__real_fstat(fd, &st) == 0);
+	check_must(__real_fstat(fd, &st) == 0);
 	if (node_of(&st) >= 0)
 		event_add(SYNC, -1, node_of(&st));
 	return 0;
@@ -559,7 +552,8 @@ int __wrap_rename(const char *from, const char *to)
 	if (hit("rename") || __real_rename(from, to) < 0)
 		return -1;
 	if (disk.is_on) {
-		must(place_of(AT_FDCWD, from, &from_place) == place_of(AT_FDCWD, to, &to_place));
+		check_must(place_of(AT_FDCWD, from, &from_place) ==
+			place_of(AT_FDCWD, to, &to_place));
 		name_keep(MOVE, AT_FDCWD, to, node, from);
 		free(from_place);
 		free(to_place);
@@ -710,7 +704,7 @@ static void tree_drop(struct tree *tree, int dir, const char *name)
 static void tree_set(struct tree *tree, int dir, const char *name, int node)
 {
 	tree_drop(tree, dir, name);
-	must(tree->n < NODES_MAX);
+	check_must(tree->n < NODES_MAX);
 	tree->entries[tree->n++] = (struct entry){dir, node, name};
 }
 
@@ -764,7 +758,8 @@ static void items_walk(const struct tree *tree, int dir, const char *path, size_
 			continue;
 		items->items = realloc(items->items, (items->n + 1) * sizeof items->items[0]);
 		item = &items->items[items->n++];
-		must(asprintf(&item->path, "%s%s%s", path, *path ? "/" : "", entry->name) > 0);
+		check_must(asprintf(&item->path, "%s%s%s", path, *path ? "/" : "", entry->name) >
+			0);
 		item->node = entry->node;
 		item->is_dir = disk.nodes[entry->node].is_dir;
 		item->class = disk.class_of(item->path);
@@ -814,9 +809,10 @@ static void now_walk(const char *dir, struct items *items)
 		struct item item = {0};
 		struct stat st;
 
-		must(asprintf(&item.path, "%s%s%s", dir, *dir ? "/" : "", list[i]->d_name) > 0);
+		check_must(asprintf(&item.path, "%s%s%s", dir, *dir ? "/" : "", list[i]->d_name) >
+			0);
 		free(list[i]);
-		must(__real_lstat(item.path, &st) == 0);
+		check_must(__real_lstat(item.path, &st) == 0);
 		item.is_dir = S_ISDIR(st.st_mode);
 		item.class = disk.class_of(item.path);
 		item.content = item.is_dir ? NULL : content_read(item.path);
@@ -904,7 +900,7 @@ void disk_expect(size_t nth)
 {
 	kk_auto(items_release) struct items have = {0};
 
-	must(nth < n_remembered);
+	check_must(nth < n_remembered);
 	now_walk("", &have);
 	same_expect(&have, &remembered[nth], "left over");
 	same_expect(&remembered[nth], &have, "missing");
@@ -1080,7 +1076,7 @@ static void tree_remove(const char *path)
 		tree_remove(below);
 	}
 	free(list);
-	must(remove(path) == 0);
+	check_must(remove(path) == 0);
 }
 
 static void lay_out(const struct items *items)
@@ -1090,12 +1086,12 @@ static void lay_out(const struct items *items)
 		int fd;
 
 		if (item->is_dir) {
-			must(__real_mkdir(item->path, 0755) == 0);
+			check_must(__real_mkdir(item->path, 0755) == 0);
 			continue;
 		}
 		fd = __real_open(item->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-		must(fd >= 0);
-		must(__real_write(fd, item->content->bytes, item->content->len) ==
+		check_must(fd >= 0);
+		check_must(__real_write(fd, item->content->bytes, item->content->len) ==
 			(ssize_t)item->content->len);
 		close(fd);
 	}
@@ -1112,11 +1108,11 @@ static void state_look(const struct items *items)
 	state_judge(items);
 	if (!cut.fn)
 		return;
-	must(__real_mkdir("../cut", 0755) == 0);
-	must(chdir("../cut") == 0);
+	check_must(__real_mkdir("../cut", 0755) == 0);
+	check_must(chdir("../cut") == 0);
 	lay_out(items);
 	cut.fn(&state, cut.arg);
-	must(chdir(disk.root) == 0);
+	check_must(chdir(disk.root) == 0);
 	tree_remove("../cut");
 }
 
@@ -1211,7 +1207,7 @@ static void point_look(void)
 		} else if (disk.class_of(event->path) == DISK_VOLATILE) {
 			cut.group[cut.n_group++] = event;
 		} else {
-			must(cut.n_pending < PENDING_MAX);
+			check_must(cut.n_pending < PENDING_MAX);
 			cut.pending[cut.n_pending++] = event;
 		}
 	}

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <check.h>
-
 #include <kukeon/auto.h>
 #include <kukeon/config.h>
 #include <kukeon/fd.h>
@@ -16,6 +14,7 @@
 
 #include "../../../workers/network/net.h"
 #include "../../../workers/reconciler/rc.h"
+#include "../check.h"
 
 static const struct kk_scope realm_scope = {"r", NULL, NULL, NULL};
 static const struct kk_scope space_scope = {"r", "s", NULL, NULL};
@@ -101,7 +100,7 @@ int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, struct kk
 
 	(void)socket;
 	(void)err;
-	ck_assert_uint_lt(i, NAMES_MAX);
+	check_must(i < NAMES_MAX);
 	snprintf(kernel.bridges[i].name, sizeof kernel.bridges[i].name, "%s", name);
 	kernel.bridges[i].alias[0] = '\0';
 	return 0;
@@ -209,7 +208,7 @@ int __wrap_net_ns_create(const struct net_ns_paths *paths, const char *hostname,
 {
 	(void)hostname;
 	(void)err;
-	ck_assert_uint_lt(kernel.n_namespaces, NAMES_MAX);
+	check_must(kernel.n_namespaces < NAMES_MAX);
 	kernel.namespaces[kernel.n_namespaces++] = kk_xstrdup(paths->net);
 	return 0;
 }
@@ -527,7 +526,7 @@ static int tree_load(const struct kk_scope *scope, unsigned depth, size_t *n, st
 
 		if (r < 0)
 			return r;
-		ck_assert_int_eq(r, 1);
+		check_must(r == 1);
 		kk_schema_release(schema, doc);
 		++*n;
 	}
@@ -644,7 +643,7 @@ static void outcome_take(struct rc_outcome *result, void *arg)
 
 static int outcome_end(const struct outcome *outcome, uint64_t op, struct kk_err *err)
 {
-	ck_assert(outcome->is_done);
+	check_must(outcome->is_done);
 	rc_journal_forget(op);
 	if (outcome->err.code)
 		*err = outcome->err;
@@ -733,7 +732,7 @@ static int all_look(struct kk_err *err)
 	size_t n = 0;
 	int r = tree_load(&(struct kk_scope){0}, 0, &n, err);
 
-	ck_assert(r < 0 || n == 6);
+	check_must(r < 0 || n == 6);
 	return r;
 }
 
