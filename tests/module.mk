@@ -26,7 +26,8 @@ TEST_SRC := $(UNIT_SRC) $(TORTURE_SRC) $(INTEGRATION_SRC) $(E2E_SRC) $(BENCH_SRC
 WRAPS_test_errno := tests/support/wrap/disk.c tests/support/wrap/operation.c
 WRAPS_test_power := $(WRAPS_test_errno)
 WRAPS_test_spawn := tests/unit/test_spawn.c
-WRAPS_torture_worker := tests/support/wrap/memory.c $(WRAPS_test_errno)
+WRAPS_torture_ipc := tests/support/wrap/memory.c
+WRAPS_torture_worker := $(WRAPS_torture_ipc) $(WRAPS_test_errno)
 
 # Objects that only a pattern asks for would be removed behind the link.
 .SECONDARY: $(patsubst %.c,$(B)/%.o,$(TEST_SRC))

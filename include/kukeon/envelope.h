@@ -49,7 +49,7 @@ const char *kk_envelope_kind_name(unsigned kind);
 int kk_envelope_encode(const struct kk_envelope *env, struct kk_buf *buf);
 
 /* Read the envelope of a frame (without its header). The body points into @data. Fails with
- * KK_E_PROTOCOL. */
+ * KK_E_PROTOCOL or KK_E_NOMEM. */
 int kk_envelope_decode(const uint8_t *data, size_t len, struct kk_envelope *ret_env,
 	struct kk_err *err);
 

@@ -32,7 +32,8 @@ typedef void (*kk_garbled_f)(enum kk_role role, unsigned generation, void *arg);
 void kk_rpc_on_garbled(struct kk_rpc *rpc, kk_garbled_f fn, void *arg);
 
 /* Send the request @msg with body @req (struct kk_req_…) to @target. @fn is called exactly once,
- * later; also when sending failed or the deadline passed. Returns the request's id. */
+ * later; also when sending failed or the deadline passed. Returns the request's id; 0: out of memory, and
+ * @fn will not be called. */
 uint64_t kk_rpc_call(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req,
 	uint64_t op, kk_reply_f fn, void *arg);
 

@@ -151,21 +151,26 @@ uint64_t kk_schema_hash(const struct kk_schema *schema, uint64_t seed);
 int kk_schema_encode(const struct kk_schema *schema, const void *object, struct kk_buf *buf);
 
 /* Decode exactly that form, checking types and bounds, into @ret_object (released by the caller with
- * kk_schema_release). Fails with KK_E_PROTOCOL, then @ret_object owns nothing. */
+ * kk_schema_release). Fails with KK_E_PROTOCOL or KK_E_NOMEM, then @ret_object owns nothing. */
 int kk_schema_decode(const struct kk_schema *schema, const void *data, size_t len, void *ret_object,
 	struct kk_err *err);
 
-void kk_strs_add(struct kk_strs *strs, const char *s);
+/* What ends in _push or _put returns KK_E_NOMEM, or NULL; the others end the process instead. */
+int kk_strs_push(struct kk_strs *strs,
+	char *s); /* takes @s over in any case; NULL is as good as no memory */
 void kk_strs_take(struct kk_strs *strs, char *s);
+void kk_strs_add(struct kk_strs *strs, const char *s);
 void kk_strs_release(struct kk_strs *strs);
 bool kk_strs_has(const struct kk_strs *strs, const char *s);
 
 /* Append one zeroed element and return it. */
+void *kk_list_push(struct kk_list *list, const struct kk_schema *schema);
 void *kk_list_add(struct kk_list *list, const struct kk_schema *schema);
 void kk_list_drop(struct kk_list *list, const struct kk_schema *schema, size_t i);
 #define KK_LIST(list) ((struct kk_list *)(void *)(list))
 
 const char *kk_map_get(const struct kk_map *map, const char *key);
+int kk_map_put(struct kk_map *map, const char *key, const char *value);
 void kk_map_set(struct kk_map *map, const char *key, const char *value);
 void kk_map_drop(struct kk_map *map, size_t i);
 void kk_map_release(struct kk_map *map);

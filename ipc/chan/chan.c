@@ -74,6 +74,12 @@ static bool gone(struct kk_chan *chan)
 	return deliver(chan, NULL);
 }
 
+static bool starved(struct kk_chan *chan)
+{
+	kk_warning("no memory for what '%s' sends, closing it", chan->name);
+	return gone(chan);
+}
+
 /* Hand over complete frames. False when the channel is freed. */
 static bool frames_take(struct kk_chan *chan, int max)
 {
@@ -92,9 +98,12 @@ static bool frames_take(struct kk_chan *chan, int max)
 			kk_watch_wake(chan->watch);
 			break;
 		}
-		if (r < 0 ||
-			kk_envelope_decode(chan->in.data + done + KK_FRAME_HEADER, len, &env,
-				&err) < 0) {
+		if (r == 1)
+			r = kk_envelope_decode(chan->in.data + done + KK_FRAME_HEADER, len, &env,
+				&err);
+		if (r == KK_E_NOMEM)
+			return starved(chan);
+		if (r < 0) {
 			kk_warning("'%s' sent bytes that are no message, closing it", chan->name);
 			chan->is_broken = true;
 			return gone(chan);
@@ -135,10 +144,8 @@ static bool in_read(struct kk_chan *chan)
 	uint8_t *room = kk_buf_reserve(&chan->in, READ_CHUNK);
 	ssize_t n;
 
-	if (!room) {
-		kk_warning("no memory for what '%s' sends, closing it", chan->name);
-		return gone(chan);
-	}
+	if (!room)
+		return starved(chan);
 	n = recv(chan->fd, room, READ_CHUNK, MSG_DONTWAIT);
 	if (n > 0)
 		kk_buf_added(&chan->in, (size_t)n);

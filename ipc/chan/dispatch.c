@@ -54,12 +54,14 @@ static void answer_send(struct kk_call *call, const struct kk_err *error)
 	if (r == 0)
 		r = dispatch->send(&env, dispatch->arg);
 	/* An error has room where its reply has none; without an answer, it is waited for in vain. */
-	if ((r == KK_E_TOO_BIG || r == KK_E_BUSY) && !error) {
+	if ((r == KK_E_TOO_BIG || r == KK_E_BUSY || r == KK_E_NOMEM) && !error) {
 		struct kk_err err = {0};
 
 		if (r == KK_E_TOO_BIG)
 			kk_fail(&err, r, "the reply to '%s' is larger than a message may be",
 				call->row->name);
+		else if (r == KK_E_NOMEM)
+			kk_fail(&err, r, "no memory for the reply to '%s'", call->row->name);
 		else
 			kk_fail(&err, r, "the reply to '%s' had to go: too many are not read yet",
 				call->row->name);
@@ -155,6 +157,7 @@ static int call_prepare(struct kk_call *call, const struct kk_envelope *env)
 {
 	const struct kk_handler *handler = handler_of(call->dispatch, env->type);
 	const struct kk_schema *schema = call->row->req();
+	const struct kk_schema *rep = call->row->rep ? call->row->rep() : NULL;
 
 	if (!handler)
 		return kk_fail(&call->err, KK_E_PROTOCOL, "message '%s' is not for the %s worker",
@@ -168,12 +171,34 @@ static int call_prepare(struct kk_call *call, const struct kk_envelope *env)
 		return kk_fail(&call->err, KK_E_BUSY, "the %s worker has too many requests",
 			kk_role_name(call->dispatch->self));
 	call->handler = handler;
-	call->req = kk_xalloc(schema->size);
-	if (call->row->rep) {
-		call->rep = kk_xalloc(call->row->rep()->size);
-		kk_schema_init(call->row->rep(), call->rep);
-	}
+	call->req = kk_alloc(schema->size);
+	call->rep = rep ? kk_alloc(rep->size) : NULL;
+	if (!call->req || (rep && !call->rep))
+		return kk_fail(&call->err, KK_E_NOMEM, "no memory for the request '%s'",
+			call->row->name);
+	if (rep)
+		kk_schema_init(rep, call->rep);
 	return kk_schema_decode(schema, env->body, env->body_len, call->req, &call->err);
+}
+
+/* There is not even a call that could fail. */
+static void nomem_send(struct kk_dispatch *dispatch, const struct kk_msg_row *row,
+	const struct kk_envelope *env)
+{
+	struct kk_call call = {
+		.dispatch = dispatch,
+		.row = row,
+		.source = env->source,
+		.generation = env->generation,
+		.id = env->id,
+		.op = env->op,
+		.deadline_ms = env->deadline_ms,
+	};
+
+	kk_fail(&call.err, KK_E_NOMEM, "no memory for the request '%s'", row->name);
+	error_log(&call, &call.err);
+	if (!row->is_event)
+		answer_send(&call, &call.err);
 }
 
 void kk_dispatch_take(struct kk_dispatch *dispatch, const struct kk_envelope *env)
@@ -191,7 +216,11 @@ void kk_dispatch_take(struct kk_dispatch *dispatch, const struct kk_envelope *en
 	}
 	kk_trace("got msg=%s kind=%s id=%llu bytes=%zu", row->name,
 		kk_envelope_kind_name(env->kind), (unsigned long long)env->id, env->body_len);
-	call = kk_xalloc(sizeof *call);
+	call = kk_alloc(sizeof *call);
+	if (!call) {
+		nomem_send(dispatch, row, env);
+		return;
+	}
 	*call = (struct kk_call){
 		.next = dispatch->calls,
 		.dispatch = dispatch,

@@ -18,6 +18,7 @@ struct kk_timer {
 	const char *name;
 	kk_timer_f fn;
 	void *arg;
+	bool is_running;
 };
 
 struct kk_watch {
@@ -80,13 +81,26 @@ void kk_loop_stop(struct kk_loop *loop)
 	event_base_loopbreak(loop->base);
 }
 
+/* A timer that is stopped is one that fires in ten years. It keeps its place among those that run, so that
+ * starting it takes no memory and can't fail. */
+static int timer_rest(struct kk_timer *timer)
+{
+	const struct timeval far = {.tv_sec = 10L * 365 * 24 * 3600};
+
+	timer->is_running = false;
+	return event_add(timer->event, &far);
+}
+
 static void timer_on_fire(int fd, short what, void *arg)
 {
 	struct kk_timer *timer = arg;
+	bool was_running = timer->is_running;
 
 	(void)fd;
 	(void)what;
-	timer->fn(timer->arg);
+	(void)timer_rest(timer);
+	if (was_running)
+		timer->fn(timer->arg);
 }
 
 struct kk_timer *kk_timer_new(struct kk_loop *loop, const char *name, kk_timer_f fn, void *arg)
@@ -97,8 +111,8 @@ struct kk_timer *kk_timer_new(struct kk_loop *loop, const char *name, kk_timer_f
 		return NULL;
 	*timer = (struct kk_timer){.name = name, .fn = fn, .arg = arg};
 	timer->event = event_new(loop->base, -1, 0, timer_on_fire, timer);
-	if (!timer->event) {
-		free(timer);
+	if (!timer->event || timer_rest(timer) < 0) {
+		kk_timer_free(timer);
 		return NULL;
 	}
 	return timer;
@@ -110,18 +124,20 @@ void kk_timer_start(struct kk_timer *timer, int64_t ms)
 
 	if (event_add(timer->event, &tv) < 0)
 		kk_error("timer '%s' could not be started", timer->name);
+	timer->is_running = true;
 }
 
 void kk_timer_stop(struct kk_timer *timer)
 {
-	event_del(timer->event);
+	(void)timer_rest(timer);
 }
 
 void kk_timer_free(struct kk_timer *timer)
 {
 	if (!timer)
 		return;
-	event_free(timer->event);
+	if (timer->event)
+		event_free(timer->event);
 	free(timer);
 }
 
@@ -136,6 +152,25 @@ static void watch_on_fire(int fd, short what, void *arg)
 			watch->arg);
 }
 
+static int watch_arm(struct kk_watch *watch, unsigned what)
+{
+	short events = EV_PERSIST;
+
+	if (watch->what == what)
+		return 0;
+	if (watch->what)
+		event_del(watch->event);
+	watch->what = what;
+	if (!what)
+		return 0;
+	if (what & KK_READ)
+		events |= EV_READ;
+	if (what & KK_WRITE)
+		events |= EV_WRITE;
+	event_assign(watch->event, watch->loop->base, watch->fd, events, watch_on_fire, watch);
+	return event_add(watch->event, NULL);
+}
+
 struct kk_watch *kk_watch_new(struct kk_loop *loop, const char *name, int fd, unsigned what,
 	kk_watch_f fn, void *arg)
 {
@@ -145,31 +180,16 @@ struct kk_watch *kk_watch_new(struct kk_loop *loop, const char *name, int fd, un
 		return NULL;
 	*watch = (struct kk_watch){.loop = loop, .name = name, .fn = fn, .arg = arg, .fd = fd};
 	watch->event = event_new(loop->base, fd, 0, watch_on_fire, watch);
-	if (!watch->event) {
-		free(watch);
+	if (!watch->event || watch_arm(watch, what) < 0) {
+		kk_watch_free(watch);
 		return NULL;
 	}
-	kk_watch_set(watch, what);
 	return watch;
 }
 
 void kk_watch_set(struct kk_watch *watch, unsigned what)
 {
-	short events = EV_PERSIST;
-
-	if (watch->what == what)
-		return;
-	if (watch->what)
-		event_del(watch->event);
-	watch->what = what;
-	if (!what)
-		return;
-	if (what & KK_READ)
-		events |= EV_READ;
-	if (what & KK_WRITE)
-		events |= EV_WRITE;
-	event_assign(watch->event, watch->loop->base, watch->fd, events, watch_on_fire, watch);
-	if (event_add(watch->event, NULL) < 0)
+	if (watch_arm(watch, what) < 0)
 		kk_error("descriptor '%s' could not be watched", watch->name);
 }
 
@@ -183,7 +203,8 @@ void kk_watch_free(struct kk_watch *watch)
 {
 	if (!watch)
 		return;
-	event_free(watch->event);
+	if (watch->event)
+		event_free(watch->event);
 	free(watch);
 }
 

@@ -18,9 +18,9 @@ struct pending {
 	int64_t deadline_ms;
 	kk_reply_f fn;
 	void *arg;
-	struct kk_buf body;     /* as it was sent */
-	unsigned n_garbled;     /* replies that could not be read */
-	struct kk_err *failure; /* known at once, delivered from the loop */
+	struct kk_buf body; /* as it was sent */
+	unsigned n_garbled; /* replies that could not be read */
+	int failure;        /* code of why it could not be sent, delivered from the loop */
 };
 
 struct kk_rpc {
@@ -39,7 +39,6 @@ struct kk_rpc {
 static void pending_free(struct pending *p)
 {
 	kk_buf_release(&p->body);
-	free(p->failure);
 	free(p);
 }
 
@@ -103,7 +102,9 @@ static void rpc_on_timer(void *arg)
 		struct kk_err err = {0};
 
 		if (p->failure) {
-			err = *p->failure;
+			kk_fail(&err, p->failure,
+				"request '%s' could not be sent to the %s worker: %s", p->row->name,
+				kk_role_name(p->target), kk_code_meaning(p->failure));
 		} else {
 			cancel_send(rpc, p);
 			kk_fail(&err, KK_E_TIMEOUT,
@@ -168,19 +169,14 @@ static int request_send(struct kk_rpc *rpc, const struct pending *p)
 	return rpc->send(&env, rpc->arg);
 }
 
-static void failure_set(struct pending *p, int code)
-{
-	p->failure = kk_xalloc(sizeof *p->failure);
-	kk_fail(p->failure, code, "request '%s' could not be sent to the %s worker: %s",
-		p->row->name, kk_role_name(p->target), kk_code_meaning(code));
-}
-
 uint64_t kk_rpc_call(struct kk_rpc *rpc, enum kk_role target, unsigned msg, const void *req,
 	uint64_t op, kk_reply_f fn, void *arg)
 {
-	struct pending *p = kk_xalloc(sizeof *p);
+	struct pending *p = kk_alloc(sizeof *p);
 	int r;
 
+	if (!p)
+		return 0;
 	*p = (struct pending){
 		.next = rpc->pending,
 		.id = ++rpc->last_id,
@@ -198,7 +194,7 @@ uint64_t kk_rpc_call(struct kk_rpc *rpc, enum kk_role target, unsigned msg, cons
 	if (r == 0)
 		r = request_send(rpc, p);
 	if (r < 0)
-		failure_set(p, r);
+		p->failure = r;
 	timer_arm(rpc);
 	return p->id;
 }
@@ -298,7 +294,7 @@ void kk_error_decode(const struct kk_envelope *env, struct kk_err *ret_error)
 
 	if (kk_schema_decode(kk_schema_of_remote_error(), env->body, env->body_len, &remote, &err) <
 		0) {
-		kk_fail(ret_error, KK_E_PROTOCOL, "an error reply could not be read");
+		kk_fail(ret_error, err.code, "an error reply could not be read");
 		return;
 	}
 	if (remote.code <= KK_CODE_BASE || remote.code >= KK_CODE_END)
@@ -318,19 +314,22 @@ static bool garbled_retry(struct kk_rpc *rpc, struct pending **link, unsigned ge
 	rpc->garbled(p->target, generation, rpc->garbled_arg);
 	r = request_send(rpc, p);
 	if (r < 0)
-		failure_set(p, r);
+		p->failure = r;
 	return true;
 }
 
 static void reply_take(struct kk_rpc *rpc, struct pending **link, const struct kk_envelope *env)
 {
 	const struct kk_schema *schema = (*link)->row->rep();
-	kk_auto_free void *rep = kk_xalloc(schema->size);
+	kk_auto_free void *rep = kk_alloc(schema->size);
 	struct kk_err err = {0};
 	struct pending *p;
+	int r = rep ?
+		kk_schema_decode(schema, env->body, env->body_len, rep, &err) :
+		kk_fail(&err, KK_E_NOMEM, "no memory for the reply to '%s'", (*link)->row->name);
 
-	if (kk_schema_decode(schema, env->body, env->body_len, rep, &err) < 0) {
-		if (garbled_retry(rpc, link, env->generation))
+	if (r < 0) {
+		if (r != KK_E_NOMEM && garbled_retry(rpc, link, env->generation))
 			return;
 		p = pending_remove(rpc, link);
 		p->fn(NULL, &err, p->arg);

@@ -147,6 +147,11 @@ static int mismatch(struct kk_err *err, const struct kk_field *field, const char
 	return kk_fail(err, KK_E_PROTOCOL, "field '%s' is not %s", field->name, want);
 }
 
+static int nomem(struct kk_err *err, const char *name)
+{
+	return kk_fail(err, KK_E_NOMEM, "no memory for '%s'", name);
+}
+
 static int unpack_str(const struct kk_field *field, const msgpack_object *in, char **ret_s,
 	struct kk_err *err)
 {
@@ -157,8 +162,10 @@ static int unpack_str(const struct kk_field *field, const msgpack_object *in, ch
 			field->name, in->via.str.size, field->max);
 	if (in->via.str.size && memchr(in->via.str.ptr, 0, in->via.str.size))
 		return mismatch(err, field, "free of zero bytes");
-	*ret_s = in->via.str.size ? kk_xstrndup(in->via.str.ptr, in->via.str.size) : NULL;
-	return 0;
+	if (!in->via.str.size)
+		return 0;
+	*ret_s = kk_strndup(in->via.str.ptr, in->via.str.size);
+	return *ret_s ? 0 : nomem(err, field->name);
 }
 
 static int unpack_i64(const struct kk_field *field, const msgpack_object *in, int64_t *ret,
@@ -197,7 +204,8 @@ static int unpack_strs(const struct kk_field *field, const msgpack_object *in, s
 		r = unpack_str(field, &in->via.array.ptr[i], &s, err);
 		if (r < 0)
 			return r;
-		kk_strs_take(strs, s ? s : kk_xstrdup(""));
+		if (kk_strs_push(strs, s ? s : kk_strdup("")) < 0)
+			return nomem(err, field->name);
 	}
 	return 0;
 }
@@ -218,7 +226,8 @@ static int unpack_map(const struct kk_field *field, const msgpack_object *in, st
 			r = unpack_str(field, &in->via.map.ptr[i].val, &value, err);
 		if (r < 0)
 			return r;
-		kk_map_set(map, kk_str(key), kk_str(value));
+		if (kk_map_put(map, kk_str(key), value) < 0)
+			return nomem(err, field->name);
 	}
 	return 0;
 }
@@ -234,9 +243,12 @@ static int unpack_list(const struct kk_field *field, const msgpack_object *in, s
 	if (r < 0)
 		return r;
 	list->is_set = true;
-	for (uint32_t i = 0; r == 0 && i < in->via.array.size; i++)
-		r = unpack_object(field->sub(), &in->via.array.ptr[i],
-			kk_list_add(list, field->sub()), err);
+	for (uint32_t i = 0; r == 0 && i < in->via.array.size; i++) {
+		void *item = kk_list_push(list, field->sub());
+
+		r = item ? unpack_object(field->sub(), &in->via.array.ptr[i], item, err) :
+			   nomem(err, field->name);
+	}
 	return r;
 }
 
@@ -273,8 +285,10 @@ static int unpack_field(const struct kk_field *field, const msgpack_object *in, 
 			return mismatch(err, field, "a blob");
 		if (field->max && in->via.bin.size > field->max)
 			return mismatch(err, field, "within its size");
-		bin->data = (uint8_t *)kk_xstrndup(in->via.bin.size ? in->via.bin.ptr : "",
+		bin->data = (uint8_t *)kk_strndup(in->via.bin.size ? in->via.bin.ptr : "",
 			in->via.bin.size);
+		if (!bin->data)
+			return nomem(err, field->name);
 		bin->len = in->via.bin.size;
 		return 0;
 	}
@@ -325,15 +339,18 @@ static int unpack_object(const struct kk_schema *schema, const msgpack_object *i
 int kk_schema_decode(const struct kk_schema *schema, const void *data, size_t len, void *ret_object,
 	struct kk_err *err)
 {
+	msgpack_unpack_return unpacked = MSGPACK_UNPACK_PARSE_ERROR;
 	msgpack_unpacked result;
 	size_t offset = 0;
 	int r;
 
 	kk_schema_init(schema, ret_object);
 	msgpack_unpacked_init(&result);
-	if (!kk_msgpack_fits(data, len) ||
-		msgpack_unpack_next(&result, data, len, &offset) != MSGPACK_UNPACK_SUCCESS ||
-		offset != len)
+	if (kk_msgpack_fits(data, len))
+		unpacked = msgpack_unpack_next(&result, data, len, &offset);
+	if (unpacked == MSGPACK_UNPACK_NOMEM_ERROR)
+		r = nomem(err, schema->name);
+	else if (unpacked != MSGPACK_UNPACK_SUCCESS || offset != len)
 		r = kk_fail(err, KK_E_PROTOCOL, "'%s' is not one msgpack value", schema->name);
 	else
 		r = unpack_object(schema, &result.data, ret_object, err);

@@ -34,14 +34,14 @@ static int buf_write(void *data, const char *bytes, size_t len)
 
 int kk_envelope_encode(const struct kk_envelope *env, struct kk_buf *buf)
 {
-	size_t start = buf->len, len;
+	size_t start = buf->len, len = KK_FRAME_HEADER + KK_ENVELOPE_OVERHEAD + env->body_len;
 	msgpack_packer pk;
 
 	if (env->body_len > KK_FRAME_MAX - KK_ENVELOPE_OVERHEAD)
 		return KK_E_TOO_BIG;
 	/* All in one reservation: the packing below can't fail half-way. */
-	if (!kk_buf_reserve(buf, KK_FRAME_HEADER + KK_ENVELOPE_OVERHEAD + env->body_len))
-		return buf->max ? KK_E_TOO_BIG : KK_E_NOMEM;
+	if (!kk_buf_reserve(buf, len))
+		return buf->max && start + len > buf->max ? KK_E_TOO_BIG : KK_E_NOMEM;
 	kk_buf_added(buf, KK_FRAME_HEADER);
 	msgpack_packer_init(&pk, buf, buf_write);
 	msgpack_pack_array(&pk, ENVELOPE_FIELDS);
@@ -114,22 +114,25 @@ static int envelope_read(const msgpack_object *in, struct kk_envelope *env)
 int kk_envelope_decode(const uint8_t *data, size_t len, struct kk_envelope *ret_env,
 	struct kk_err *err)
 {
+	msgpack_unpack_return unpacked = MSGPACK_UNPACK_PARSE_ERROR;
 	struct kk_envelope env = {0};
 	msgpack_unpacked result;
 	size_t offset = 0;
 	int r = -1;
 
 	msgpack_unpacked_init(&result);
-	if (kk_msgpack_fits(data, len) &&
-		msgpack_unpack_next(&result, (const char *)data, len, &offset) ==
-			MSGPACK_UNPACK_SUCCESS &&
-		offset == len && envelope_read(&result.data, &env) == 0) {
+	if (kk_msgpack_fits(data, len))
+		unpacked = msgpack_unpack_next(&result, (const char *)data, len, &offset);
+	if (unpacked == MSGPACK_UNPACK_SUCCESS && offset == len &&
+		envelope_read(&result.data, &env) == 0) {
 		/* The body is the last field, so it ends where the frame ends. */
 		env.body_len = result.data.via.array.ptr[ENVELOPE_FIELDS - 1].via.bin.size;
 		env.body = data + len - env.body_len;
 		r = 0;
 	}
 	msgpack_unpacked_destroy(&result);
+	if (unpacked == MSGPACK_UNPACK_NOMEM_ERROR)
+		return kk_fail(err, KK_E_NOMEM, "no memory for a frame of %zu bytes", len);
 	if (r < 0)
 		return kk_fail(err, KK_E_PROTOCOL, "a frame of %zu bytes is no envelope", len);
 	*ret_env = env;

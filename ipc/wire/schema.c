@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kukeon/auto.h>
 #include <kukeon/clock.h>
 #include <kukeon/mem.h>
 
@@ -324,11 +325,24 @@ uint64_t kk_schema_hash(const struct kk_schema *schema, uint64_t seed)
 	return hash;
 }
 
-void kk_strs_take(struct kk_strs *strs, char *s)
+int kk_strs_push(struct kk_strs *strs, char *s)
 {
-	strs->items = kk_xrealloc(strs->items, (strs->n + 1) * sizeof strs->items[0]);
+	char **items = s ? kk_realloc(strs->items, (strs->n + 1) * sizeof strs->items[0]) : NULL;
+
+	if (!items) {
+		free(s);
+		return KK_E_NOMEM;
+	}
+	strs->items = items;
 	strs->items[strs->n++] = s;
 	strs->is_set = true;
+	return 0;
+}
+
+void kk_strs_take(struct kk_strs *strs, char *s)
+{
+	if (kk_strs_push(strs, s) < 0)
+		kk_out_of_memory();
 }
 
 void kk_strs_add(struct kk_strs *strs, const char *s)
@@ -353,14 +367,25 @@ bool kk_strs_has(const struct kk_strs *strs, const char *s)
 	return false;
 }
 
-void *kk_list_add(struct kk_list *list, const struct kk_schema *schema)
+void *kk_list_push(struct kk_list *list, const struct kk_schema *schema)
 {
-	void *item;
+	void *items = kk_realloc(list->items, (list->n + 1) * schema->size), *item;
 
-	list->items = kk_xrealloc(list->items, (list->n + 1) * schema->size);
+	if (!items)
+		return NULL;
+	list->items = items;
 	list->is_set = true;
 	item = kk_list_at(list, schema, list->n++);
 	kk_schema_init(schema, item);
+	return item;
+}
+
+void *kk_list_add(struct kk_list *list, const struct kk_schema *schema)
+{
+	void *item = kk_list_push(list, schema);
+
+	if (!item)
+		kk_out_of_memory();
 	return item;
 }
 
@@ -382,21 +407,44 @@ const char *kk_map_get(const struct kk_map *map, const char *key)
 	return NULL;
 }
 
-void kk_map_set(struct kk_map *map, const char *key, const char *value)
+static int pair_insert(struct kk_map *map, size_t i, const char *key, const char *value)
 {
+	kk_auto_free char *key_copy = kk_strdup(key), *value_copy = kk_strdup(value);
+	struct kk_pair *items = key_copy && value_copy ?
+		kk_realloc(map->items, (map->n + 1) * sizeof map->items[0]) :
+		NULL;
+
+	if (!items)
+		return KK_E_NOMEM;
+	map->items = items;
+	memmove(&items[i + 1], &items[i], (map->n - i) * sizeof items[0]);
+	items[i] = (struct kk_pair){kk_steal(&key_copy), kk_steal(&value_copy)};
+	map->n++;
+	return 0;
+}
+
+int kk_map_put(struct kk_map *map, const char *key, const char *value)
+{
+	char *copy;
 	size_t i = 0;
 
 	map->is_set = true;
 	while (i < map->n && strcmp(map->items[i].key, key) < 0)
 		i++;
-	if (i < map->n && strcmp(map->items[i].key, key) == 0) {
-		kk_str_set(&map->items[i].value, value);
-		return;
-	}
-	map->items = kk_xrealloc(map->items, (map->n + 1) * sizeof map->items[0]);
-	memmove(&map->items[i + 1], &map->items[i], (map->n - i) * sizeof map->items[0]);
-	map->items[i] = (struct kk_pair){kk_xstrdup(key), kk_xstrdup(value)};
-	map->n++;
+	if (i == map->n || strcmp(map->items[i].key, key) != 0)
+		return pair_insert(map, i, key, kk_str(value));
+	copy = kk_strdup(kk_str(value));
+	if (!copy)
+		return KK_E_NOMEM;
+	free(map->items[i].value);
+	map->items[i].value = copy;
+	return 0;
+}
+
+void kk_map_set(struct kk_map *map, const char *key, const char *value)
+{
+	if (kk_map_put(map, key, value) < 0)
+		kk_out_of_memory();
 }
 
 void kk_map_drop(struct kk_map *map, size_t i)
