@@ -47,7 +47,8 @@ struct kk_config {
 
 void kk_config_release(struct kk_config *config);
 
-/* Read kukeond.yaml. A missing file is an empty one; *@ret_exists tells. Fails with KK_E_CONFIG. */
+/* Read kukeond.yaml. A missing file is an empty one; *@ret_exists tells. Fails with KK_E_CONFIG or
+ * KK_E_NOMEM. */
 int kk_server_configuration_read(const char *path, struct kk_server_configuration *ret_file,
 	bool *ret_exists, struct kk_err *err);
 

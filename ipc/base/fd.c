@@ -39,8 +39,11 @@ static int content_read(int fd, const char *path, struct kk_buf *buf, struct kk_
 		size_t want = left < READ_CHUNK ? left : READ_CHUNK;
 		uint8_t *room = want ? kk_buf_reserve(buf, want) : NULL;
 		char beyond;
-		ssize_t n = read(fd, room ? (void *)room : &beyond, room ? want : 1);
+		ssize_t n;
 
+		if (want && !room)
+			return kk_fail(err, KK_E_NOMEM, "no memory for %s", path);
+		n = read(fd, room ? (void *)room : &beyond, room ? want : 1);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

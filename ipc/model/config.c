@@ -32,32 +32,37 @@ void kk_config_release(struct kk_config *config)
 	*config = (struct kk_config){0};
 }
 
+static int configuration_fail(const char *path, const char *what, const struct kk_err *cause,
+	struct kk_err *err)
+{
+	char why[KK_ERR_TEXT];
+
+	kk_err_format(cause, why, sizeof why);
+	if (cause->code == KK_E_NOMEM)
+		return kk_fail(err, KK_E_NOMEM, "%s server configuration \"%s\": %s", what, path,
+			why);
+	return kk_fail(err, KK_E_CONFIG,
+		"%s server configuration \"%s\": server configuration is invalid: %s", what, path,
+		why);
+}
+
 int kk_server_configuration_read(const char *path, struct kk_server_configuration *ret_file,
 	bool *ret_exists, struct kk_err *err)
 {
 	kk_auto_buf text = {.max = FILE_MAX};
 	struct kk_server_configuration file;
 	struct kk_err cause = {0};
-	char why[KK_ERR_TEXT];
 
 	kk_schema_init(kk_schema_of_server_configuration(), ret_file);
 	*ret_exists = false;
 	if (kk_file_read(path, &text, &cause) < 0) {
 		if (cause.sys_errno == ENOENT)
 			return 0;
-		kk_err_format(&cause, why, sizeof why);
-		return kk_fail(err, KK_E_CONFIG,
-			"read server configuration \"%s\": server configuration is invalid: %s",
-			path, why);
+		return configuration_fail(path, "read", &cause, err);
 	}
 	if (kk_yaml_read(kk_schema_of_server_configuration(), (char *)text.data, text.len, &file,
-		    &cause) < 0) {
-		kk_err_format(&cause, why, sizeof why);
-		return kk_fail(err, KK_E_CONFIG,
-			"parse server configuration \"%s\": server "
-			"configuration is invalid: %s",
-			path, why);
-	}
+		    &cause) < 0)
+		return configuration_fail(path, "parse", &cause, err);
 	if (!kk_str_empty(file.kind) && strcmp(file.kind, "ServerConfiguration") != 0) {
 		kk_fail(err, KK_E_CONFIG,
 			"server configuration \"%s\" has kind \"%s\", want "
@@ -155,9 +160,11 @@ static int instance_write(const char *path, const struct kk_config *config, stru
 		.containerd_socket = config->containerd_socket,
 	};
 	kk_auto_json *json = kk_json_encode(kk_schema_of_instance(), &instance, KK_JSON_DISK);
-	kk_auto_free char *dump = json_dumps(json, JSON_INDENT(2));
-	kk_auto_free char *text = kk_xprintf("%s\n", dump);
+	kk_auto_free char *dump = json ? kk_json_text(json, JSON_INDENT(2)) : NULL;
+	kk_auto_free char *text = dump ? kk_printf("%s\n", dump) : NULL;
 
+	if (!text)
+		return kk_fail(err, KK_E_NOMEM, "no memory for %s", path);
 	/* The run path may be as new as the file. */
 	if (kk_path_sync(config->run_path, "/", err) < 0)
 		return kk_failed(err);
@@ -233,8 +240,12 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
 		kk_err_format(&cause, why, sizeof why);
 		return kk_fail(err, KK_E_IO, "%s", why);
 	}
-	json = json_loadb((char *)text.data, text.len, 0, NULL);
-	if (!json || kk_json_decode(kk_schema_of_instance(), json, &instance, &cause) < 0)
+	r = kk_json_load((char *)text.data, text.len, 0, &json, NULL);
+	if (r == 0)
+		r = kk_json_decode(kk_schema_of_instance(), json, &instance, &cause);
+	if (r == KK_E_NOMEM)
+		return kk_fail(err, r, "no memory for %s", path);
+	if (r < 0)
 		return damaged_fail(path, err);
 	if (kk_str_empty(instance.namespace_suffix) || kk_str_empty(instance.cgroup_root))
 		r = damaged_fail(path, err);

@@ -1,6 +1,8 @@
 /* ipc/model/doc_json.c */
 #include <kukeon/json.h>
 
+#include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -11,60 +13,145 @@
 #include <kukeon/mem.h>
 #include <kukeon/utf8.h>
 
+/* jansson's reader does not look at what becomes of its buffer: when that can't grow, it drops a byte, goes on,
+ * and writes beyond the end of its string. So it is left at once, and what it has allocated is freed here. */
+static _Thread_local struct {
+	jmp_buf *out;
+	void **blocks; /* since then */
+	size_t n;
+	size_t cap;
+} reader;
+
+static void *block_add(void *p)
+{
+	if (p && reader.n == reader.cap) {
+		size_t cap = reader.cap ? 2 * reader.cap : 64;
+		void **blocks = kk_realloc(reader.blocks, cap * sizeof blocks[0]);
+
+		if (!blocks) {
+			free(p);
+			return NULL;
+		}
+		reader.blocks = blocks;
+		reader.cap = cap;
+	}
+	if (p)
+		reader.blocks[reader.n++] = p;
+	return p;
+}
+
+static void *json_alloc(size_t size)
+{
+	void *p = kk_alloc(size);
+
+	if (!reader.out)
+		return p;
+	p = block_add(p);
+	if (!p)
+		longjmp(*reader.out, 1);
+	return p;
+}
+
+static void json_release(void *p)
+{
+	size_t i = reader.n;
+
+	if (reader.out && p) {
+		while (reader.blocks[--i] != p)
+			;
+		reader.blocks[i] = reader.blocks[--reader.n];
+	}
+	free(p);
+}
+
 void kk_json_set_vital(void)
 {
 	kk_mem_set_vital();
-	json_set_alloc_funcs(kk_alloc, free);
+	json_set_alloc_funcs(json_alloc, json_release);
+}
+
+int kk_json_load(const char *data, size_t len, size_t flags, json_t **ret_json,
+	json_error_t *ret_error)
+{
+	volatile int r = KK_E_NOMEM;
+	jmp_buf out;
+
+	json_set_alloc_funcs(json_alloc, json_release);
+	reader.out = &out;
+	if (setjmp(out) == 0) {
+		json_t *json = json_loadb(data, len, flags, ret_error);
+
+		r = json ? 0 : KK_E_PARSE;
+		if (json)
+			*ret_json = json;
+	} else {
+		while (reader.n)
+			free(reader.blocks[--reader.n]);
+	}
+	free(reader.blocks);
+	reader.blocks = NULL;
+	reader.n = reader.cap = 0;
+	reader.out = NULL;
+	return r;
 }
 
 json_t *kk_json_string(const char *s)
 {
-	json_t *json = json_string(kk_str(s));
+	const char *text = kk_str(s);
+	json_t *json = json_string(text);
 	kk_auto_buf repaired = {0};
 
-	if (!json && kk_utf8_repair(s, strlen(s), &repaired) == 0)
+	if (!json && *text && kk_utf8_repair(text, strlen(text), &repaired) == 0)
 		json = json_stringn((char *)repaired.data, repaired.len);
 	return json;
 }
 
 static json_t *strs_encode(const struct kk_field *field, const struct kk_strs *strs)
 {
-	json_t *array;
+	kk_auto_json *array = NULL;
 
 	if (!strs->is_set)
 		return json_null();
 	array = json_array();
-	for (size_t i = 0; i < strs->n; i++)
-		json_array_append_new(array,
-			field->type == KK_T_INTS ? json_integer(atoll(strs->items[i])) :
-						   kk_json_string(strs->items[i]));
-	return array;
+	for (size_t i = 0; i < strs->n; i++) {
+		json_t *item = field->type == KK_T_INTS ? json_integer(atoll(strs->items[i])) :
+							  kk_json_string(strs->items[i]);
+
+		if (json_array_append_new(array, item) < 0)
+			return NULL;
+	}
+	return kk_steal(&array);
 }
 
 static json_t *map_encode(const struct kk_map *map)
 {
-	json_t *object;
+	kk_auto_json *object = NULL;
 
 	if (!map->is_set)
 		return json_null();
 	object = json_object();
-	for (size_t i = 0; i < map->n; i++)
-		json_object_set_new(object, map->items[i].key, kk_json_string(map->items[i].value));
-	return object;
+	for (size_t i = 0; i < map->n; i++) {
+		if (json_object_set_new(object, map->items[i].key,
+			    kk_json_string(map->items[i].value)) < 0)
+			return NULL;
+	}
+	return kk_steal(&object);
 }
 
 json_t *kk_json_encode_list(const struct kk_schema *schema, const struct kk_list *list,
 	enum kk_json_form form)
 {
-	json_t *array;
+	kk_auto_json *array = NULL;
 
 	if (!list->is_set)
 		return json_null();
 	array = json_array();
-	for (size_t i = 0; i < list->n; i++)
-		json_array_append_new(array,
-			kk_json_encode(schema, kk_list_at(list, schema, i), form));
-	return array;
+	for (size_t i = 0; i < list->n; i++) {
+		if (json_array_append_new(array,
+			    kk_json_encode(schema, kk_list_at(list, schema, i), form)) < 0)
+			return NULL;
+	}
+	return kk_steal(&array);
 }
 
 static json_t *field_encode(const struct kk_field *field, const void *p, enum kk_json_form form)
@@ -118,16 +205,45 @@ static bool field_is_written(const struct kk_field *field, const void *object,
 
 json_t *kk_json_encode(const struct kk_schema *schema, const void *object, enum kk_json_form form)
 {
-	json_t *json = json_object();
+	kk_auto_json *json = json_object();
 
 	for (unsigned i = 0; i < schema->n_fields; i++) {
 		const struct kk_field *field = &schema->fields[i];
 
-		if (field_is_written(field, object, form))
+		/* Half a document would be taken for a whole one. */
+		if (field_is_written(field, object, form) &&
 			json_object_set_new_nocheck(json, field->name,
-				field_encode(field, kk_field_at(field, object), form));
+				field_encode(field, kk_field_at(field, object), form)) < 0)
+			return NULL;
 	}
-	return json;
+	return kk_steal(&json);
+}
+
+struct sink {
+	struct kk_buf text;
+	int r;
+};
+
+/* What this returns is not looked at for keys. */
+static int sink_write(const char *bytes, size_t len, void *arg)
+{
+	struct sink *sink = arg;
+
+	if (sink->r == 0)
+		sink->r = kk_buf_append(&sink->text, bytes, len);
+	return sink->r;
+}
+
+char *kk_json_text(const json_t *json, size_t flags)
+{
+	struct sink sink = {0};
+
+	if (json_dump_callback(json, sink_write, &sink, flags | JSON_ENCODE_ANY) < 0 ||
+		sink.r < 0) {
+		kk_buf_release(&sink.text);
+		return NULL;
+	}
+	return kk_buf_take(&sink.text);
 }
 
 /* The member as it is, null too. */
@@ -181,6 +297,11 @@ static int type_fail(const struct kk_field *field, const json_t *json, const cha
 		type_name(json), field->name, want);
 }
 
+static int nomem(const struct kk_field *field, struct kk_err *err)
+{
+	return kk_fail(err, KK_E_NOMEM, "no memory for field '%s'", field->name);
+}
+
 /* A string without a zero byte in it. */
 static bool is_text(const json_t *json)
 {
@@ -199,8 +320,10 @@ static int string_decode(const struct kk_field *field, const json_t *json, char 
 	if (field->max && strlen(s) > field->max)
 		return kk_fail(err, KK_E_CONVERSION, "field '%s' is longer than %zu bytes",
 			field->name, field->max);
-	*ret_s = *s ? kk_xstrdup(s) : NULL;
-	return 0;
+	if (!*s)
+		return 0;
+	*ret_s = kk_strdup(s);
+	return *ret_s ? 0 : nomem(field, err);
 }
 
 static int items_check(const struct kk_field *field, size_t n, struct kk_err *err)
@@ -229,13 +352,16 @@ static int strs_decode(const struct kk_field *field, const json_t *json, struct 
 		if (field->type == KK_T_INTS) {
 			if (!json_is_integer(item))
 				return type_fail(field, item, "int", err);
-			s = kk_xprintf("%lld", (long long)json_integer_value(item));
+			s = kk_printf("%lld", (long long)json_integer_value(item));
+			if (!s)
+				return nomem(field, err);
 		} else if (!json_is_null(item)) {
 			r = string_decode(field, item, &s, err);
 			if (r < 0)
 				return r;
 		}
-		kk_strs_take(strs, s ? s : kk_xstrdup(""));
+		if (kk_strs_push(strs, s ? s : kk_strdup("")) < 0)
+			return nomem(field, err);
 	}
 	return 0;
 }
@@ -261,7 +387,8 @@ static int map_decode(const struct kk_field *field, const json_t *json, struct k
 			return kk_fail(err, KK_E_CONVERSION,
 				"a key of field '%s' is longer than %zu bytes", field->name,
 				field->max);
-		kk_map_set(map, key, kk_str(s));
+		if (kk_map_put(map, key, s) < 0)
+			return nomem(field, err);
 	}
 	return 0;
 }
@@ -320,7 +447,8 @@ static int list_decode(const struct kk_field *field, const json_t *json, struct 
 		return kk_failed(err);
 	list->is_set = true;
 	json_array_foreach (json, i, item) {
-		int r = object_decode(field, item, kk_list_add(list, field->sub()), err);
+		void *object = kk_list_push(list, field->sub());
+		int r = object ? object_decode(field, item, object, err) : nomem(field, err);
 
 		if (r < 0)
 			return r;

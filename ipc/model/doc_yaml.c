@@ -76,6 +76,11 @@ static int type_fail(const struct kk_field *field, const yaml_node_t *node, cons
 		field->name, want, node_word(node));
 }
 
+static int nomem(const yaml_node_t *node, struct kk_err *err)
+{
+	return kk_fail(err, KK_E_NOMEM, "line %zu: no memory for the document", line_of(node));
+}
+
 static int bool_read(const struct kk_field *field, const yaml_node_t *node, bool *ret,
 	struct kk_err *err)
 {
@@ -177,8 +182,10 @@ static int string_read(struct reading *in, const struct kk_field *field, const y
 			line_of(node), field->name, field->max);
 	if (room_take(in, node, sizeof s + strlen(s), err) < 0)
 		return kk_failed(err);
-	*ret = *s ? kk_xstrdup(s) : NULL;
-	return 0;
+	if (!*s)
+		return 0;
+	*ret = kk_strdup(s);
+	return *ret ? 0 : nomem(node, err);
 }
 
 static yaml_node_t *item_at(struct reading *in, const yaml_node_t *sequence, size_t i)
@@ -223,13 +230,13 @@ static int strs_read(struct reading *in, const struct kk_field *field, const yam
 			r = int_read(field, item, &number, err);
 			if (r == 0)
 				r = room_take(in, item, sizeof number, err);
-			if (r == 0)
-				s = kk_xprintf("%lld", (long long)number);
+			if (r == 0 && !(s = kk_printf("%lld", (long long)number)))
+				r = nomem(item, err);
 		} else {
 			r = string_read(in, field, item, &s, err);
 		}
-		if (r == 0)
-			kk_strs_take(strs, s ? s : kk_xstrdup(""));
+		if (r == 0 && kk_strs_push(strs, s ? s : kk_strdup("")) < 0)
+			r = nomem(item, err);
 	}
 	return r;
 }
@@ -266,7 +273,8 @@ static int map_read(struct reading *in, const struct kk_field *field, const yaml
 				field->name, field->max);
 		if (kk_map_get(map, scalar(key)))
 			return twice_fail(key, err);
-		kk_map_set(map, scalar(key), kk_str(s));
+		if (kk_map_put(map, scalar(key), s) < 0)
+			return nomem(key, err);
 	}
 	return 0;
 }
@@ -305,12 +313,16 @@ static int list_read(struct reading *in, const struct kk_field *field, const yam
 
 	list->is_set = true;
 	for (size_t i = 0; r == 0 && i < item_count(node); i++) {
-		kk_auto_free char *item_path = kk_xprintf("%s[%zu]", path, i);
+		kk_auto_free char *item_path = kk_printf("%s[%zu]", path, i);
+		void *item = NULL;
 
 		r = room_take(in, node, field->sub()->size, err);
+		if (r == 0 && item_path)
+			item = kk_list_push(list, field->sub());
 		if (r == 0)
-			r = object_read(in, field->sub(), item_at(in, node, i), item_path,
-				kk_list_add(list, field->sub()), err);
+			r = item ? object_read(in, field->sub(), item_at(in, node, i), item_path,
+					   item, err) :
+				   nomem(node, err);
 	}
 	return r;
 }
@@ -378,11 +390,13 @@ static int unknown_add(struct reading *in, const yaml_node_t *key, const char *p
 	if (unknown->n == UNKNOWN_MAX)
 		return kk_fail(err, KK_E_INVALID, "line %zu: more than %d unknown fields",
 			line_of(key), UNKNOWN_MAX);
-	kk_strs_add(unknown, scalar(key));
-	if (in->warnings)
-		kk_strs_take(in->warnings,
-			kk_xprintf("document %d, line %zu: unknown field '%s%s%s' ignored",
-				in->index, line_of(key), path, *path ? "." : "", scalar(key)));
+	if (kk_strs_push(unknown, kk_strdup(scalar(key))) < 0)
+		return nomem(key, err);
+	if (in->warnings &&
+		kk_strs_push(in->warnings,
+			kk_printf("document %d, line %zu: unknown field '%s%s%s' ignored",
+				in->index, line_of(key), path, *path ? "." : "", scalar(key))) < 0)
+		return nomem(key, err);
 	return 0;
 }
 
@@ -410,17 +424,21 @@ static int pair_read(struct reading *in, const struct kk_schema *schema,
 	if (seen->fields[field - schema->fields])
 		return twice_fail(key, err);
 	seen->fields[field - schema->fields] = true;
-	field_path = kk_xprintf("%s%s%s", path, *path ? "." : "", field->name);
+	field_path = kk_printf("%s%s%s", path, *path ? "." : "", field->name);
+	if (!field_path)
+		return nomem(key, err);
 	return field_read(in, field, value, field_path, kk_field_at(field, object), err);
 }
 
 static int object_read(struct reading *in, const struct kk_schema *schema, const yaml_node_t *node,
 	const char *path, void *object, struct kk_err *err)
 {
-	kk_auto_free bool *fields = kk_xalloc(schema->n_fields);
+	kk_auto_free bool *fields = kk_alloc(schema->n_fields);
 	struct seen seen = {.fields = fields};
 	int r = 0;
 
+	if (!fields)
+		return nomem(node, err);
 	if (is_null(node))
 		return 0;
 	if (node->type != YAML_MAPPING_NODE)
@@ -459,9 +477,9 @@ static void problem_add(struct kk_strs *problems, int index, const char *kind, c
 			kk_xprintf("document %d (%s \"%s\"): %s", index, kind, name, text));
 }
 
-/* Read and check one document; what is wrong with it goes to @problems. */
-static void manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int index,
-	struct kk_manifests *manifests, struct kk_strs *problems)
+/* Read and check one document; what is wrong with it goes to @problems. Fails with KK_E_NOMEM alone. */
+static int manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int index,
+	struct kk_manifests *manifests, struct kk_strs *problems, struct kk_err *err)
 {
 	struct reading in = {.yaml = yaml, .warnings = &manifests->warnings, .index = index};
 	const char *version = header_get(yaml, root, "apiVersion");
@@ -469,8 +487,9 @@ static void manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int in
 	int kind = kk_kind_parse(kind_name);
 	struct kk_strs own = {0};
 	struct kk_manifest *manifest;
-	struct kk_err err = {0};
+	struct kk_err cause = {0};
 	char text[KK_ERR_TEXT];
+	int r;
 
 	if (*version && strcmp(version, KK_API_VERSION) != 0)
 		kk_strs_take(&own,
@@ -486,15 +505,20 @@ static void manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int in
 	if (own.n) {
 		problem_add(problems, index, kind_name, NULL, own.items[0]);
 		kk_strs_release(&own);
-		return;
+		return 0;
 	}
 	manifests->items =
 		kk_xrealloc(manifests->items, (manifests->n + 1) * sizeof manifests->items[0]);
 	manifest = &manifests->items[manifests->n++];
 	*manifest = (struct kk_manifest){.index = index, .kind = (enum kk_kind)kind};
 	kk_schema_init(kk_kind_schema(manifest->kind), &manifest->doc);
-	if (object_read(&in, kk_kind_schema(manifest->kind), root, "", &manifest->doc, &err) < 0) {
-		kk_err_format(&err, text, sizeof text);
+	r = object_read(&in, kk_kind_schema(manifest->kind), root, "", &manifest->doc, &cause);
+	if (r == KK_E_NOMEM) {
+		*err = cause;
+		return KK_E_NOMEM;
+	}
+	if (r < 0) {
+		kk_err_format(&cause, text, sizeof text);
 		kk_strs_take(&own, kk_xprintf("failed to parse %s: %s", kind_name, text));
 	} else {
 		kk_doc_default(manifest->kind, &manifest->doc);
@@ -504,6 +528,7 @@ static void manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int in
 		problem_add(problems, index, kind_name, kk_doc_name(manifest->kind, &manifest->doc),
 			own.items[i]);
 	kk_strs_release(&own);
+	return 0;
 }
 
 void kk_manifests_release(struct kk_manifests *manifests)
@@ -518,7 +543,8 @@ void kk_manifests_release(struct kk_manifests *manifests)
 
 static int syntax_fail(const yaml_parser_t *parser, struct kk_err *err)
 {
-	if (parser->error == YAML_MEMORY_ERROR)
+	/* Not everything in libyaml that finds no memory says so. */
+	if (parser->error == YAML_MEMORY_ERROR || !parser->problem)
 		return kk_fail(err, KK_E_NOMEM, "no memory for the document");
 	if (parser->error == YAML_READER_ERROR)
 		return kk_fail(err, KK_E_PARSE, "failed to parse YAML: byte %zu: %s",
@@ -650,7 +676,7 @@ int kk_yaml_parse(const char *text, size_t len, struct kk_manifests *ret_manifes
 		is_end = !root;
 		/* A document of comments alone counts as none. */
 		if (root && !is_null(root))
-			manifest_read(&yaml, root, index++, &manifests, &problems);
+			r = manifest_read(&yaml, root, index++, &manifests, &problems, err);
 		yaml_document_delete(&yaml);
 	}
 	yaml_parser_delete(&parser);
@@ -728,13 +754,16 @@ static void scalar_write(yaml_emitter_t *emitter, const char *s, bool is_text)
 		style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 	else if (is_text && strchr(s, '\n'))
 		style = YAML_LITERAL_SCALAR_STYLE;
-	/* What libyaml refuses is no UTF-8. A value that stays away is an error of the emitter. */
+	/* What libyaml refuses is no UTF-8, or there is no memory for it. */
 	if (!yaml_scalar_event_initialize(&event, NULL, NULL, (const unsigned char *)s,
 		    (int)strlen(s), 1, 1, style)) {
-		kk_utf8_repair(s, strlen(s), &repaired);
-		if (!yaml_scalar_event_initialize(&event, NULL, NULL, repaired.data,
-			    (int)repaired.len, 1, 1, style))
+		if (kk_utf8_repair(s, strlen(s), &repaired) < 0 ||
+			!yaml_scalar_event_initialize(&event, NULL, NULL,
+				repaired.len ? repaired.data : (const unsigned char *)"",
+				(int)repaired.len, 1, 1, style)) {
+			emitter->error = YAML_MEMORY_ERROR;
 			return;
+		}
 	}
 	yaml_emitter_emit(emitter, &event);
 }

@@ -105,11 +105,9 @@ static void entry_read(struct entry *entry)
 	struct kk_err err = {0};
 	int r = kk_file_read(entry->path, &text, &err);
 
-	if (r == 0) {
-		json = json_loadb(text.data ? (char *)text.data : "", text.len, 0, &where);
-		r = json ? 0 :
-			   kk_fail(&err, KK_E_CONVERSION, "line %d: %s", where.line, where.text);
-	}
+	if (r == 0 &&
+		kk_json_load(text.data ? (char *)text.data : "", text.len, 0, &json, &where) < 0)
+		r = kk_fail(&err, KK_E_CONVERSION, "line %d: %s", where.line, where.text);
 	entry->doc = kk_xalloc(schema->size);
 	if (r == 0)
 		r = kk_json_decode(schema, json, entry->doc, &err);
@@ -354,7 +352,7 @@ int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 		*times.ready = now;
 	*times.updated = now;
 	json = kk_json_encode(kk_kind_schema(kind), doc, KK_JSON_DISK);
-	text = json_dumps(json, JSON_INDENT(2));
+	text = json ? kk_json_text(json, JSON_INDENT(2)) : NULL;
 	if (!text)
 		return kk_fail(err, KK_E_NOMEM, "no memory for %s", path);
 	kk_leftovers_remove(path);
