@@ -187,7 +187,7 @@ check: ## all tests; installs what is missing
 check-unit: $(UNIT_TESTS) ## unit tests alone
 	@tests/support/run $(UNIT_TESTS)
 
-torture: $(TORTURE_TESTS) ## fail each allocation in turn, in ipc/ and in the reconciler's store
+torture: $(TORTURE_TESTS) ## fail each allocation in turn, in ipc/, in the supervisor and in the reconciler's store
 	@TORTURE_ALL=1 tests/support/run $(TORTURE_TESTS)
 
 check-integration: all $(INTEGRATION_TESTS) ## integration tests alone: one worker each, on the real kernel and containerd, as root

@@ -103,8 +103,9 @@ int cli_call_local(struct cli *cli, const char *method, json_t *args, struct kk_
 	if (!cli->sv && local_open(cli, err) < 0)
 		return kk_failed(err);
 	kk_buf_clear(&cli->in);
-	kk_supervisor_call(cli->sv, kk_supervisor_op(cli->sv), full, params, strlen(params), &peer,
-		local_on_reply, &call);
+	if (!kk_supervisor_call(cli->sv, kk_supervisor_op(cli->sv), full, params, strlen(params),
+		    &peer, local_on_reply, &call))
+		return kk_fail(err, KK_E_NOMEM, "no memory for the call of %s", method);
 	while (!call.is_done)
 		kk_loop_run_once(cli->loop);
 	if (err->code)

@@ -153,7 +153,7 @@ struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request
 	struct sv_call *call = kk_alloc(sizeof *call);
 
 	if (call && request->error)
-		call->refusal = strdup(request->error);
+		call->refusal = kk_strdup(request->error);
 	if (!call || (request->error && !call->refusal)) {
 		free(call);
 		sv_client_respond(client, request->id, NULL, 0, "out of memory", 0);
@@ -231,6 +231,10 @@ static void call_start(struct sv_client *client, struct sv_request *request, siz
 		params = "null";
 	call->rpc_id = kk_supervisor_call(front->sv, call->op, call->method, params, strlen(params),
 		&client->peer, call_on_reply, call);
+	if (!call->rpc_id) {
+		sv_client_respond(client, call->id, NULL, 0, "out of memory", 0);
+		call_end(call);
+	}
 }
 
 void sv_call_take(struct sv_client *client, struct sv_request *request, size_t n_bytes)
@@ -279,18 +283,38 @@ static struct sv_client *client_at(const struct sv_front *front, int64_t index)
 static int call_export(const struct sv_call *call, struct sv_handover *handover)
 {
 	struct kk_handover_call *doc =
-		kk_list_add((struct kk_list *)&handover->doc.calls, kk_schema_of_handover_call());
+		kk_list_push((struct kk_list *)&handover->doc.calls, kk_schema_of_handover_call());
 
+	if (!doc)
+		return KK_E_NOMEM;
 	doc->client = client_index(call->front, call->client);
 	doc->op = (int64_t)call->op;
 	doc->is_named = call->is_named;
 	doc->uid = call->uid;
 	doc->n_bytes = (int64_t)call->n_bytes;
 	doc->pid = call->client ? call->client->peer.pid : 0;
-	doc->id = kk_xstrdup(call->id);
-	doc->method = kk_xstrdup(call->method);
-	doc->refusal = kk_xstrdup(call->refusal);
+	doc->id = kk_strdup(call->id);
+	doc->method = kk_strdup(call->method);
+	doc->refusal = call->refusal ? kk_strdup(call->refusal) : NULL;
+	if (!doc->id || !doc->method || (call->refusal && !doc->refusal))
+		return KK_E_NOMEM;
 	return kk_supervisor_export_call(call->front->sv, call->rpc_id, &doc->flight, handover);
+}
+
+static int kept_export(const struct sv_kept *kept, struct sv_handover *handover)
+{
+	struct kk_handover_kept *doc =
+		kk_list_push((struct kk_list *)&handover->doc.kept, kk_schema_of_handover_kept());
+
+	if (!doc)
+		return KK_E_NOMEM;
+	doc->op = (int64_t)kept->op;
+	doc->uid = kept->uid;
+	doc->method = kk_strdup(kept->method);
+	doc->n_result = (int64_t)kept->result.len;
+	if (!doc->method)
+		return KK_E_NOMEM;
+	return sv_handover_put(handover, kept->result.data, kept->result.len);
 }
 
 int sv_call_export(const struct sv_front *front, struct sv_handover *handover)
@@ -305,16 +329,8 @@ int sv_call_export(const struct sv_front *front, struct sv_handover *handover)
 	for (size_t i = 0; i < front->n_calls && r == 0; i++)
 		r = call_export(calls[i], handover);
 	free(calls);
-	for (const struct sv_kept *kept = front->kept; kept && r == 0; kept = kept->next) {
-		struct kk_handover_kept *doc = kk_list_add((struct kk_list *)&handover->doc.kept,
-			kk_schema_of_handover_kept());
-
-		doc->op = (int64_t)kept->op;
-		doc->uid = kept->uid;
-		doc->method = kk_xstrdup(kept->method);
-		doc->n_result = (int64_t)kept->result.len;
-		r = sv_handover_put(handover, kept->result.data, kept->result.len);
-	}
+	for (const struct sv_kept *kept = front->kept; kept && r == 0; kept = kept->next)
+		r = kept_export(kept, handover);
 	return r;
 }
 
@@ -347,9 +363,9 @@ static int call_resume(struct sv_front *front, const struct kk_handover_call *do
 		.is_named = doc->is_named,
 		.uid = doc->uid,
 		.n_bytes = (size_t)doc->n_bytes,
-		.id = strdup(kk_str(doc->id)),
-		.method = strdup(kk_str(doc->method)),
-		.refusal = kk_str_empty(doc->refusal) ? NULL : strdup(doc->refusal),
+		.id = kk_strdup(kk_str(doc->id)),
+		.method = kk_strdup(kk_str(doc->method)),
+		.refusal = kk_str_empty(doc->refusal) ? NULL : kk_strdup(doc->refusal),
 		.rpc_id = (uint64_t)doc->flight.id,
 	};
 	front->calls = call;
@@ -379,7 +395,7 @@ static int kept_resume(struct sv_front *front, const struct kk_handover_kept *do
 	*end = kept;
 	kept->op = (uint64_t)doc->op;
 	kept->uid = doc->uid;
-	kept->method = strdup(kk_str(doc->method));
+	kept->method = kk_strdup(kk_str(doc->method));
 	return kept->method ? kk_buf_append(&kept->result, result, (size_t)doc->n_result) :
 			      KK_E_NOMEM;
 }

@@ -190,7 +190,10 @@ void sv_client_respond(struct sv_client *client, const char *id, const void *res
 		r = sv_response_write(&client->out, id, result, len, error);
 	}
 	if (r < 0) {
-		client_cut(client, "a client does not read its responses");
+		/* Better no connection than one that waits for a response that will not come. */
+		client_cut(client,
+			r == KK_E_NOMEM ? "no memory for a response" :
+					  "a client does not read its responses");
 		return;
 	}
 	if (op)
@@ -207,6 +210,8 @@ void sv_client_respond_err(struct sv_client *client, const char *id, const struc
 	kk_err_format(err, text, sizeof text);
 	if (sv_err_write(&result, kk_code_kind(err->code), text) == 0)
 		sv_client_respond(client, id, result.data, result.len, NULL, 0);
+	else
+		client_cut(client, "no memory for a response");
 }
 
 /* Who has waited longest of those that may call; NULL: nobody waits. */
@@ -413,9 +418,11 @@ struct sv_client *sv_client_new(struct sv_front *front, int fd)
 
 int sv_client_export(const struct sv_client *client, struct sv_handover *handover)
 {
-	struct kk_handover_client *doc = kk_list_add((struct kk_list *)&handover->doc.clients,
+	struct kk_handover_client *doc = kk_list_push((struct kk_list *)&handover->doc.clients,
 		kk_schema_of_handover_client());
 
+	if (!doc)
+		return KK_E_NOMEM;
 	doc->fd = client->fd;
 	doc->is_eof = client->is_eof;
 	doc->is_deaf = client->is_deaf;
@@ -423,8 +430,10 @@ int sv_client_export(const struct sv_client *client, struct sv_handover *handove
 	doc->n_out = (int64_t)(client->out.len - client->out_done);
 	for (const struct sv_due *due = client->dues; due; due = due->next) {
 		struct kk_handover_due *entry =
-			kk_list_add((struct kk_list *)&doc->dues, kk_schema_of_handover_due());
+			kk_list_push((struct kk_list *)&doc->dues, kk_schema_of_handover_due());
 
+		if (!entry)
+			return KK_E_NOMEM;
 		entry->op = (int64_t)due->op;
 		entry->end = (int64_t)(due->end - client->n_out);
 	}

@@ -131,9 +131,9 @@ static void reports_trim(const char *dir)
 	int n = scandir(dir, &entries, is_report, alphasort);
 
 	for (int i = 0; i < n; i++) {
-		kk_auto_free char *path = kk_xprintf("%s/%s", dir, entries[i]->d_name);
+		kk_auto_free char *path = kk_printf("%s/%s", dir, entries[i]->d_name);
 
-		if (i < n - REPORTS_MAX)
+		if (path && i < n - REPORTS_MAX)
 			unlink(path);
 		free(entries[i]);
 	}
@@ -142,14 +142,16 @@ static void reports_trim(const char *dir)
 
 char *sv_crash_report(const struct sv_worker *worker, pid_t pid, const char *how)
 {
-	kk_auto_free char *dir = kk_config_crash_dir(worker->sv->config);
+	const char *dir = worker->sv->crash_dir;
 	kk_auto_buf report = {.max = REPORT_MAX};
 	struct kk_err err = {0};
 	char text[KK_ERR_TEXT], stamp[32];
 	char *path;
 
 	stamp_make(stamp, sizeof stamp);
-	path = kk_xprintf("%s/%s-%s-%d.txt", dir, stamp, kk_role_name(worker->role), (int)pid);
+	path = kk_printf("%s/%s-%s-%d.txt", dir, stamp, kk_role_name(worker->role), (int)pid);
+	if (!path)
+		return NULL;
 	report_make(worker, pid, how, &report);
 	if (kk_dir_make(dir, 0750, &err) < 0 ||
 		kk_file_write(path, report.data, report.len, 0640, &err) < 0) {

@@ -139,12 +139,19 @@ static void fds_allow(void)
 		kk_warning("cannot have more than the usual descriptors, fewer clients will fit");
 }
 
-static struct sv_front *front_make(struct kk_loop *loop, struct kk_supervisor *sv, const char *path)
+static struct sv_front *front_make(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
+	struct kk_err *err)
 {
-	struct sv_front *front = kk_xalloc(sizeof *front);
+	struct sv_front *front = kk_alloc(sizeof *front);
+	char *copy = kk_strdup(path);
 
-	*front = (struct sv_front){.loop = loop, .sv = sv, .fd = -1};
-	front->path = kk_xstrdup(path);
+	if (!front || !copy) {
+		kk_fail(err, KK_E_NOMEM, "no memory for the API socket");
+		free(front);
+		free(copy);
+		return NULL;
+	}
+	*front = (struct sv_front){.loop = loop, .sv = sv, .fd = -1, .path = copy};
 	front->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	fds_allow();
 	return front;
@@ -160,12 +167,14 @@ static int front_watch(struct sv_front *front, struct kk_err *err)
 struct sv_front *sv_front_new(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
 	int64_t gid, struct kk_err *err)
 {
-	struct sv_front *front = front_make(loop, sv, path);
+	struct sv_front *front = front_make(loop, sv, path, err);
 
+	if (!front)
+		return NULL;
 	if (front_listen(front, gid, err) < 0) {
 		kk_closep(&front->fd);
 		front->fd = -1;
-		kk_str_set(&front->path, NULL); /* not ours to remove */
+		free(kk_steal(&front->path)); /* not ours to remove */
 		sv_front_free(front);
 		return NULL;
 	}
@@ -224,8 +233,10 @@ static void clients_go_on(struct sv_front *front, const struct kk_handover *doc)
 struct sv_front *sv_front_resume(struct kk_loop *loop, struct kk_supervisor *sv, const char *path,
 	struct sv_handover *handover, struct kk_err *err)
 {
-	struct sv_front *front = front_make(loop, sv, path);
+	struct sv_front *front = front_make(loop, sv, path, err);
 
+	if (!front)
+		return NULL;
 	front->fd = (int)handover->doc.listen_fd;
 	sv_handover_keep_fd(front->fd, false);
 	if (front_watch(front, err) < 0 || clients_resume(front, handover, err) < 0 ||

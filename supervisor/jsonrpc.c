@@ -7,20 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include <kukeon/auto.h>
 #include <kukeon/buf.h>
+#include <kukeon/err.h>
+#include <kukeon/json.h>
 #include <kukeon/mem.h>
 #include <kukeon/text.h>
 #include <kukeon/utf8.h>
 
 enum { NUMBER_MAX = 320 }; /* digits that a double may have before its point, and some */
-
-static void json_free(json_t **json)
-{
-	json_decref(*json);
-}
 
 static int is_blank(uint8_t c)
 {
@@ -188,16 +183,18 @@ static void numbers_repair(char *text, size_t len)
 
 /* What Go takes and jansson does not: bytes that are no UTF-8, half surrogate pairs, numbers of any
  * size. */
-static json_t *json_read(const uint8_t *data, size_t len)
+static int json_read(const uint8_t *data, size_t len, json_t **ret_root)
 {
 	kk_auto_buf repaired = {0};
-	json_t *root = json_loadb((const char *)data, len, JSON_ALLOW_NUL, NULL);
+	int r = kk_json_load((const char *)data, len, JSON_ALLOW_NUL, ret_root, NULL);
 
-	if (root || kk_utf8_repair(data, len, &repaired) < 0)
-		return root;
+	if (r == KK_E_PARSE)
+		r = kk_utf8_repair(data, len, &repaired) < 0 ? KK_E_NOMEM : KK_E_PARSE;
+	if (r != KK_E_PARSE)
+		return r;
 	surrogates_repair((char *)repaired.data, repaired.len);
 	numbers_repair((char *)repaired.data, repaired.len);
-	return json_loadb((const char *)repaired.data, repaired.len, JSON_ALLOW_NUL, NULL);
+	return kk_json_load((char *)repaired.data, repaired.len, JSON_ALLOW_NUL, ret_root, NULL);
 }
 
 #define NOT_ARRAY(what) "json: cannot unmarshal " what " into Go value of type [1]interface {}"
@@ -222,7 +219,7 @@ static const char *params_read(const json_t *params, struct sv_request *request)
 	first = json_array_get(params, 0);
 	if (!first || json_is_null(first))
 		return NULL;
-	request->params = json_dumps(first, JSON_COMPACT | JSON_ENCODE_ANY);
+	request->params = kk_json_text(first, JSON_COMPACT);
 	if (!request->params)
 		return "out of memory";
 	request->params_len = strlen(request->params);
@@ -238,14 +235,14 @@ static char *id_take(struct kk_buf *copy)
 	struct kk_text text;
 
 	if (!kk_text_member(&request, "id", &text))
-		return strdup("null");
+		return kk_strdup("null");
 	if (kk_utf8_repair(text.data, text.len, &id) < 0)
 		return NULL;
 	if (text.len > 4 && number_len((char *)id.data, id.len) == id.len) {
 		memset((char *)text.data, ' ', text.len);
 		memcpy((char *)text.data, "null", 4);
 	}
-	return strdup((char *)id.data);
+	return kk_strdup((char *)id.data);
 }
 
 /* Of a request that writes the key with escapes. */
@@ -256,7 +253,7 @@ static void id_of(const json_t *root, char **id)
 	if (!found)
 		return;
 	free(*id);
-	*id = json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY);
+	*id = kk_json_text(found, JSON_COMPACT);
 }
 
 /* `"op":"<16 hexadecimal digits>"`, a key of ours that net/rpc passes over. */
@@ -274,7 +271,7 @@ static const char *op_read(const json_t *op, uint64_t *ret_op)
 
 int sv_request_parse(const uint8_t *data, size_t len, struct sv_request *ret_request)
 {
-	kk_auto(json_free) json_t *root = NULL;
+	kk_auto_json *root = NULL;
 	struct sv_request request = {0};
 	kk_auto_buf copy = {0};
 	const json_t *method;
@@ -282,13 +279,14 @@ int sv_request_parse(const uint8_t *data, size_t len, struct sv_request *ret_req
 	if (kk_buf_append(&copy, data, len) < 0)
 		return -1;
 	request.id = id_take(&copy);
-	root = json_read(copy.data, copy.len);
+	if (json_read(copy.data, copy.len, &root) < 0)
+		goto refused;
 	if (request.id && strcmp(request.id, "null") == 0)
 		id_of(root, &request.id);
 	method = json_object_get(root, "method");
 	if (!json_is_object(root) || (method && !json_is_string(method) && !json_is_null(method)))
 		goto refused;
-	request.method = strdup(json_is_string(method) ? json_string_value(method) : "");
+	request.method = kk_strdup(json_is_string(method) ? json_string_value(method) : "");
 	if (!request.method || !request.id)
 		goto refused;
 	request.error = params_read(json_object_get(root, "params"), &request);
@@ -305,22 +303,25 @@ refused:
 
 char *sv_request_string(const struct sv_request *request, const char *key)
 {
-	kk_auto(json_free) json_t *params =
-		request->params ? json_loadb(request->params, request->params_len, 0, NULL) : NULL;
-	const char *text = json_string_value(json_object_get(params, key));
+	kk_auto_json *params = NULL;
+	const char *text;
 
-	return text ? strdup(text) : NULL;
+	if (!request->params ||
+		kk_json_load(request->params, request->params_len, 0, &params, NULL) < 0)
+		return NULL;
+	text = json_string_value(json_object_get(params, key));
+	return text ? kk_strdup(text) : NULL;
 }
 
 static int text_write(struct kk_buf *out, const char *text)
 {
 	kk_auto_buf repaired = {0};
-	kk_auto(json_free) json_t *string = NULL;
+	kk_auto_json *string = NULL;
 	kk_auto_free char *dump = NULL;
 
 	if (kk_utf8_repair(text, strlen(text), &repaired) == 0)
 		string = json_stringn(repaired.len ? (char *)repaired.data : "", repaired.len);
-	dump = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+	dump = string ? kk_json_text(string, 0) : NULL;
 	return kk_buf_str(out, dump ? dump : "\"out of memory\"");
 }
 

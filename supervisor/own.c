@@ -47,13 +47,13 @@ static void workers_run(struct sv_client *client, struct sv_request *request)
 	KK_LIST_OF(kk_worker_info) workers = {0};
 	kk_auto_json *reply = NULL;
 	kk_auto_free char *text = NULL;
+	json_t *list = NULL;
 
-	kk_supervisor_describe(client->front->sv, (struct kk_list *)&workers);
-	reply = json_pack("{s:o, s:n}", "Workers",
-		kk_json_encode_list(kk_schema_of_worker_info(), (struct kk_list *)&workers,
-			KK_JSON_API),
-		"Err");
-	text = json_dumps(reply, JSON_COMPACT);
+	if (kk_supervisor_describe(client->front->sv, (struct kk_list *)&workers) == 0)
+		list = kk_json_encode_list(kk_schema_of_worker_info(), (struct kk_list *)&workers,
+			KK_JSON_API);
+	reply = list ? json_pack("{s:o, s:n}", "Workers", list, "Err") : NULL;
+	text = reply ? kk_json_text(reply, JSON_COMPACT) : NULL;
 	if (text)
 		sv_client_respond(client, request->id, text, strlen(text), NULL, 0);
 	else

@@ -47,8 +47,7 @@ static void obituary(const struct sv_worker *worker, pid_t pid, const char *how,
 static void death_remember(struct sv_worker *worker, const char *how, const char *report)
 {
 	free(worker->last_death);
-	worker->last_death = report ? kk_xprintf("%s, report %s", how, report) :
-				      kk_xprintf("%s", how);
+	worker->last_death = report ? kk_printf("%s, report %s", how, report) : kk_strdup(how);
 }
 
 static void worker_bury(struct sv_worker *worker, enum sv_blame blame, const char *how)
@@ -100,7 +99,7 @@ static void worker_buried(struct sv_worker *worker, int status)
 	obituary(worker, pid, how, report, delay);
 	death_remember(worker, how, report);
 	worker_bury(worker, death == SV_DEATH_KILLED ? SV_BLAME_KILLER : SV_BLAME_WORKER,
-		worker->last_death);
+		worker->last_death ? worker->last_death : how);
 	if (delay == 0)
 		sv_worker_start(worker);
 	else

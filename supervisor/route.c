@@ -99,7 +99,7 @@ static void flight_send(struct sv_worker *target, struct sv_flight *flight)
 	env.generation = target->generation;
 	/* Above that there is room for answers and events. What is kept goes out when the worker has read
 	 * some of what it has. */
-	if (kk_chan_is_full(target->chan) || kk_chan_send(target->chan, &env) == KK_E_BUSY) {
+	if (kk_chan_is_full(target->chan) || kk_chan_send(target->chan, &env) < 0) {
 		target->is_behind = true;
 		return;
 	}
@@ -139,6 +139,11 @@ static int request_take(struct kk_supervisor *sv, const struct kk_envelope *env)
 	else if (target->chan &&
 		(target->is_ready || is_start(env) || (is_personal(env) && target->is_replaced)))
 		flight_send(target, flight);
+	/* A worker that is not ready yet gets nothing with its pings, so that its start can't wait for one. */
+	if (is_start(env) && flight->sent_generation != target->generation) {
+		free(flight_remove(sv, flight_find(sv, env->source, env->id)));
+		return KK_E_NOMEM;
+	}
 	return 0;
 }
 
@@ -376,11 +381,15 @@ void sv_route_describe(const struct sv_flight *flight, struct kk_handover_flight
 int sv_route_export(const struct kk_supervisor *sv, struct sv_handover *handover)
 {
 	for (const struct sv_flight *flight = sv->flights; flight; flight = flight->next) {
+		struct kk_handover_flight *doc;
+
 		if (flight->env.source == KK_ROLE_supervisor)
 			continue;
-		sv_route_describe(flight,
-			kk_list_add((struct kk_list *)&handover->doc.flights,
-				kk_schema_of_handover_flight()));
+		doc = kk_list_push((struct kk_list *)&handover->doc.flights,
+			kk_schema_of_handover_flight());
+		if (!doc)
+			return KK_E_NOMEM;
+		sv_route_describe(flight, doc);
 		if (sv_handover_put(handover, flight->env.body, flight->env.body_len) < 0)
 			return KK_E_NOMEM;
 	}

@@ -223,9 +223,10 @@ static void stderr_on_ready(int fd, unsigned what, void *arg)
 
 	(void)what;
 	if (!room) {
-		/* A line without an end: pass it on as it is. */
-		kk_log_foreign(KK_LEVEL_WARNING, kk_role_name(worker->role), worker->generation,
-			(char *)buf->data, buf->len);
+		/* A line without an end, or no memory for more of it: pass it on as it is. */
+		if (buf->len)
+			kk_log_foreign(KK_LEVEL_WARNING, kk_role_name(worker->role),
+				worker->generation, (char *)buf->data, buf->len);
 		kk_buf_clear(buf);
 		return;
 	}

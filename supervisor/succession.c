@@ -9,26 +9,28 @@
 
 static int worker_export(const struct sv_worker *worker, struct sv_handover *handover)
 {
-	struct kk_handover_worker *doc = kk_list_add((struct kk_list *)&handover->doc.workers,
+	struct kk_handover_worker *doc = kk_list_push((struct kk_list *)&handover->doc.workers,
 		kk_schema_of_handover_worker());
 	struct kk_chan_rest rest;
 
+	if (!doc)
+		return KK_E_NOMEM;
 	kk_chan_rest(worker->chan, &rest);
 	*doc = (struct kk_handover_worker){
-		.role = kk_xstrdup(kk_role_name(worker->role)),
+		.role = kk_strdup(kk_role_name(worker->role)),
 		.pid = worker->pid,
 		.generation = worker->generation,
 		.is_ready = worker->is_ready,
 		.started_ms = worker->started_ms,
 		.n_restarts = worker->backoff.n_restarts,
-		.last_death = kk_xstrdup(worker->last_death),
+		.last_death = worker->last_death ? kk_strdup(worker->last_death) : NULL,
 		.line_fd = rest.fd,
 		.log_fd = worker->stderr_fd,
 		.n_in = (int64_t)rest.n_in,
 		.n_out = (int64_t)rest.n_out,
 		.n_log = (int64_t)worker->stderr_buf.len,
 	};
-	if (sv_handover_put(handover, rest.in, rest.n_in) < 0 ||
+	if (!doc->role || sv_handover_put(handover, rest.in, rest.n_in) < 0 ||
 		sv_handover_put(handover, rest.out, rest.n_out) < 0 ||
 		sv_handover_put(handover, worker->stderr_buf.data, worker->stderr_buf.len) < 0)
 		return KK_E_NOMEM;
@@ -40,13 +42,15 @@ int kk_supervisor_export(const struct kk_supervisor *sv, struct sv_handover *han
 	struct kk_handover *doc = &handover->doc;
 	int r = 0;
 
-	doc->version = kk_xstrdup(KK_VERSION);
+	doc->version = kk_strdup(KK_VERSION);
 	doc->generation = sv->generation;
 	doc->started_ms = sv->started_ms;
 	doc->schema_hash = (int64_t)kk_msg_hash();
 	doc->last_op = (int64_t)sv->last_op;
 	doc->last_id = (int64_t)kk_rpc_last_id(sv->rpc);
-	doc->faults = kk_xstrdup(sv->faults);
+	doc->faults = sv->faults ? kk_strdup(sv->faults) : NULL;
+	if (!doc->version || (sv->faults && !doc->faults))
+		return KK_E_NOMEM;
 	for (int i = 1; i < KK_ROLES && r == 0; i++) {
 		/* One that is not there is started by the successor. */
 		if (sv->workers[i].pid > 0 && sv->workers[i].chan)

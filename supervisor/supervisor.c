@@ -52,10 +52,9 @@ static void ping_on_timer(void *arg)
 	/* What its channel had no room for, should it have nothing to say. */
 	if (worker->is_ready)
 		sv_route_ready(worker);
-	if (!worker->pinged_ms) {
+	/* A ping that did not even get into the queue for want of memory has no answer to wait for. */
+	if (!worker->pinged_ms && kk_chan_send(worker->chan, &env) != KK_E_NOMEM)
 		worker->pinged_ms = now;
-		(void)kk_chan_send(worker->chan, &env);
-	}
 	sv_worker_start_pings(worker);
 }
 
@@ -207,7 +206,9 @@ static void start_send(struct sv_worker *worker)
 	level_send(worker);
 	if (sv->faults)
 		faults_send(worker);
-	kk_rpc_call(sv->rpc, worker->role, KK_MSG_worker_start, &start, 0, ready_on_reply, worker);
+	if (!kk_rpc_call(sv->rpc, worker->role, KK_MSG_worker_start, &start, 0, ready_on_reply,
+		    worker))
+		sv_worker_kill(worker, SIGKILL, "no memory to start it");
 }
 
 void sv_worker_start(struct sv_worker *worker)
@@ -271,6 +272,7 @@ struct kk_supervisor *kk_supervisor_new(struct kk_loop *loop, struct kk_config *
 	sv->instance = kk_config_instance_id(config);
 	sv->runtime_dir = kk_config_runtime_dir(config);
 	sv->nft_table = kk_config_nft_table(config);
+	sv->crash_dir = kk_config_crash_dir(config);
 	sv->rpc = kk_rpc_new(loop, KK_ROLE_supervisor, sv_route_own, sv);
 	if (sv->rpc)
 		kk_rpc_on_garbled(sv->rpc, sv_route_garbled, sv);
@@ -342,21 +344,27 @@ static const char *worker_state(const struct sv_worker *worker)
 	return worker->is_waiting ? "Waiting" : "Starting";
 }
 
+/* A text that there is no memory for is not shown. */
+static char *text_copy(const char *text)
+{
+	return text ? kk_strdup(text) : NULL;
+}
+
 static void worker_describe(const struct sv_worker *worker, struct kk_worker_info *ret_info)
 {
 	const struct kk_supervisor *sv = worker->sv;
 
 	*ret_info = (struct kk_worker_info){
-		.role = kk_xstrdup(kk_role_name(worker->role)),
+		.role = text_copy(kk_role_name(worker->role)),
 		.pid = worker->pid,
-		.state = kk_xstrdup(worker_state(worker)),
+		.state = text_copy(worker_state(worker)),
 		.generation = worker->generation,
 		.uptime_ms = worker->pid > 0 ? kk_clock_ms() - worker->started_ms : 0,
 		.n_restarts = worker->backoff.n_restarts,
 		.rss_bytes = worker->pid > 0 ? rss_of(worker->pid) : 0,
-		.log_level = kk_xstrdup(kk_level_name(sv->config->log_levels[worker->role])),
+		.log_level = text_copy(kk_level_name(sv->config->log_levels[worker->role])),
 		.n_stale = (int64_t)worker->n_stale,
-		.last_death = kk_xstrdup(worker->last_death),
+		.last_death = text_copy(worker->last_death),
 	};
 	for (const struct sv_flight *f = sv->flights; f; f = f->next) {
 		if (f->env.target != (unsigned)worker->role)
@@ -368,22 +376,29 @@ static void worker_describe(const struct sv_worker *worker, struct kk_worker_inf
 	}
 }
 
-void kk_supervisor_describe(const struct kk_supervisor *sv, struct kk_list *list)
+int kk_supervisor_describe(const struct kk_supervisor *sv, struct kk_list *list)
 {
-	struct kk_worker_info *self = kk_list_add(list, kk_schema_of_worker_info());
+	struct kk_worker_info *info = kk_list_push(list, kk_schema_of_worker_info());
 
-	*self = (struct kk_worker_info){
-		.role = kk_xstrdup(kk_role_name(KK_ROLE_supervisor)),
+	if (!info)
+		return KK_E_NOMEM;
+	*info = (struct kk_worker_info){
+		.role = text_copy(kk_role_name(KK_ROLE_supervisor)),
 		.pid = getpid(),
-		.state = kk_xstrdup("Ready"),
+		.state = text_copy("Ready"),
 		.generation = sv->generation,
 		.uptime_ms = kk_clock_ms() - sv->started_ms,
 		.n_in_flight = (int64_t)sv->n_flights,
 		.rss_bytes = rss_of(getpid()),
-		.log_level = kk_xstrdup(kk_level_name(kk_log_level())),
+		.log_level = text_copy(kk_level_name(kk_log_level())),
 	};
-	for (int i = 1; i < KK_ROLES; i++)
-		worker_describe(&sv->workers[i], kk_list_add(list, kk_schema_of_worker_info()));
+	for (int i = 1; i < KK_ROLES; i++) {
+		info = kk_list_push(list, kk_schema_of_worker_info());
+		if (!info)
+			return KK_E_NOMEM;
+		worker_describe(&sv->workers[i], info);
+	}
+	return 0;
 }
 
 int kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification,
@@ -391,7 +406,8 @@ int kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification
 {
 	if (kk_fault_arm(specification, err) < 0)
 		return kk_failed(err);
-	kk_str_set(&sv->faults, specification);
+	free(sv->faults);
+	sv->faults = kk_strdup(specification);
 	for (int i = 1; i < KK_ROLES; i++) {
 		/* What one test did to a worker is not held against the next. */
 		sv->workers[i].backoff = (struct sv_backoff){0};
@@ -462,6 +478,7 @@ void kk_supervisor_free(struct kk_supervisor *sv)
 	free(sv->instance);
 	free(sv->runtime_dir);
 	free(sv->nft_table);
+	free(sv->crash_dir);
 	free(sv->faults);
 	free(sv);
 }

@@ -98,6 +98,7 @@ struct kk_supervisor {
 	char *instance;
 	char *runtime_dir;
 	char *nft_table;
+	char *crash_dir;
 	char *faults;                       /* what new workers are to arm; NULL: nothing */
 	struct sv_worker workers[KK_ROLES]; /* [0] unused */
 	struct sv_flight *flights;          /* oldest first */

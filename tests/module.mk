@@ -28,6 +28,7 @@ WRAPS_test_power := $(WRAPS_test_errno)
 WRAPS_test_spawn := tests/unit/test_spawn.c
 WRAPS_torture_ipc := tests/support/wrap/memory.c
 WRAPS_torture_worker := $(WRAPS_torture_ipc) $(WRAPS_test_errno)
+WRAPS_torture_supervisor := $(WRAPS_torture_ipc)
 
 # Objects that only a pattern asks for would be removed behind the link.
 .SECONDARY: $(patsubst %.c,$(B)/%.o,$(TEST_SRC))

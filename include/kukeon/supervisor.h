@@ -28,7 +28,8 @@ void kk_supervisor_lend(struct kk_supervisor *sv, int fd);
 uint64_t kk_supervisor_op(struct kk_supervisor *sv);
 
 /* One API call, which is the operation @op. @params is JSON, borrowed. @fn gets struct kk_rep_api_request;
- * where that is noted, follow with kk_supervisor_answered. */
+ * where that is noted, follow with kk_supervisor_answered. Returns its id; 0: out of memory, and @fn will not be
+ * called. */
 struct kk_peer {
 	int64_t pid;
 	int64_t uid;
@@ -44,8 +45,8 @@ void kk_supervisor_answered(struct kk_supervisor *sv, uint64_t op);
  * gone (killed, if they have not gone within the limit). */
 void kk_supervisor_stop(struct kk_supervisor *sv, void (*fn)(void *arg), void *arg);
 
-/* Append a struct kk_worker_info for the supervisor and each worker. */
-void kk_supervisor_describe(const struct kk_supervisor *sv, struct kk_list *list);
+/* Append a struct kk_worker_info for the supervisor and each worker. Fails with KK_E_NOMEM. */
+int kk_supervisor_describe(const struct kk_supervisor *sv, struct kk_list *list);
 
 /* Another log level for one process, until the configuration is read again. */
 void kk_supervisor_level_set(struct kk_supervisor *sv, enum kk_role role, int level);
