@@ -123,7 +123,7 @@ static bool is_personal(const struct kk_envelope *env)
 static int request_take(struct kk_supervisor *sv, const struct kk_envelope *env)
 {
 	struct sv_worker *target = &sv->workers[env->target];
-	struct sv_flight *flight;
+	struct sv_flight *flight, **link;
 
 	/* Its own start is what may end that. */
 	if (!target->is_ready && !is_start(env) &&
@@ -140,11 +140,12 @@ static int request_take(struct kk_supervisor *sv, const struct kk_envelope *env)
 		(target->is_ready || is_start(env) || (is_personal(env) && target->is_replaced)))
 		flight_send(target, flight);
 	/* A worker that is not ready yet gets nothing with its pings, so that its start can't wait for one. */
-	if (is_start(env) && flight->sent_generation != target->generation) {
-		free(flight_remove(sv, flight_find(sv, env->source, env->id)));
-		return KK_E_NOMEM;
-	}
-	return 0;
+	if (!is_start(env) || flight->sent_generation == target->generation)
+		return 0;
+	link = flight_find(sv, env->source, env->id);
+	if (*link)
+		free(flight_remove(sv, link));
+	return KK_E_NOMEM;
 }
 
 static int event_take(struct kk_supervisor *sv, const struct kk_envelope *env)

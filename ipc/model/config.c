@@ -220,7 +220,7 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
 	kk_auto_buf text = {.max = FILE_MAX};
 	kk_auto_json *json = NULL;
 	kk_auto_fd int lock = -1;
-	struct kk_instance instance;
+	struct kk_instance instance = {0};
 	struct kk_err cause = {0};
 	char why[KK_ERR_TEXT];
 	int r;

@@ -149,7 +149,7 @@ int main(void)
 	Suite *suite = suite_create("torture_worker");
 	TCase *end = tcase_create("end");
 
-	tcase_set_timeout(end, CHECK_TIMEOUT_S);
+	tcase_set_timeout(end, getenv("TORTURE_ALL") ? 3 * CHECK_TIMEOUT_S : CHECK_TIMEOUT_S);
 	tcase_add_checked_fixture(end, setup, teardown);
 	tcase_add_loop_test(end, a_reconciler_without_memory_ends_and_leaves_all_whole, 0,
 		(int)n_scenarios);
