@@ -186,6 +186,7 @@ one_case() {
 	shift 3
 	mkdir "$dir"
 	"prepare_$verb"
+	wait_until 5 journal_is_empty || fail "the preparation has no end"
 	arm "dir=$dir;$point=1*$action"
 	if [ $# -gt 0 ]; then
 		"$CHAOS/strike" "$dir" "$(<"$D/kukeond.pid")" "$@" >"$dir.strike" 2>&1 &
@@ -205,7 +206,11 @@ one_case() {
 	"after_$verb"
 	# The news that an answer has arrived died with whoever had it: its notes are left to expire.
 	[[ $point != @(reconciler.api_answered|reconciler.task_exited|supervisor.response_written)* ]] || rm -rf "$RP/journal"
-	wait_until 5 journal_is_empty || fail "journal: $(find "$RP/journal")"
+	wait_until 5 journal_is_empty || {
+		find "$RP/journal"
+		rm -rf "$RP/journal"
+		fail "the journal is not empty"
+	}
 }
 
 try() {
