@@ -514,7 +514,7 @@ static int serve(char **argv)
 		r = config_load(&daemon, &err);
 	if (r == 0 && sv_reload_is_check()) {
 		sv_reload_check_pass(&daemon.config);
-		kk_config_release(&daemon.config);
+		daemon_release(&daemon);
 		return 0;
 	}
 	if (r == 0)
