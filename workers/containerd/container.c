@@ -156,7 +156,8 @@ static bool has_neighbour(const struct ct_ctx *ctx, const Ct__Container *contain
  * answer. */
 static bool shim_clear(const struct ct_ctx *ctx, const Ct__Container *container)
 {
-	return !has_neighbour(ctx, container) && ct_shim_clear(ctx->namespace, container->id);
+	return ct_shim_exists(ctx->namespace, container->id) && !has_neighbour(ctx, container) &&
+		ct_shim_clear(ctx->namespace, container->id, ctx->deadline_ms);
 }
 
 /* As task_get, and a shim that does not answer for it and is of no use is cleared away. */
@@ -447,7 +448,6 @@ static int task_adopt(const struct ct_ctx *ctx, const Ct__Container *container,
 	const char *id = container->id;
 	int r = task_look(ctx, container, &task, err);
 
-	/* containerd needs a moment to notice. */
 	if (r == 0 && shim_clear(ctx, container))
 		return kk_fail(err, KK_E_CONTAINERD, "a lost shim of '%s' was in the way", id);
 	if (r <= 0)
@@ -502,7 +502,8 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 static bool meets_former_try(const struct kk_err *err)
 {
 	static const char *const traces[] = {"file exists", "already exists", "ttrpc: closed",
-		"context canceled", "device or resource busy"};
+		"context canceled", "device or resource busy", "getwd: no such file",
+		"config.json: no such file"};
 	char text[KK_ERR_TEXT * 2];
 
 	kk_err_format(err, text, sizeof text);

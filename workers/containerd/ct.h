@@ -178,9 +178,11 @@ int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, boo
 	struct kk_list *containers, struct kk_err *err);
 int64_t ct_time(const Ct__Timestamp *timestamp);
 
-/* shim.c: kill the shim of this id unless it has a container to look after; was there one? For an id that
- * has no task in containerd, nor does any that would share its shim. */
-bool ct_shim_clear(const char *namespace, const char *id);
+/* shim.c. Is there a shim of this id, or a program that starts one or clears up behind it? */
+bool ct_shim_exists(const char *namespace, const char *id);
+/* Kill it, and wait until containerd has cleared up; false when it has a container to look after. For an id
+ * that has no task in containerd, nor does any that would share its shim. */
+bool ct_shim_clear(const char *namespace, const char *id, int64_t deadline_ms);
 /* A shim is as dear as containerd, from which it has its OOM score: our workers go in between. */
 void ct_shim_yield(long task_pid);
 

@@ -1,9 +1,12 @@
-/* workers/containerd/shim.c - shims: their place in the kernel's order of killing, and those that are of no use
- * to anyone.
+/* workers/containerd/shim.c - shims: their place in the kernel's order of killing, those that are of no use to
+ * anyone, and when containerd has done with them.
  *
  * When its caller dies at the wrong moment, containerd kills the program that starts a shim, but the shim is
  * there already: it waits for ever for containerd to read its log, and whatever is said to it by way of its
- * socket. The next one of the same name is taken for grouped with it, so that each later try hangs as well. */
+ * socket. The next one of the same name is taken for grouped with it, so that each later try hangs as well.
+ *
+ * containerd clears up behind such a caller by itself, in its own time, by the name of the container: it takes
+ * away what the next try has made meanwhile. It does so with programs, which can be seen. */
 #include "ct.h"
 
 #include <dirent.h>
@@ -12,14 +15,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <kukeon/clock.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 #include <kukeon/oom.h>
 
-enum { FILE_BYTES = 4096 };
+enum {
+	FILE_BYTES = 4096,
+	GLANCE_MS = 20,
+	QUIET_MS = 150,    /* from the end of a program to that of what containerd does behind it */
+	SETTLE_MS = 12000, /* two of containerd's own limits, and a bit */
+};
 
 /* Returns the length of what was read, 0 when there is nothing. */
 static size_t proc_read(long pid, const char *name, char *buf, size_t size)
@@ -35,29 +45,39 @@ static size_t proc_read(long pid, const char *name, char *buf, size_t size)
 	return n > 0 ? (size_t)n : 0;
 }
 
-/* Is there an argument @flag with @value behind it? */
-static bool has_flag(const char *args, size_t len, const char *flag, const char *value)
+struct args {
+	char text[FILE_BYTES]; /* each with its NUL */
+	size_t len;
+};
+
+/* What is behind the argument @flag; NULL: there is no such argument. */
+static const char *flag_of(const struct args *args, const char *flag)
 {
-	const char *end = args + len;
+	const char *end = args->text + args->len;
 
-	for (const char *arg = args; arg < end; arg += strlen(arg) + 1) {
-		const char *next = arg + strlen(arg) + 1;
-
-		if (strcmp(arg, flag) == 0 && next < end)
-			return strcmp(next, value) == 0;
+	for (const char *arg = args->text; arg < end; arg += strlen(arg) + 1) {
+		if (strcmp(arg, flag) == 0)
+			return arg + strlen(arg) + 1 < end ? arg + strlen(arg) + 1 : "";
 	}
-	return false;
+	return NULL;
 }
 
-static bool is_shim_of(long pid, const char *namespace, const char *id)
-{
-	char args[FILE_BYTES];
-	size_t len = proc_read(pid, "cmdline", args, sizeof args);
-	const char *slash = strrchr(args, '/');
+struct shim_name {
+	const char *namespace;
+	const char *id;
+};
 
-	return kk_str_starts(slash ? slash + 1 : args, "containerd-shim") &&
-		has_flag(args, len, "-namespace", namespace) && has_flag(args, len, "-id", id) &&
-		has_flag(args, len, "-address", ct_client_address());
+/* The shim itself, or a program that starts one or clears up behind it. */
+static bool is_shim_of(long pid, const struct shim_name *name, struct args *args)
+{
+	const char *slash;
+
+	args->len = proc_read(pid, "cmdline", args->text, sizeof args->text);
+	slash = strrchr(args->text, '/');
+	return kk_str_starts(slash ? slash + 1 : args->text, "containerd-shim") &&
+		kk_str_equal(flag_of(args, "-namespace"), name->namespace) &&
+		kk_str_equal(flag_of(args, "-id"), name->id) &&
+		kk_str_equal(flag_of(args, "-address"), ct_client_address());
 }
 
 static long parent_of(long pid)
@@ -93,16 +113,19 @@ static long pid_find(pid_match_f match, const void *arg)
 	return found;
 }
 
-struct shim_name {
-	const char *namespace;
-	const char *id;
-};
+static bool any_match(long pid, const void *arg)
+{
+	struct args args;
 
+	return is_shim_of(pid, arg, &args);
+}
+
+/* Only those programs know how to reach containerd. */
 static bool shim_match(long pid, const void *arg)
 {
-	const struct shim_name *name = arg;
+	struct args args;
 
-	return is_shim_of(pid, name->namespace, name->id);
+	return is_shim_of(pid, arg, &args) && !flag_of(&args, "-publish-binary");
 }
 
 static bool child_match(long pid, const void *arg)
@@ -112,17 +135,42 @@ static bool child_match(long pid, const void *arg)
 	return parent_of(pid) == *parent;
 }
 
-bool ct_shim_clear(const char *namespace, const char *id)
+bool ct_shim_exists(const char *namespace, const char *id)
+{
+	return pid_find(any_match, &(struct shim_name){namespace, id}) != 0;
+}
+
+/* Until there has been no such program for a while. */
+static void settle(const char *namespace, const char *id, int64_t deadline_ms)
+{
+	const struct timespec pause = {.tv_nsec = GLANCE_MS * 1000000L};
+	int64_t now = kk_clock_ms(), end = now + SETTLE_MS, quiet_since = now;
+
+	if (end > deadline_ms)
+		end = deadline_ms;
+	for (; now < end && now - quiet_since < QUIET_MS; now = kk_clock_ms()) {
+		if (ct_shim_exists(namespace, id))
+			quiet_since = now;
+		nanosleep(&pause, NULL);
+	}
+}
+
+bool ct_shim_clear(const char *namespace, const char *id, int64_t deadline_ms)
 {
 	const struct shim_name name = {namespace, id};
 	long pid = pid_find(shim_match, &name);
 
 	/* With a child it has a container to look after. */
-	if (!pid || pid_find(child_match, &pid) || !shim_match(pid, &name))
+	if (pid && pid_find(child_match, &pid))
 		return false;
-	kk_warning("a shim of '%s' is left that containerd does not know, killing it pid=%ld", id,
-		pid);
-	return kill((pid_t)pid, SIGKILL) == 0;
+	if (pid && shim_match(pid, &name)) {
+		kk_warning("a shim of '%s' is left that containerd does not know, killing it "
+			   "pid=%ld",
+			id, pid);
+		kill((pid_t)pid, SIGKILL);
+	}
+	settle(namespace, id, deadline_ms);
+	return true;
 }
 
 void ct_shim_yield(long task_pid)
