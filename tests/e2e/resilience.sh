@@ -270,6 +270,20 @@ finished_for_nobody() {
 	rm -rf "$RP/journal"
 }
 
+# containerd, still clearing up behind a worker that died, took away what the next one has made.
+made_anew() {
+	local dir scope=(--realm r --space s --stack t)
+	dir=$(mktemp -d "$D/fault.XXXX")
+	arm "dir=$dir;containerd.container_start.begin=1*error(CONTAINER_NOT_FOUND)" >/dev/null
+	cell_yaml anew >"$D/anew.yaml"
+	run kuked apply -f "$D/anew.yaml"
+	expect_equal "$out" 'Cell "anew": created'
+	[ -e "$dir/containerd.container_start.begin.1" ] || fail "the fault was not met"
+	expect_equal "$(cell_state anew)" Ready
+	run kuked delete cell anew "${scope[@]}"
+	expect_out 'Deleted cell "anew"'
+}
+
 malformed_faults() {
 	local spec
 	for spec in network.lease_taken 'a=1*frobnicate' 'a=x*kill' 'a=delay(soon)' 'a=error(NONSENSE)'; do
@@ -288,6 +302,7 @@ it "answers while a worker is killed, and has it back" killed_idle
 it "answers after all workers were killed" killed_all_at_once
 it "applies $KILLS times under random kills with the same output" killed_during_apply
 it "serves 8 clients 200 verbs while a worker is killed every 200 ms" killed_for_ever
+it "makes anew what was cleared away meanwhile" made_anew
 it "clears away a shim that hangs" hung_shim
 it "deletes a cell whose shim was killed" killed_shim
 it "replaces a worker that hangs" stopped_worker_recovers

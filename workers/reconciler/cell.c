@@ -8,7 +8,7 @@
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
-enum { EXIT_KILLED = 137 };
+enum { EXIT_KILLED = 137, TRIES_MAX = 3 };
 
 struct op {
 	enum rc_cell_verb verb;
@@ -23,6 +23,7 @@ struct op {
 	struct kk_strs removed; /* ids of containers that go, or are made anew */
 	struct rc_outcome outcome;
 	struct kk_container_spec *one; /* RC_CELL_APPLY for a single container: its wanted spec */
+	unsigned n_tries;
 	bool is_dirty;
 	rc_outcome_f fn;
 	void *arg;
@@ -298,14 +299,21 @@ static void up_seen(const struct kk_err *err, void *arg)
 		finish(op);
 }
 
+static void bring_up(struct op *op);
+
 static void started(const struct kk_err *err, void *arg)
 {
 	struct op *op = arg;
 
-	if (err)
+	/* What was made is gone: containerd cleared up behind an earlier try of someone who died. */
+	if (err && err->code == KK_E_CONTAINER_NOT_FOUND && ++op->n_tries < TRIES_MAX) {
+		rc_plan_release(&op->sandbox);
+		bring_up(op);
+	} else if (err) {
 		up_failed(op, err);
-	else
+	} else {
 		observe(op, up_seen);
+	}
 }
 
 static void made(const struct kk_err *err, void *arg)
