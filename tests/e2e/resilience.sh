@@ -169,6 +169,24 @@ time.sleep(1000)' "$socket" -namespace "r.$id.test" -id s_t_hung_main -address "
 	[ $((SECONDS - began)) -lt 10 ] || fail "it took $((SECONDS - began)) s"
 }
 
+# What containerd can't take away any more when a deletion was cut short, and no task of that name can be made.
+stuck_bundle() {
+	local scope=(--realm r --space s --stack t) began=$SECONDS
+	local tasks=$D/containerd/state/io.containerd.runtime.v2.task/r.$id.test
+	cell_yaml stuck >"$D/stuck.yaml"
+	kuked apply -f "$D/stuck.yaml" >/dev/null
+	kuked kill stuck "${scope[@]}" >/dev/null
+	mkdir -p "$tasks"/{,.}s_t_stuck_main/rootfs
+	touch "$tasks"/{,.}s_t_stuck_main/log.json
+	run kuked start stuck "${scope[@]}"
+	expect_equal "$out" 'Started cell "stuck" from stack "t"'
+	expect_equal "$(cell_state stuck)" Ready
+	run kuked delete cell stuck "${scope[@]}"
+	expect_equal "$out" 'Deleted cell "stuck" from stack "t"'
+	[ ! -e "$tasks/s_t_stuck_main" ] && [ ! -e "$tasks/.s_t_stuck_main" ] || fail "its directories are still there"
+	[ $((SECONDS - began)) -lt 10 ] || fail "it took $((SECONDS - began)) s"
+}
+
 killed_shim() {
 	pkill -9 -f "containerd-shim-runc-v2 -namespace r.$id.test -id s_t_hung_main "
 	run kuked delete cell hung --realm r --space s --stack t
@@ -305,6 +323,7 @@ it "serves 8 clients 200 verbs while a worker is killed every 200 ms" killed_for
 it "makes anew what was cleared away meanwhile" made_anew
 it "clears away a shim that hangs" hung_shim
 it "deletes a cell whose shim was killed" killed_shim
+it "clears away a directory that containerd does not" stuck_bundle
 it "replaces a worker that hangs" stopped_worker_recovers
 it "answers while a worker hangs that is not needed" others_go_on
 it "serves although nobody reads its log" unread_log

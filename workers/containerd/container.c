@@ -29,8 +29,9 @@ enum {
 	CLEANUP_TRIES = 4,    /* where containerd may be clearing up behind a caller that died */
 	RETRY_LIMIT_MS = 15000,
 	SETTLE_TRIES = 30, /* three seconds */
-	LOOK_MS = 3000,    /* for what takes one */
-	MAKE_MS = 20000,   /* for the making of a task, which takes 50 */
+	STUCK_TRIES = 12,
+	LOOK_MS = 3000,  /* for what takes one */
+	MAKE_MS = 20000, /* for the making of a task, which takes 50 */
 };
 
 int64_t ct_time(const Ct__Timestamp *timestamp)
@@ -391,12 +392,31 @@ static int log_prepare(const char *log_path, char **ret_uri, struct kk_err *err)
 	return 0;
 }
 
-/* A containerd that was killed amid a create needs half a second to clear its own traces away. */
-static bool is_settling(int r, const struct kk_err *err)
+/* A containerd that was killed amid a create needs half a second to clear its own traces away. Returns the
+ * directory that is in the way, which the caller frees; NULL: it is something else. */
+static char *settling(int r, const struct kk_err *err)
 {
-	return r == KK_E_CONTAINERD &&
-		strstr(err->frames[0].text, "failed to start shim: mkdir ") &&
-		kk_str_ends(err->frames[0].text, ": file exists");
+	static const char before[] = "failed to start shim: mkdir ", behind[] = ": file exists";
+	const char *text = err->frames[0].text, *path = strstr(text, before);
+
+	if (r != KK_E_CONTAINERD || !path || !kk_str_ends(text, behind))
+		return NULL;
+	path += sizeof before - 1;
+	return kk_xstrndup(path, strlen(path) - (sizeof behind - 1));
+}
+
+/* Is it worth trying again, and is what can be done for it done? */
+static bool task_retry(const struct ct_ctx *ctx, const Ct__Container *container, int r,
+	const struct kk_err *err, int n_tries)
+{
+	kk_auto_free char *bundle = settling(r, err);
+
+	/* It has had its time. */
+	if (bundle && n_tries == STUCK_TRIES && kk_str_ends(bundle, container->id) &&
+		!ct_shim_exists(ctx->namespace, container->id))
+		ct_shim_bundle_clear(bundle);
+	return r == KK_E_CONTAINER_EXISTS || bundle ||
+		(r == KK_E_TIMEOUT && shim_clear(ctx, container));
 }
 
 static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
@@ -426,9 +446,8 @@ static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_c
 		 * task. */
 		if (r == KK_E_CONTAINER_EXISTS && task_delete(ctx, req->id, err) < 0)
 			return kk_failed(err);
-	} while ((r == KK_E_CONTAINER_EXISTS || is_settling(r, &cause) ||
-			 (r == KK_E_TIMEOUT && shim_clear(ctx, container))) &&
-		++n_tries < SETTLE_TRIES && ct_retry_pause(ctx));
+	} while (r < 0 && ++n_tries < SETTLE_TRIES &&
+		task_retry(ctx, container, r, &cause, n_tries) && ct_retry_pause(ctx));
 	if (r < 0) {
 		*err = cause;
 		if (r == KK_E_CONTAINER_EXISTS)

@@ -183,6 +183,8 @@ bool ct_shim_exists(const char *namespace, const char *id);
 /* Kill it, and wait until containerd has cleared up; false when it has a container to look after. For an id
  * that has no task in containerd, nor does any that would share its shim. */
 bool ct_shim_clear(const char *namespace, const char *id, int64_t deadline_ms);
+/* Remove the directory of a task that containerd does not know, nor can remove. */
+void ct_shim_bundle_clear(const char *path);
 /* A shim is as dear as containerd, from which it has its OOM score: our workers go in between. */
 void ct_shim_yield(long task_pid);
 

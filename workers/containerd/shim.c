@@ -173,6 +173,39 @@ bool ct_shim_clear(const char *namespace, const char *id, int64_t deadline_ms)
 	return true;
 }
 
+/* Never into a directory: what is mounted there is somebody's. */
+static void dir_clear(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		(void)unlinkat(dirfd(dir), entry->d_name,
+			entry->d_type == DT_DIR ? AT_REMOVEDIR : 0);
+	}
+	if (dir)
+		closedir(dir);
+	if (rmdir(path) == 0)
+		kk_warning("containerd could not remove %s, done for it", path);
+}
+
+/* containerd gives a directory a dot, then removes it. What is written into it at this moment keeps it, and no
+ * later one can be given the name. */
+void ct_shim_bundle_clear(const char *path)
+{
+	kk_auto_free char *parent = kk_xstrdup(path), *dotted = NULL;
+	char *slash = strrchr(parent, '/');
+
+	if (!slash)
+		return;
+	*slash = '\0';
+	dotted = kk_xprintf("%s/.%s", parent, slash + 1);
+	dir_clear(dotted);
+	dir_clear(path);
+}
+
 void ct_shim_yield(long task_pid)
 {
 	long pid = parent_of(task_pid);
