@@ -2,6 +2,9 @@
  * items: five bytes can ask for 256 GB. */
 #include "bound.h"
 
+/* What is nested deeper is to msgpack-c as if memory were short. */
+enum { DEPTH_MAX = 32 };
+
 /* Bytes that follow the type bytes 0xc0 to 0xdf: the value, or how long it is. */
 static const uint8_t extra[32] = {0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3,
 	5, 9, 17, 1, 2, 4, 2, 4, 2, 4};
@@ -29,7 +32,9 @@ static void value_size(uint8_t type, uint64_t n, uint64_t *ret_items, uint64_t *
 
 bool kk_msgpack_fits(const uint8_t *data, size_t len)
 {
-	uint64_t n_left = 1; /* items still to come */
+	uint64_t n_left = 1;             /* items still to come, in all */
+	uint64_t lefts[DEPTH_MAX] = {1}; /* the same, at each depth */
+	unsigned depth = 0;
 
 	while (n_left) {
 		uint8_t type;
@@ -41,6 +46,7 @@ bool kk_msgpack_fits(const uint8_t *data, size_t len)
 		type = *data++;
 		len--;
 		n_left--;
+		lefts[depth]--;
 		n_extra = type >= 0xc0 && type <= 0xdf ? extra[type - 0xc0] : 0;
 		if (n_extra > len)
 			return false;
@@ -55,8 +61,12 @@ bool kk_msgpack_fits(const uint8_t *data, size_t len)
 		len -= bytes;
 		n_left += items;
 		/* Each item takes a byte at least. */
-		if (n_left > len)
+		if (n_left > len || (items && ++depth == DEPTH_MAX))
 			return false;
+		if (items)
+			lefts[depth] = items;
+		while (depth && !lefts[depth])
+			depth--;
 	}
 	return true;
 }
