@@ -123,6 +123,23 @@ static json_t *strs_encode(const struct kk_field *field, const struct kk_strs *s
 	return kk_steal(&array);
 }
 
+/* jansson takes no key that is no UTF-8: labels of other clients may have one. Takes @value over. */
+static int member_set(json_t *object, const char *key, json_t *value)
+{
+	kk_auto_json *owned = value;
+	kk_auto_buf repaired = {0};
+
+	if (!owned)
+		return KK_E_NOMEM;
+	if (json_object_set(object, key, owned) == 0)
+		return 0;
+	if (kk_utf8_repair(key, strlen(key), &repaired) < 0)
+		return KK_E_NOMEM;
+	return json_object_set(object, repaired.len ? (char *)repaired.data : "", owned) < 0 ?
+		KK_E_NOMEM :
+		0;
+}
+
 static json_t *map_encode(const struct kk_map *map)
 {
 	kk_auto_json *object = NULL;
@@ -131,8 +148,7 @@ static json_t *map_encode(const struct kk_map *map)
 		return json_null();
 	object = json_object();
 	for (size_t i = 0; i < map->n; i++) {
-		if (json_object_set_new(object, map->items[i].key,
-			    kk_json_string(map->items[i].value)) < 0)
+		if (member_set(object, map->items[i].key, kk_json_string(map->items[i].value)) < 0)
 			return NULL;
 	}
 	return kk_steal(&object);
