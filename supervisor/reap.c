@@ -54,6 +54,7 @@ static void worker_bury(struct sv_worker *worker, enum sv_blame blame, const cha
 {
 	worker->is_ready = false;
 	worker->is_condemned = false;
+	worker->is_innocent = false;
 	worker->is_replaced = false;
 	worker->pinged_ms = 0;
 	sv_route_dead(worker, blame, how);
@@ -98,7 +99,8 @@ static void worker_buried(struct sv_worker *worker, int status)
 	report = sv_crash_report(worker, pid, how);
 	obituary(worker, pid, how, report, delay);
 	death_remember(worker, how, report);
-	worker_bury(worker, death == SV_DEATH_KILLED ? SV_BLAME_KILLER : SV_BLAME_WORKER,
+	worker_bury(worker,
+		death == SV_DEATH_KILLED || worker->is_innocent ? SV_BLAME_KILLER : SV_BLAME_WORKER,
 		worker->last_death ? worker->last_death : how);
 	if (delay == 0)
 		sv_worker_start(worker);

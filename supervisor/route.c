@@ -218,8 +218,11 @@ void sv_route_garbled(enum kk_role role, unsigned generation, void *arg)
 	struct kk_supervisor *sv = arg;
 	struct sv_worker *worker = &sv->workers[role];
 
-	if (worker->generation == generation)
-		sv_worker_kill(worker, SIGKILL, "a reply of it can't be read");
+	if (worker->generation != generation)
+		return;
+	/* Whoever asked counts such replies; the other requests have no part in it. */
+	worker->is_innocent = true;
+	sv_worker_kill(worker, SIGKILL, "a reply of it can't be read");
 }
 
 static void garbled_take(struct kk_supervisor *sv, const struct kk_envelope *env)

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +31,20 @@ void sv_worker_start_pings(struct sv_worker *worker)
 	kk_timer_start(worker->ping_timer, share_ms < SV_PING_MS ? share_ms : SV_PING_MS);
 }
 
+static bool is_stopped(pid_t pid)
+{
+	kk_auto_buf text = {.max = 1024};
+	const char *behind_name;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (kk_file_read(path, &text, NULL) < 0)
+		return false;
+	behind_name = strrchr((char *)text.data, ')');
+	return behind_name &&
+		(kk_str_starts(behind_name, ") T") || kk_str_starts(behind_name, ") t"));
+}
+
 static void ping_on_timer(void *arg)
 {
 	struct sv_worker *worker = arg;
@@ -44,7 +59,9 @@ static void ping_on_timer(void *arg)
 	if (!worker->chan)
 		return;
 	if (worker->pinged_ms && now - worker->pinged_ms >= heartbeat_limit_ms(worker)) {
-		/* A hung backend is a dead backend. The abort leaves a trace of where it hung. */
+		/* A hung backend is a dead backend. The abort leaves a trace of where it hung. One that
+		 * somebody has stopped from outside hangs in nothing that is under way. */
+		worker->is_innocent = is_stopped(worker->pid);
 		sv_worker_kill(worker, SIGABRT, "no sign of life within the heartbeat limit");
 		kk_timer_start(worker->kill_timer, SV_ABORT_MS);
 		return;

@@ -63,6 +63,7 @@ struct sv_worker {
 	bool is_ready;
 	bool is_stopping;
 	bool is_condemned; /* we sent the signal ourselves */
+	bool is_innocent;  /* and what is under way has no part in it */
 	bool is_waiting;   /* for the restart timer */
 	bool was_useful;   /* answered something since it was ready */
 	bool is_old;       /* a supervisor before us started it, from another image perhaps */
