@@ -116,14 +116,22 @@ static int exchange(struct cli *cli, const char *request, struct kk_text *ret_re
 	while (done < len) {
 		ssize_t n = send(cli->fd, request + done, len - done, MSG_NOSIGNAL);
 
+		/* It may have said why before it closed. */
 		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-			return 0;
+			break;
 		if (n < 0 && errno != EINTR)
 			return kk_fail_errno(err, KK_E_DIAL, "send to kukeond");
 		done += n > 0 ? (size_t)n : 0;
 	}
 	(void)kk_fault(KK_FAULT_client_request_sent, err);
 	return response_read(cli, ret_response, err);
+}
+
+static void pause_ms(int64_t ms)
+{
+	const struct timespec length = {.tv_nsec = ms * 1000000};
+
+	nanosleep(&length, NULL);
 }
 
 static void notice(int64_t waited_ms, bool *was_told)
@@ -143,7 +151,6 @@ static int redial(struct cli *cli, int64_t lost_ms, struct kk_err *err)
 	kk_closep(&cli->fd);
 	cli->fd = -1;
 	for (;;) {
-		const struct timespec pause = {0, retry_ms * 1000000};
 		int64_t waited_ms = kk_clock_ms() - lost_ms;
 		struct kk_err cause = {0};
 
@@ -155,31 +162,53 @@ static int redial(struct cli *cli, int64_t lost_ms, struct kk_err *err)
 				"within %d s",
 				RETURN_MS / 1000);
 		notice(waited_ms, &was_told);
-		nanosleep(&pause, NULL);
+		pause_ms(retry_ms);
 		retry_ms = retry_ms * 2 < RETRY_MAX_MS ? retry_ms * 2 : RETRY_MAX_MS;
 	}
+}
+
+/* Does it know operations? A daemon that does not would do the request a second time. */
+static int op_check(struct cli *cli, struct kk_err *err)
+{
+	struct kk_text response, error;
+	int r = exchange(cli,
+		"{\"method\":\"KukeonV1.GetOperation\",\"params\":[{\"Id\":\"\"}],\"id\":0}\n",
+		&response, err);
+
+	if (r > 0 && kk_text_member(&response, "error", &error) && error.data[0] == '"')
+		return kk_fail(err, KK_E_DIAL, "unexpected EOF: kukeond closed the connection");
+	return r;
 }
 
 static int request_carry_out(struct cli *cli, const char *request, struct kk_text *ret_response,
 	struct kk_err *err)
 {
-	int64_t lost_ms = 0;
+	int64_t lost_ms = 0, began_ms;
 	int r;
 
 	if (cli->fd < 0 && dial(cli, err) < 0)
 		return kk_failed(err);
-	while ((r = exchange(cli, request, ret_response, err)) == 0) {
-		int64_t now = kk_clock_ms();
+	for (;;) {
+		int64_t now;
 
-		/* One that takes requests and never answers is no daemon. */
-		lost_ms = lost_ms ? lost_ms : now;
+		began_ms = kk_clock_ms();
+		r = lost_ms ? op_check(cli, err) : 1;
+		if (r > 0)
+			r = exchange(cli, request, ret_response, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		now = kk_clock_ms();
+		/* One that takes requests and never answers is no daemon; one that worked for a while is. */
+		if (!lost_ms || now - began_ms > NOTICE_MS)
+			lost_ms = now;
+		else
+			pause_ms(RETRY_MAX_MS);
 		if (now - lost_ms >= RETURN_MS)
 			return kk_fail(err, KK_E_DIAL,
 				"unexpected EOF: kukeond closes the connection each time");
 		if (redial(cli, lost_ms, err) < 0)
 			return kk_failed(err);
 	}
-	return r < 0 ? r : 0;
 }
 
 static uint64_t op_new(void)

@@ -50,6 +50,7 @@ struct sv_call {
 	struct sv_call *next;
 	struct sv_front *front;
 	struct sv_client *client; /* who waits; NULL: nobody any more */
+	uint64_t number;          /* calls have one each, in their order */
 	uint64_t op;
 	bool is_named; /* the client chose the id of the operation: it may ask for the answer again */
 	int64_t uid;
@@ -83,6 +84,7 @@ struct sv_front {
 	unsigned n_calls;
 	size_t n_bytes; /* of the large requests that the calls are */
 	uint64_t last_turn;
+	uint64_t last_number;         /* of a call */
 	struct sv_kept *kept;         /* newest first */
 	void (*reload_fn)(void *arg); /* somebody asked for it */
 	void *reload_arg;

@@ -163,6 +163,7 @@ struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request
 		.next = front->calls,
 		.front = front,
 		.client = client,
+		.number = ++front->last_number,
 		.op = request->op ? request->op : kk_supervisor_op(front->sv),
 		.is_named = request->op != 0,
 		.uid = client->peer.uid,
@@ -359,6 +360,7 @@ static int call_resume(struct sv_front *front, const struct kk_handover_call *do
 		.next = front->calls,
 		.front = front,
 		.client = client_at(front, doc->client),
+		.number = ++front->last_number,
 		.op = (uint64_t)doc->op,
 		.is_named = doc->is_named,
 		.uid = doc->uid,
@@ -378,8 +380,6 @@ static int call_resume(struct sv_front *front, const struct kk_handover_call *do
 	if (call->rpc_id)
 		return kk_supervisor_resume_call(front->sv, doc, params, &peer, call_on_reply,
 			call);
-	if (!is_reload(call))
-		call_unsent(call);
 	return 0;
 }
 
@@ -400,9 +400,19 @@ static int kept_resume(struct sv_front *front, const struct kk_handover_kept *do
 			      KK_E_NOMEM;
 }
 
+static struct sv_call *call_unsent_find(const struct sv_front *front)
+{
+	struct sv_call *call = front->calls;
+
+	while (call && (call->rpc_id || is_reload(call)))
+		call = call->next;
+	return call;
+}
+
 int sv_call_resume(struct sv_front *front, struct sv_handover *handover, struct kk_err *err)
 {
 	const struct kk_handover *doc = &handover->doc;
+	struct sv_call *call;
 
 	for (size_t i = 0; i < doc->calls.n; i++) {
 		const void *params = sv_handover_take(handover, doc->calls.items[i].flight.n_body);
@@ -416,6 +426,9 @@ int sv_call_resume(struct sv_front *front, struct sv_handover *handover, struct 
 		if (!result || kept_resume(front, &doc->kept.items[i], result) < 0)
 			return kk_fail(err, KK_E_PROTOCOL, "the handover ends within an answer");
 	}
+	/* Now that all are known: an answer may bring new calls, and end clients. */
+	while ((call = call_unsent_find(front)))
+		call_unsent(call);
 	return 0;
 }
 
@@ -432,23 +445,29 @@ static void reload_respond(const struct sv_call *call, const struct kk_err *err)
 		sv_client_respond(call->client, call->id, text, (size_t)n, NULL, 0);
 }
 
+static struct sv_call *reload_find(const struct sv_front *front, uint64_t last)
+{
+	struct sv_call *call = front->calls;
+
+	while (call && (!is_reload(call) || call->number > last))
+		call = call->next;
+	return call;
+}
+
 void sv_front_reloaded(struct sv_front *front, const struct kk_err *err)
 {
-	struct sv_call **link = &front->calls, *call;
+	uint64_t last = front->last_number;
+	struct sv_call *call;
 
-	while ((call = *link)) {
-		if (!is_reload(call)) {
-			link = &call->next;
-			continue;
-		}
-		*link = call->next;
-		front->n_calls--;
-		if (call->client) {
+	/* Each may bring others, which are for the next one to answer. */
+	while ((call = reload_find(front, last))) {
+		struct sv_client *client = call->client;
+
+		if (client)
 			reload_respond(call, err);
-			call->client->n_calls--;
-			sv_client_arm(call->client);
-		}
-		call_free(call);
+		call_end(call);
+		if (client)
+			sv_client_go_on(client);
 	}
 	sv_front_check(front);
 }

@@ -102,9 +102,10 @@ static void report_make(const struct sv_worker *worker, pid_t pid, const char *h
 		kk_buf_printf(out, "\nits last words (addr2line -fe kukeond takes the offsets):\n");
 		kk_buf_append(out, worker->last_words.data, worker->last_words.len);
 	}
-	flights_write(worker, out);
 	traces_write(worker, out);
 	tail_write(worker, out);
+	/* Last: there may be thousands, and the report has a limit. */
+	flights_write(worker, out);
 }
 
 static int is_report(const struct dirent *entry)

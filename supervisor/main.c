@@ -346,6 +346,7 @@ static void term_on_signal(int signo, void *arg)
 	daemon->is_stopping = true;
 	kk_info("going down: finishing the requests under way signal=%d", signo);
 	sv_notify("STOPPING=1");
+	sv_reload_cancel(daemon->reload);
 	kk_timer_start(daemon->drain_timer, DRAIN_MS);
 	sv_front_drain(daemon->front, drained, daemon);
 }
@@ -383,7 +384,9 @@ static void usr2_on_signal(int signo, void *arg)
 	struct daemon *daemon = arg;
 
 	(void)signo;
-	if (!daemon->is_stopping)
+	if (daemon->is_stopping)
+		sv_reload_cancel(daemon->reload);
+	else
 		sv_reload_start(daemon->reload);
 }
 
@@ -435,7 +438,9 @@ static int daemon_start(struct daemon *daemon, char **argv, struct kk_err *err)
 		daemon->is_successor ? (unsigned)daemon->handover.doc.generation + 1 : 1,
 		config->log_levels[KK_ROLE_supervisor]);
 	kk_log_set_patience(0);
-	kk_oom_score_enter(KK_OOM_SUPERVISOR);
+	/* A successor has it already. */
+	if (!daemon->is_successor)
+		kk_oom_score_enter(KK_OOM_SUPERVISOR);
 	if (kk_instance_join(config, false, err) < 0 || lock_take(daemon, err) < 0 ||
 		socket_dir_make(config->socket, err) < 0)
 		return kk_failed(err);

@@ -40,7 +40,7 @@ struct sv_reload {
 	struct kk_loop *loop;
 	struct kk_supervisor *sv;
 	struct sv_front *front;
-	const struct kk_config *config;
+	char *instance;
 	int lock_fd;
 	char **argv;
 	char *path; /* of the file that we were started from */
@@ -64,18 +64,18 @@ bool sv_reload_is_check(void)
 }
 
 /* What must be the same for both is part of it. */
-static void token_make(const char *nonce, const struct kk_config *config, char *buf, size_t size)
+static void token_make(const char *nonce, const char *instance, char *buf, size_t size)
 {
-	kk_auto_free char *id = kk_config_instance_id(config);
-
-	snprintf(buf, size, "takes over %s version %d instance %s", nonce, SV_HANDOVER_VERSION, id);
+	snprintf(buf, size, "takes over %s version %d instance %s", nonce, SV_HANDOVER_VERSION,
+		instance);
 }
 
 void sv_reload_check_pass(const struct kk_config *config)
 {
+	kk_auto_free char *instance = kk_config_instance_id(config);
 	char token[128];
 
-	token_make(kk_str(getenv(CHECK_ENV)), config, token, sizeof token);
+	token_make(kk_str(getenv(CHECK_ENV)), instance, token, sizeof token);
 	printf("%s\n", token);
 	(void)fflush(stdout);
 }
@@ -120,7 +120,7 @@ struct sv_reload *sv_reload_new(struct kk_loop *loop, struct kk_supervisor *sv,
 		.loop = loop,
 		.sv = sv,
 		.front = front,
-		.config = config,
+		.instance = kk_config_instance_id(config),
 		.lock_fd = lock_fd,
 		.argv = argv,
 		.path = path_of_image(),
@@ -164,6 +164,7 @@ void sv_reload_free(struct sv_reload *reload)
 	kk_timer_free(reload->timer);
 	kk_buf_release(&reload->output);
 	free(reload->path);
+	free(reload->instance);
 	free(reload);
 }
 
@@ -196,11 +197,23 @@ static void refuse(struct sv_reload *reload, const char *why)
 
 static int handover_make(struct sv_reload *reload, struct sv_handover *handover, struct kk_err *err)
 {
+	struct sv_handover copy;
+	int fd;
+
+	kk_supervisor_settle(reload->sv);
 	handover->doc.lock_fd = reload->lock_fd;
 	if (kk_supervisor_export(reload->sv, handover) < 0 ||
 		sv_front_export(reload->front, handover) < 0)
 		return kk_fail(err, KK_E_NOMEM, "no memory for the handover");
-	return sv_handover_write(handover, err);
+	fd = sv_handover_write(handover, err);
+	/* What the successor can't read must be found out here: behind the exec there is no way back. */
+	if (fd >= 0 && sv_handover_read(fd, &copy, err) < 0) {
+		close(fd);
+		return kk_failed(err);
+	}
+	if (fd >= 0)
+		sv_handover_release(&copy);
+	return fd;
 }
 
 /* Returns only when it failed; then all is as before. */
@@ -315,7 +328,7 @@ static int check_start(struct sv_reload *reload, struct kk_err *err)
 	kk_fd_nonblock(output[0]);
 	(void)!getrandom(&nonce, sizeof nonce, 0);
 	snprintf(number, sizeof number, "%016llx", (unsigned long long)nonce);
-	token_make(number, reload->config, reload->token, sizeof reload->token);
+	token_make(number, reload->instance, reload->token, sizeof reload->token);
 	setenv(CHECK_ENV, number, 1);
 	reload->pid = fork();
 	if (reload->pid == 0)
@@ -329,6 +342,18 @@ static int check_start(struct sv_reload *reload, struct kk_err *err)
 	if (!reload->watch)
 		return kk_fail(err, KK_E_NOMEM, "no memory for the check");
 	return 0;
+}
+
+void sv_reload_cancel(struct sv_reload *reload)
+{
+	struct kk_err err = {0};
+
+	reload->is_wanted = false;
+	kk_fail(&err, KK_E_SHUTDOWN, "the daemon is going down");
+	if (reload->is_under_way)
+		reload_end(reload, &err);
+	else
+		sv_front_reloaded(reload->front, &err);
 }
 
 void sv_reload_start(struct sv_reload *reload)
@@ -347,7 +372,11 @@ void sv_reload_start(struct sv_reload *reload)
 
 static void followed(void *arg)
 {
-	reload_end(arg, NULL);
+	struct sv_reload *reload = arg;
+
+	/* Too late: another reload is under way by now, or none. */
+	if (reload->is_under_way && !reload->pid)
+		reload_end(reload, NULL);
 }
 
 void sv_reload_finish(struct sv_reload *reload)

@@ -25,6 +25,9 @@ void sv_reload_free(struct sv_reload *reload);
 /* Begin. Those who asked through @front are answered when it is done, or why it is not. */
 void sv_reload_start(struct sv_reload *reload);
 
+/* The daemon goes down: what is under way ends, those who asked are told. */
+void sv_reload_cancel(struct sv_reload *reload);
+
 /* In the successor: let the workers follow, then answer. */
 void sv_reload_finish(struct sv_reload *reload);
 

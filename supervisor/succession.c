@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include <kukeon/mem.h>
 
@@ -11,11 +12,12 @@ static int worker_export(const struct sv_worker *worker, struct sv_handover *han
 {
 	struct kk_handover_worker *doc = kk_list_push((struct kk_list *)&handover->doc.workers,
 		kk_schema_of_handover_worker());
-	struct kk_chan_rest rest;
+	struct kk_chan_rest rest = {.fd = -1};
 
 	if (!doc)
 		return KK_E_NOMEM;
-	kk_chan_rest(worker->chan, &rest);
+	if (worker->chan)
+		kk_chan_rest(worker->chan, &rest);
 	*doc = (struct kk_handover_worker){
 		.role = kk_strdup(kk_role_name(worker->role)),
 		.pid = worker->pid,
@@ -37,6 +39,20 @@ static int worker_export(const struct sv_worker *worker, struct sv_handover *han
 	return 0;
 }
 
+void kk_supervisor_settle(struct kk_supervisor *sv)
+{
+	for (int i = 1; i < KK_ROLES; i++) {
+		siginfo_t info;
+
+		/* One that has hung up is of no use any more. */
+		if (sv->workers[i].pid > 0 && !sv->workers[i].chan) {
+			kill(sv->workers[i].pid, SIGKILL);
+			(void)waitid(P_PID, (id_t)sv->workers[i].pid, &info, WEXITED | WNOWAIT);
+		}
+	}
+	sv_reap_all(sv);
+}
+
 int kk_supervisor_export(const struct kk_supervisor *sv, struct sv_handover *handover)
 {
 	struct kk_handover *doc = &handover->doc;
@@ -52,9 +68,7 @@ int kk_supervisor_export(const struct kk_supervisor *sv, struct sv_handover *han
 	if (!doc->version || (sv->faults && !doc->faults))
 		return KK_E_NOMEM;
 	for (int i = 1; i < KK_ROLES && r == 0; i++) {
-		/* One that is not there is started by the successor. */
-		if (sv->workers[i].pid > 0 && sv->workers[i].chan)
-			r = worker_export(&sv->workers[i], handover);
+		r = worker_export(&sv->workers[i], handover);
 	}
 	return r == 0 ? sv_route_export(sv, handover) : r;
 }
@@ -82,9 +96,13 @@ static int worker_resume(struct sv_worker *worker, const struct kk_handover_work
 	worker->generation = (unsigned)doc->generation;
 	worker->started_ms = doc->started_ms;
 	worker->backoff.n_restarts = (unsigned)doc->n_restarts;
+	kk_str_set(&worker->last_death, doc->last_death);
+	/* One that is not there is started. */
+	if (worker->pid <= 0)
+		return 0;
 	worker->is_old = true;
 	worker->was_useful = true;
-	kk_str_set(&worker->last_death, doc->last_death);
+	worker->is_behind = true;
 	if (sv_spawn_adopt(worker, (int)doc->line_fd, (int)doc->log_fd, err) < 0)
 		return kk_failed(err);
 	sv_handover_keep_fd(doc->line_fd, false);

@@ -27,7 +27,9 @@ enum {
 	SV_TAIL = 8192,         /* last bytes of its log */
 	SV_LAST_WORDS_MAX = 16384,
 	SV_POISON_DEATHS = 3, /* own crashes of its worker that a request survives */
-	SV_POISON_KILLS = 30, /* deaths by someone else's SIGKILL that it survives */
+	/* Deaths by someone else's SIGKILL that it survives: a lack of memory is no such death, since each worker
+	 * has a limit of its own and tells when it is met. */
+	SV_POISON_KILLS = 100,
 };
 
 /* A request that is not answered yet, kept whole so that it can be sent again. */

@@ -59,6 +59,9 @@ void kk_supervisor_levels_apply(struct kk_supervisor *sv);
 int kk_supervisor_faults_arm(struct kk_supervisor *sv, const char *specification,
 	struct kk_err *err);
 
+/* Bury those who are dead, or about to be. */
+void kk_supervisor_settle(struct kk_supervisor *sv);
+
 /* Describe the workers and all that is under way between them. Fails with KK_E_NOMEM. */
 int kk_supervisor_export(const struct kk_supervisor *sv, struct sv_handover *handover);
 

@@ -15,7 +15,7 @@
 VERBS=${VERBS:-}
 FAULTS=${FAULTS-kill crash exit stop corrupt delay(30)}
 PAIRS=${PAIRS-reconciler containerd network cgroup}
-SUPERVISOR=${SUPERVISOR:-0}
+SUPERVISOR=${SUPERVISOR-1}
 SCOPE=(--realm r --space s --stack t)
 # Short where a worker hangs until it is found out, long where one is stopped for a moment.
 HEARTBEAT_SHORT=150ms

@@ -29,7 +29,7 @@ enum {
 	CLEANUP_TRIES = 4,    /* where containerd may be clearing up behind a caller that died */
 	RETRY_LIMIT_MS = 15000,
 	SETTLE_TRIES = 30, /* three seconds */
-	STUCK_TRIES = 12,
+	STUCK_TRIES = 6,
 	LOOK_MS = 3000,  /* for what takes one */
 	MAKE_MS = 20000, /* for the making of a task, which takes 50 */
 };

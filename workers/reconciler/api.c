@@ -60,7 +60,7 @@ static void api_end(struct api *api, char *text)
 	struct kk_rep_api_request *rep = api->call ? api->call->rep : NULL;
 
 	(void)kk_fault(KK_FAULT_reconciler_before_answer, NULL);
-	if (api->method->is_change)
+	if (api->method->is_change && !rc.worker->config.is_embedded)
 		rc_journal_request_drop(api->op);
 	if (rep) {
 		rep->result = (struct kk_bin){(uint8_t *)text, strlen(text)};
@@ -1008,7 +1008,8 @@ int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 		api_free(api);
 		return 0;
 	}
-	if (method->is_change)
+	/* Nobody but whoever typed it finishes an in-process command. */
+	if (method->is_change && !rc.worker->config.is_embedded)
 		rc_journal_request_save(call->op, req->method, &req->params);
 	/* Nobody followed the events for an in-process command: it looks for itself. */
 	if (method->is_reading && rc.worker->config.is_embedded)
@@ -1018,7 +1019,7 @@ int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 	return KK_LATER;
 }
 
-static bool is_under_way(uint64_t op)
+bool rc_api_is_under_way(uint64_t op)
 {
 	for (const struct kk_call *call = rc.worker->dispatch.calls; call; call = call->next) {
 		if (call->op == op)
@@ -1032,9 +1033,6 @@ void rc_api_finish(uint64_t op, const char *name, const struct kk_bin *params)
 	kk_auto_free char *refusal = NULL;
 	struct api *api;
 
-	/* Whoever asked has come back for it. */
-	if (is_under_way(op))
-		return;
 	api = kk_xalloc(sizeof *api);
 	*api = (struct api){.op = op, .method = method_find(name, true, &refusal)};
 	if (!api->method) {

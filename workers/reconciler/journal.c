@@ -21,6 +21,7 @@
 enum {
 	EXPIRY_S = 600, /* as long as a request may take */
 	REQUEST_MAX = 16 * 1024 * 1024,
+	TRIES_MAX = 3, /* to finish what nobody asks for any more: it may be what ends us */
 };
 
 void rc_journal_text(uint64_t op, char *buf)
@@ -88,17 +89,19 @@ void rc_journal_forget(uint64_t op)
 	(void)rmdir(all);
 }
 
-static char *request_of(uint64_t op)
+/* @n_tries: to finish it, so far. */
+static char *request_of(uint64_t op, unsigned n_tries)
 {
 	kk_auto_free char *dir = dir_of(op);
 
-	return kk_xprintf("%s/.request", dir);
+	return n_tries ? kk_xprintf("%s/.request-%u", dir, n_tries) :
+			 kk_xprintf("%s/.request", dir);
 }
 
 /* The method, a newline, the parameters. */
 void rc_journal_request_save(uint64_t op, const char *method, const struct kk_bin *params)
 {
-	kk_auto_free char *dir = dir_of(op), *path = request_of(op);
+	kk_auto_free char *dir = dir_of(op), *path = request_of(op, 0);
 	kk_auto_buf text = {0};
 	struct kk_err err = {0};
 	char why[KK_ERR_TEXT];
@@ -118,22 +121,42 @@ void rc_journal_request_save(uint64_t op, const char *method, const struct kk_bi
 
 void rc_journal_request_drop(uint64_t op)
 {
-	kk_auto_free char *dir = dir_of(op), *path = request_of(op);
+	kk_auto_free char *dir = dir_of(op);
 	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
 
-	unlink(path);
+	for (unsigned i = 0; i <= TRIES_MAX; i++) {
+		kk_auto_free char *path = request_of(op, i);
+
+		unlink(path);
+	}
 	/* Gone with the last note, and with the last entry. */
 	if (rmdir(dir) == 0)
 		(void)rmdir(all);
 }
 
+/* Its name counts the tries, so that they are counted even where one of them ends us. */
+static char *request_try(uint64_t op)
+{
+	for (unsigned i = 0; i < TRIES_MAX; i++) {
+		kk_auto_free char *path = request_of(op, i), *next = request_of(op, i + 1);
+
+		if (rename(path, next) == 0)
+			return kk_steal(&next);
+	}
+	return NULL;
+}
+
 static void request_finish(uint64_t op)
 {
-	kk_auto_free char *path = request_of(op);
+	kk_auto_free char *path = request_try(op);
 	kk_auto_buf text = {.max = REQUEST_MAX};
 	struct kk_err err = {0};
 	char *newline;
 
+	if (!path) {
+		rc_journal_request_drop(op);
+		return;
+	}
 	if (kk_file_read(path, &text, &err) < 0 || !text.len)
 		return;
 	newline = memchr(text.data, '\n', text.len);
@@ -145,22 +168,6 @@ static void request_finish(uint64_t op)
 	rc_api_finish(op, (char *)text.data,
 		&(struct kk_bin){
 			(uint8_t *)newline, text.len - (size_t)(newline - (char *)text.data)});
-}
-
-void rc_journal_finish(void)
-{
-	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
-	struct dirent **entries = NULL;
-	int n = scandir(all, &entries, NULL, alphasort);
-
-	for (int i = 0; i < n; i++) {
-		uint64_t op = strtoull(entries[i]->d_name, NULL, 16);
-
-		if (op)
-			request_finish(op);
-		free(entries[i]);
-	}
-	free(entries);
 }
 
 void rc_journal_expire(void)
@@ -179,4 +186,22 @@ void rc_journal_expire(void)
 	}
 	if (handle)
 		closedir(handle);
+}
+
+void rc_journal_finish(void)
+{
+	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
+	struct dirent **entries = NULL;
+	int n;
+
+	rc_journal_expire();
+	n = scandir(all, &entries, NULL, alphasort);
+	for (int i = 0; i < n; i++) {
+		uint64_t op = strtoull(entries[i]->d_name, NULL, 16);
+
+		if (op && !rc_api_is_under_way(op))
+			request_finish(op);
+		free(entries[i]);
+	}
+	free(entries);
 }

@@ -195,6 +195,8 @@ void rc_documents_delete(const char *yaml, size_t len, bool is_cascade, bool is_
 /* --- api.c --- */
 /* Carry out what somebody asked for who is gone, and who left it half done perhaps: its answer goes nowhere, its
  * notes stay for whoever comes back. */
+/* Has whoever asked for it come back? */
+bool rc_api_is_under_way(uint64_t op);
 void rc_api_finish(uint64_t op, const char *name, const struct kk_bin *params);
 int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 	struct kk_rep_api_request *rep, struct kk_err *err);
