@@ -47,6 +47,7 @@ struct sv_client {
 
 /* A call under way. */
 struct sv_call {
+	struct sv_call *prev;
 	struct sv_call *next;
 	struct sv_front *front;
 	struct sv_client *client; /* who waits; NULL: nobody any more */
@@ -81,6 +82,7 @@ struct sv_front {
 	struct sv_client *clients;
 	unsigned n_clients;
 	struct sv_call *calls;
+	struct sv_call *ended; /* to be freed */
 	unsigned n_calls;
 	size_t n_bytes; /* of the large requests that the calls are */
 	uint64_t last_turn;
@@ -145,6 +147,8 @@ void sv_call_orphan(struct sv_client *client);
 int sv_call_export(const struct sv_front *front, struct sv_handover *handover);
 int sv_call_resume(struct sv_front *front, struct sv_handover *handover, struct kk_err *err);
 
+/* Free those that have ended. */
+void sv_call_bury(struct sv_front *front);
 void sv_call_release(struct sv_front *front);
 
 /* --- own.c --- */

@@ -92,18 +92,47 @@ static void call_free(struct sv_call *call)
 	free(call);
 }
 
-static void call_end(struct sv_call *call)
+static void call_link(struct sv_front *front, struct sv_call *call)
 {
-	struct sv_call **link = &call->front->calls;
+	call->next = front->calls;
+	if (call->next)
+		call->next->prev = call;
+	front->calls = call;
+	front->n_calls++;
+	front->n_bytes += call->n_bytes;
+	if (call->client)
+		call->client->n_calls++;
+}
 
-	while (*link != call)
-		link = &(*link)->next;
-	*link = call->next;
-	call->front->n_calls--;
-	call->front->n_bytes -= call->n_bytes;
+static void call_unlink(struct sv_call *call)
+{
+	struct sv_front *front = call->front;
+
+	*(call->prev ? &call->prev->next : &front->calls) = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	front->n_calls--;
+	front->n_bytes -= call->n_bytes;
 	if (call->client)
 		call->client->n_calls--;
-	call_free(call);
+}
+
+/* It is freed when the event that ended it is over: who walks the list may hold it. */
+static void call_end(struct sv_call *call)
+{
+	call_unlink(call);
+	call->next = call->front->ended;
+	call->front->ended = call;
+}
+
+void sv_call_bury(struct sv_front *front)
+{
+	while (front->ended) {
+		struct sv_call *call = front->ended;
+
+		front->ended = call->next;
+		call_free(call);
+	}
 }
 
 static void call_respond(const struct sv_call *call, const struct kk_rep_api_request *rep,
@@ -160,7 +189,6 @@ struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request
 		return NULL;
 	}
 	*call = (struct sv_call){
-		.next = front->calls,
 		.front = front,
 		.client = client,
 		.number = ++front->last_number,
@@ -171,9 +199,7 @@ struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request
 		.method = kk_steal(&request->method),
 		.refusal = call->refusal,
 	};
-	front->calls = call;
-	front->n_calls++;
-	client->n_calls++;
+	call_link(front, call);
 	return call;
 }
 
@@ -357,7 +383,6 @@ static int call_resume(struct sv_front *front, const struct kk_handover_call *do
 	if (!call)
 		return KK_E_NOMEM;
 	*call = (struct sv_call){
-		.next = front->calls,
 		.front = front,
 		.client = client_at(front, doc->client),
 		.number = ++front->last_number,
@@ -370,11 +395,7 @@ static int call_resume(struct sv_front *front, const struct kk_handover_call *do
 		.refusal = kk_str_empty(doc->refusal) ? NULL : kk_strdup(doc->refusal),
 		.rpc_id = (uint64_t)doc->flight.id,
 	};
-	front->calls = call;
-	front->n_calls++;
-	front->n_bytes += call->n_bytes;
-	if (call->client)
-		call->client->n_calls++;
+	call_link(front, call);
 	if (!call->id || !call->method)
 		return KK_E_NOMEM;
 	if (call->rpc_id)
@@ -445,29 +466,26 @@ static void reload_respond(const struct sv_call *call, const struct kk_err *err)
 		sv_client_respond(call->client, call->id, text, (size_t)n, NULL, 0);
 }
 
-static struct sv_call *reload_find(const struct sv_front *front, uint64_t last)
-{
-	struct sv_call *call = front->calls;
-
-	while (call && (!is_reload(call) || call->number > last))
-		call = call->next;
-	return call;
-}
-
 void sv_front_reloaded(struct sv_front *front, const struct kk_err *err)
 {
 	uint64_t last = front->last_number;
-	struct sv_call *call;
+	struct sv_call **link = &front->calls, *call;
 
-	/* Each may bring others, which are for the next one to answer. */
-	while ((call = reload_find(front, last))) {
+	while ((call = *link)) {
 		struct sv_client *client = call->client;
 
+		/* Those that an answer brings are for the next one. */
+		if (!is_reload(call) || call->number > last) {
+			link = &call->next;
+			continue;
+		}
 		if (client)
 			reload_respond(call, err);
 		call_end(call);
 		if (client)
 			sv_client_go_on(client);
+		/* It may have changed the list. */
+		link = &front->calls;
 	}
 	sv_front_check(front);
 }
@@ -479,6 +497,7 @@ void sv_call_release(struct sv_front *front)
 		call_free(call);
 	}
 	front->calls = NULL;
+	sv_call_bury(front);
 	for (struct sv_kept *kept = front->kept, *next; kept; kept = next) {
 		next = kept->next;
 		kept_free(kept);

@@ -24,6 +24,7 @@ void sv_front_check(struct sv_front *front)
 {
 	void (*fn)(void *arg) = front->drained_fn;
 
+	sv_call_bury(front);
 	if (!front->is_draining || front->n_calls || !fn)
 		return;
 	for (struct sv_client *c = front->clients; c; c = c->next) {
