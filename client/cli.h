@@ -70,7 +70,6 @@ struct cli {
 	int fd;                   /* to the daemon; -1: none */
 	int lent_fd;              /* file that in-process workers may read; 0: none */
 	struct kk_buf in;
-	size_t in_done; /* bytes at its start that are the last reply */
 	unsigned last_id;
 };
 

@@ -88,8 +88,8 @@ static int response_read(struct cli *cli, struct kk_text *ret_response, struct k
 		ssize_t n;
 
 		if (newline) {
-			cli->in_done = (size_t)(newline - cli->in.data) + 1;
-			*ret_response = (struct kk_text){(char *)cli->in.data, cli->in_done};
+			*ret_response = (struct kk_text){
+				(char *)cli->in.data, (size_t)(newline - cli->in.data) + 1};
 			return 1;
 		}
 		looked = cli->in.len;
@@ -112,7 +112,6 @@ static int exchange(struct cli *cli, const char *request, struct kk_text *ret_re
 	size_t done = 0, len = strlen(request);
 
 	kk_buf_clear(&cli->in);
-	cli->in_done = 0;
 	while (done < len) {
 		ssize_t n = send(cli->fd, request + done, len - done, MSG_NOSIGNAL);
 

@@ -59,8 +59,7 @@ struct sv_call {
 	char *id;       /* of the request, JSON */
 	char *method;
 	char *refusal; /* what is wrong with the request, if there is such a method; NULL: nothing */
-	uint64_t
-		rpc_id; /* of the request to the reconciler; 0: the supervisor itself is to answer */
+	uint64_t rpc_id; /* of the request to the reconciler; 0: the supervisor answers itself */
 };
 
 /* The answer of an operation that has changed something, for who lost it. */
@@ -130,8 +129,9 @@ void sv_client_next_go_on(struct sv_front *front);
 
 #define SV_RELOAD_METHOD "KukeonV1.ReloadDaemon"
 
-/* Takes the id and the method of @request. NULL: out of memory, the client was told. */
-struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request);
+/* Takes the id and the method of @request. @n_bytes: of a large one, else 0. NULL: out of memory, the client
+ * was told. */
+struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request, size_t n_bytes);
 
 /* Of the operation @op, which its client has named; NULL: there is none. */
 struct sv_call *sv_call_find(const struct sv_front *front, uint64_t op);

@@ -175,13 +175,12 @@ static void call_on_reply(const void *reply, const struct kk_err *err, void *arg
 	sv_front_check(front);
 }
 
-/* Takes the id and the method of @request. NULL: out of memory, the client was told. */
-struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request)
+struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request, size_t n_bytes)
 {
 	struct sv_front *front = client->front;
 	struct sv_call *call = kk_alloc(sizeof *call);
 
-	if (call && request->error)
+	if (call)
 		call->refusal = kk_strdup(request->error);
 	if (!call || (request->error && !call->refusal)) {
 		free(call);
@@ -195,6 +194,7 @@ struct sv_call *sv_call_new(struct sv_client *client, struct sv_request *request
 		.op = request->op ? request->op : kk_supervisor_op(front->sv),
 		.is_named = request->op != 0,
 		.uid = client->peer.uid,
+		.n_bytes = n_bytes,
 		.id = kk_steal(&request->id),
 		.method = kk_steal(&request->method),
 		.refusal = call->refusal,
@@ -244,13 +244,11 @@ static bool operation_resume(struct sv_client *client, struct sv_request *reques
 static void call_start(struct sv_client *client, struct sv_request *request, size_t n_bytes)
 {
 	struct sv_front *front = client->front;
-	struct sv_call *call = sv_call_new(client, request);
+	struct sv_call *call = sv_call_new(client, request, n_bytes);
 	const char *params = request->params ? request->params : "{}";
 
 	if (!call)
 		return;
-	call->n_bytes = n_bytes;
-	front->n_bytes += n_bytes;
 	(void)kk_fault(KK_FAULT_supervisor_request_taken, NULL);
 	/* A request that is refused goes the same way: whether its method is known comes first. No method
 	 * takes null for its arguments. */
@@ -322,7 +320,7 @@ static int call_export(const struct sv_call *call, struct sv_handover *handover)
 	doc->pid = call->client ? call->client->peer.pid : 0;
 	doc->id = kk_strdup(call->id);
 	doc->method = kk_strdup(call->method);
-	doc->refusal = call->refusal ? kk_strdup(call->refusal) : NULL;
+	doc->refusal = kk_strdup(call->refusal);
 	if (!doc->id || !doc->method || (call->refusal && !doc->refusal))
 		return KK_E_NOMEM;
 	return kk_supervisor_export_call(call->front->sv, call->rpc_id, &doc->flight, handover);

@@ -27,7 +27,7 @@ static void reload_run(struct sv_client *client, struct sv_request *request)
 	if (!front->reload_fn)
 		sv_client_respond(client, request->id, NULL, 0,
 			"rpc: this daemon can't be reloaded", 0);
-	else if (sv_call_new(client, request))
+	else if (sv_call_new(client, request, 0))
 		front->reload_fn(front->reload_arg);
 }
 

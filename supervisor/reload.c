@@ -26,6 +26,7 @@
 #include "front.h"
 #include "handover.h"
 #include "notify.h"
+#include "sv.h"
 
 enum {
 	CHECK_MS = 5000,         /* for the check of the binary */
@@ -300,12 +301,7 @@ static void check_on_timer(void *arg)
 
 static _Noreturn void check_exec(const struct sv_reload *reload, int output)
 {
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int signo = 1; signo < 32; signo++)
-		signal(signo, SIG_DFL);
+	sv_signals_reset();
 	(void)dup2(output, STDOUT_FILENO);
 	(void)dup2(output, STDERR_FILENO);
 	syscall(SYS_execveat, reload->image_fd, "", reload->argv, environ, AT_EMPTY_PATH);

@@ -69,11 +69,20 @@ static int fd_place(int fd, int wanted, bool is_inherited)
 	return dup3(fd, wanted, is_inherited ? 0 : O_CLOEXEC);
 }
 
+void sv_signals_reset(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int signo = 1; signo < 32; signo++)
+		signal(signo, SIG_DFL);
+}
+
 static _Noreturn void child_run(int line, int log, int error_fd, int exe, int lent, char *name,
 	char **env, pid_t parent)
 {
 	char *argv[] = {name, NULL};
-	sigset_t none;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int *const sources[] = {&line, &log, &error_fd, &exe, &null, &lent};
 	size_t n = lent < 0 ? KK_COUNT(sources) - 1 : KK_COUNT(sources);
@@ -83,10 +92,7 @@ static _Noreturn void child_run(int line, int log, int error_fd, int exe, int le
 		if (*sources[i] < 0)
 			_exit(127);
 	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int signo = 1; signo < 32; signo++)
-		signal(signo, SIG_DFL);
+	sv_signals_reset();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (fd_place(null, STDIN_FILENO, true) < 0 || fd_place(null, STDOUT_FILENO, true) < 0 ||
 		fd_place(log, STDERR_FILENO, true) < 0 || fd_place(line, KK_WORKER_FD, true) < 0 ||

@@ -25,7 +25,7 @@ static int worker_export(const struct sv_worker *worker, struct sv_handover *han
 		.is_ready = worker->is_ready,
 		.started_ms = worker->started_ms,
 		.n_restarts = worker->backoff.n_restarts,
-		.last_death = worker->last_death ? kk_strdup(worker->last_death) : NULL,
+		.last_death = kk_strdup(worker->last_death),
 		.line_fd = rest.fd,
 		.log_fd = worker->stderr_fd,
 		.n_in = (int64_t)rest.n_in,
@@ -64,12 +64,11 @@ int kk_supervisor_export(const struct kk_supervisor *sv, struct sv_handover *han
 	doc->schema_hash = (int64_t)kk_msg_hash();
 	doc->last_op = (int64_t)sv->last_op;
 	doc->last_id = (int64_t)kk_rpc_last_id(sv->rpc);
-	doc->faults = sv->faults ? kk_strdup(sv->faults) : NULL;
+	doc->faults = kk_strdup(sv->faults);
 	if (!doc->version || (sv->faults && !doc->faults))
 		return KK_E_NOMEM;
-	for (int i = 1; i < KK_ROLES && r == 0; i++) {
+	for (int i = 1; i < KK_ROLES && r == 0; i++)
 		r = worker_export(&sv->workers[i], handover);
-	}
 	return r == 0 ? sv_route_export(sv, handover) : r;
 }
 

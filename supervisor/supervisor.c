@@ -362,26 +362,21 @@ static const char *worker_state(const struct sv_worker *worker)
 }
 
 /* A text that there is no memory for is not shown. */
-static char *text_copy(const char *text)
-{
-	return text ? kk_strdup(text) : NULL;
-}
-
 static void worker_describe(const struct sv_worker *worker, struct kk_worker_info *ret_info)
 {
 	const struct kk_supervisor *sv = worker->sv;
 
 	*ret_info = (struct kk_worker_info){
-		.role = text_copy(kk_role_name(worker->role)),
+		.role = kk_strdup(kk_role_name(worker->role)),
 		.pid = worker->pid,
-		.state = text_copy(worker_state(worker)),
+		.state = kk_strdup(worker_state(worker)),
 		.generation = worker->generation,
 		.uptime_ms = worker->pid > 0 ? kk_clock_ms() - worker->started_ms : 0,
 		.n_restarts = worker->backoff.n_restarts,
 		.rss_bytes = worker->pid > 0 ? rss_of(worker->pid) : 0,
-		.log_level = text_copy(kk_level_name(sv->config->log_levels[worker->role])),
+		.log_level = kk_strdup(kk_level_name(sv->config->log_levels[worker->role])),
 		.n_stale = (int64_t)worker->n_stale,
-		.last_death = text_copy(worker->last_death),
+		.last_death = kk_strdup(worker->last_death),
 	};
 	for (const struct sv_flight *f = sv->flights; f; f = f->next) {
 		if (f->env.target != (unsigned)worker->role)
@@ -400,14 +395,14 @@ int kk_supervisor_describe(const struct kk_supervisor *sv, struct kk_list *list)
 	if (!info)
 		return KK_E_NOMEM;
 	*info = (struct kk_worker_info){
-		.role = text_copy(kk_role_name(KK_ROLE_supervisor)),
+		.role = kk_strdup(kk_role_name(KK_ROLE_supervisor)),
 		.pid = getpid(),
-		.state = text_copy("Ready"),
+		.state = kk_strdup("Ready"),
 		.generation = sv->generation,
 		.uptime_ms = kk_clock_ms() - sv->started_ms,
 		.n_in_flight = (int64_t)sv->n_flights,
 		.rss_bytes = rss_of(getpid()),
-		.log_level = text_copy(kk_level_name(kk_log_level())),
+		.log_level = kk_strdup(kk_level_name(kk_log_level())),
 	};
 	for (int i = 1; i < KK_ROLES; i++) {
 		info = kk_list_push(list, kk_schema_of_worker_info());

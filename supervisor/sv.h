@@ -116,7 +116,9 @@ struct kk_supervisor {
 	void *followed_arg;
 };
 
-/* spawn.c: start the role in a process of its own; fills pid, chan and stderr of @worker. */
+/* spawn.c: signals as a program expects to find them, in a child before its exec. */
+void sv_signals_reset(void);
+/* Start the role in a process of its own; fills pid, chan and stderr of @worker. */
 int sv_spawn(struct sv_worker *worker, struct kk_err *err);
 int sv_spawn_open_image(struct kk_err *err);     /* a descriptor */
 void sv_spawn_release(struct sv_worker *worker); /* channel and log of a dead one */

@@ -1,21 +1,11 @@
-/* client/cmd/daemon.c - kuke daemon: kukeond itself, its workers and their logs. */
+/* client/cmd/daemon.c - kuke daemon: kukeond itself, its workers and their logs. These verbs have no route: what
+ * they are about is there in the daemon alone. */
 #include "../cli.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include <kukeon/mem.h>
-
-static int daemon_call(struct cli *cli, const char *method, json_t *args, json_t **ret_reply,
-	struct kk_err *err)
-{
-	struct kk_text text;
-
-	if (cli_call_daemon(cli, method, args, &text, err) < 0)
-		return kk_failed(err);
-	*ret_reply = cli_text_load(&text);
-	return *ret_reply ? 0 : cli_no_json_fail("kukeond", err);
-}
 
 /* --- reload --- */
 
@@ -24,7 +14,7 @@ static int reload_run(struct cli *cli, struct kk_err *err)
 	kk_auto_json *reply = NULL;
 	const json_t *result;
 
-	if (daemon_call(cli, "ReloadDaemon", json_object(), &reply, err) < 0)
+	if (cli_call(cli, "ReloadDaemon", json_object(), &reply, err) < 0)
 		return kk_failed(err);
 	result = json_object_get(reply, "Result");
 	printf("kukeond reloaded (version %s, pid %lld)\n", cli_json_string(result, "Version"),
@@ -50,8 +40,8 @@ static int level_run(struct cli *cli, struct kk_err *err)
 	if (!equals)
 		return kk_fail(err, KK_E_USAGE, "\"%s\" is not <role>=<level>, as in network=debug",
 			arg);
-	if (daemon_call(cli, "SetLogLevel",
-		    json_pack("{s:s, s:s}", "Role", role, "Level", equals + 1), &reply, err) < 0)
+	if (cli_call(cli, "SetLogLevel", json_pack("{s:s, s:s}", "Role", role, "Level", equals + 1),
+		    &reply, err) < 0)
 		return kk_failed(err);
 	printf("Log level of %s set to %s\n", role, equals + 1);
 	return 0;
@@ -127,7 +117,7 @@ static int workers_run(struct cli *cli, struct kk_err *err)
 	size_t i;
 
 	if (cli_format_parse(cli_string(cli, "output"), &format, err) < 0 ||
-		daemon_call(cli, "ListWorkers", json_object(), &reply, err) < 0)
+		cli_call(cli, "ListWorkers", json_object(), &reply, err) < 0)
 		return kk_failed(err);
 	workers = json_object_get(reply, "Workers");
 	if (format == CLI_JSON) {

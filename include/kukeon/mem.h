@@ -16,7 +16,7 @@ void kk_mem_set_vital(void);
 /* NULL when out of memory. */
 void *kk_alloc(size_t size);            /* zeroed */
 void *kk_realloc(void *p, size_t size); /* @p stays when it fails */
-char *kk_strdup(const char *s);
+char *kk_strdup(const char *s);         /* NULL gives NULL */
 char *kk_strndup(const char *s, size_t n);
 char *kk_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *kk_vprintf(const char *format, va_list ap) __attribute__((format(printf, 1, 0)));

@@ -49,7 +49,7 @@ void *kk_realloc(void *p, size_t size)
 
 char *kk_strdup(const char *s)
 {
-	return kk_strndup(s, strlen(s));
+	return s ? kk_strndup(s, strlen(s)) : NULL;
 }
 
 char *kk_strndup(const char *s, size_t n)

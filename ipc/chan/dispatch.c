@@ -181,11 +181,10 @@ static int call_prepare(struct kk_call *call, const struct kk_envelope *env)
 	return kk_schema_decode(schema, env->body, env->body_len, call->req, &call->err);
 }
 
-/* There is not even a call that could fail. */
-static void nomem_send(struct kk_dispatch *dispatch, const struct kk_msg_row *row,
+static struct kk_call call_of(struct kk_dispatch *dispatch, const struct kk_msg_row *row,
 	const struct kk_envelope *env)
 {
-	struct kk_call call = {
+	return (struct kk_call){
 		.dispatch = dispatch,
 		.row = row,
 		.source = env->source,
@@ -193,7 +192,15 @@ static void nomem_send(struct kk_dispatch *dispatch, const struct kk_msg_row *ro
 		.id = env->id,
 		.op = env->op,
 		.deadline_ms = env->deadline_ms,
+		.began_us = kk_clock_us(),
 	};
+}
+
+/* There is not even a call that could fail. */
+static void nomem_send(struct kk_dispatch *dispatch, const struct kk_msg_row *row,
+	const struct kk_envelope *env)
+{
+	struct kk_call call = call_of(dispatch, row, env);
 
 	kk_fail(&call.err, KK_E_NOMEM, "no memory for the request '%s'", row->name);
 	error_log(&call, &call.err);
@@ -221,17 +228,8 @@ void kk_dispatch_take(struct kk_dispatch *dispatch, const struct kk_envelope *en
 		nomem_send(dispatch, row, env);
 		return;
 	}
-	*call = (struct kk_call){
-		.next = dispatch->calls,
-		.dispatch = dispatch,
-		.row = row,
-		.source = env->source,
-		.generation = env->generation,
-		.id = env->id,
-		.op = env->op,
-		.deadline_ms = env->deadline_ms,
-		.began_us = kk_clock_us(),
-	};
+	*call = call_of(dispatch, row, env);
+	call->next = dispatch->calls;
 	dispatch->calls = call;
 	dispatch->n_calls++;
 	if (call_prepare(call, env) < 0) {

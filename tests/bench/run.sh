@@ -99,10 +99,6 @@ bench_memory() {
 	row "PSS of all five, $1" "$(pss "$daemon_pid" "${workers[@]}")" MiB "$3"
 }
 
-worker_pid() {
-	pgrep -P "$daemon_pid" -x "kk-$1"
-}
-
 # Kill to ready, by the clock of the log.
 bench_restart() {
 	local role i before at ready

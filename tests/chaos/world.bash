@@ -1,22 +1,10 @@
-# tests/chaos/world.bash - faults that are armed, and what is true of the world: of containerd, the network,
+# tests/chaos/world.bash - what is true of the world: of containerd, the network,
 # cgroups and the run path. Sourced behind lib.bash.
 #
 # All of it is asked after each case of the matrix: where it can be had without a process, it is.
 # shellcheck shell=bash disable=SC2154
 
 CHAOS=$KUKE_BIN/tests/chaos
-
-# arm SPECIFICATION: in all workers, and in those that take their place.
-arm() {
-	wait_until 5 arm_try "$1" || fail "the faults can't be armed: $1"
-}
-
-arm_try() {
-	local reply
-	reply=$(socat -t5 - "UNIX-CONNECT:$D/k.sock" \
-		<<<'{"method":"KukeonV1.ArmFaults","params":[{"Specification":"'"$1"'"}],"id":0}')
-	[[ $reply == *'"Err":null'* ]]
-}
 
 # world REALM
 world() {

@@ -6,10 +6,6 @@
 RELOADS=${RELOADS:-100}
 SCOPE=(--realm r --space s --stack t)
 
-worker_pid() {
-	pgrep -P "$daemon_pid" -x "kk-$1"
-}
-
 workers_pids() {
 	pgrep -P "$daemon_pid" | sort -n
 }
@@ -234,11 +230,9 @@ explains_deaths() {
 # A request that ends its worker each time is given up, and nobody else notices.
 quarantine() {
 	cell_yaml poison >"$D/poison.yaml"
-	printf '{"method":"KukeonV1.ArmFaults","params":[{"Specification":"network.lease_taken=crash"}],"id":0}' |
-		socat -t5 - "UNIX-CONNECT:$D/k.sock" >/dev/null
+	arm 'network.lease_taken=crash'
 	run kuked apply -f "$D/poison.yaml"
-	printf '{"method":"KukeonV1.ArmFaults","params":[{"Specification":""}],"id":0}' |
-		socat -t5 - "UNIX-CONNECT:$D/k.sock" >/dev/null
+	arm ''
 	expect_status 1
 	expect_out "the network worker ended (signal 6 (Aborted), report $RP/crash/"
 	grep -q "reconciler_gen\|the reconciler worker died" <(tail -n 60 "$D/kukeond.log") && fail "the reconciler died too"

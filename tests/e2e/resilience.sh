@@ -226,18 +226,13 @@ taken_over() {
 	expect_status 0
 }
 
-arm() {
-	printf '{"method":"KukeonV1.ArmFaults","params":[{"Specification":"%s"}],"id":0}' "$1" |
-		socat -t5 - "UNIX-CONNECT:$D/k.sock"
-}
-
 # outlived POINT ACTION COMMAND…: what a command says is what it says without the death.
 outlived() {
 	local point=$1 action=$2 dir
 	shift 2
 	dir=$(mktemp -d "$D/fault.XXXX")
 	wait_until 10 kuked get realms
-	arm "dir=$dir;$point=1*$action" >/dev/null
+	arm "dir=$dir;$point=1*$action"
 	run "$@"
 	wait_until 2 [ -e "$dir/$point.1" ] || fail "$point was not passed"
 	expect_equal "$err" ""
@@ -272,9 +267,9 @@ finished_for_nobody() {
 	local point dir client scope=(--realm r --space s --stack t)
 	for point in reconciler.turn_begun reconciler.saved network.lease_taken containerd.record_made reconciler.before_answer; do
 		dir=$(mktemp -d "$D/fault.XXXX")
-		arm "dir=$dir;$point=1*stop" >/dev/null
+		arm "dir=$dir;$point=1*stop"
 		cell_yaml n >"$D/n.yaml"
-		kuked apply -f "$D/n.yaml" >/dev/null 2>&1 &
+		(exec kuke --host "unix://$D/k.sock" apply -f "$D/n.yaml" >/dev/null 2>&1) &
 		client=$!
 		wait_until 5 [ -e "$dir/$point.1" ] || fail "$point was not passed"
 		kill -9 "$client" "$(<"$D/kukeond.pid")"
@@ -292,7 +287,7 @@ finished_for_nobody() {
 made_anew() {
 	local dir scope=(--realm r --space s --stack t)
 	dir=$(mktemp -d "$D/fault.XXXX")
-	arm "dir=$dir;containerd.container_start.begin=1*error(CONTAINER_NOT_FOUND)" >/dev/null
+	arm "dir=$dir;containerd.container_start.begin=1*error(CONTAINER_NOT_FOUND)"
 	cell_yaml anew >"$D/anew.yaml"
 	run kuked apply -f "$D/anew.yaml"
 	expect_equal "$out" 'Cell "anew": created'
@@ -305,9 +300,9 @@ made_anew() {
 malformed_faults() {
 	local spec
 	for spec in network.lease_taken 'a=1*frobnicate' 'a=x*kill' 'a=delay(soon)' 'a=error(NONSENSE)'; do
-		arm "$spec" | grep -q '"Kind":"Unknown","Message":"fault specification: ' || fail "$spec: $(arm "$spec")"
+		faults_arm "$spec" | grep -q '"Kind":"Unknown","Message":"fault specification: ' || fail "$spec: $(faults_arm "$spec")"
 	done
-	arm '' | grep -q '"Err":null' || fail "it can't be disarmed"
+	arm ''
 }
 
 containerd_start

@@ -19,10 +19,6 @@ declare -A trigger=(
 	[reconciler]=reconciler.api_request.begin
 )
 
-worker_pid() {
-	pgrep -P "$daemon_pid" -x "kk-$1"
-}
-
 pid_of() {
 	[ "$1" = supervisor ] && echo "$daemon_pid" || worker_pid "$1"
 }
@@ -83,11 +79,6 @@ no_shared_memory() {
 	for role in supervisor reconciler containerd network cgroup; do
 		! grep -E '^[0-9a-f-]+ .w.s ' "/proc/$(pid_of $role)/maps" || fail "$role has shared memory"
 	done
-}
-
-arm() {
-	printf '{"method":"KukeonV1.ArmFaults","params":[{"Specification":"%s"}],"id":0}' "$1" |
-		socat -t5 - "UNIX-CONNECT:$D/k.sock" | grep -q '"Err":null' || fail "the faults can't be armed"
 }
 
 number_of() {

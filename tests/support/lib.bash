@@ -58,6 +58,21 @@ worker_pid() {
 	pgrep -P "$daemon_pid" -f "^kukeond: $1\$"
 }
 
+# faults_arm SPECIFICATION: once; prints the reply.
+faults_arm() {
+	socat -t5 - "UNIX-CONNECT:$D/k.sock" \
+		<<<'{"method":"KukeonV1.ArmFaults","params":[{"Specification":"'"$1"'"}],"id":0}'
+}
+
+# arm SPECIFICATION: in all workers, and in those that take their place.
+arm() {
+	wait_until 5 arm_try "$1" || fail "the faults can't be armed: $1"
+}
+
+arm_try() {
+	[[ $(faults_arm "$1") == *'"Err":null'* ]]
+}
+
 # run COMMAND…: keeps $out, $err and $status.
 run() {
 	out=$("$@" 2>"$D/stderr")

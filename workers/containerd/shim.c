@@ -9,7 +9,6 @@
  * away what the next try has made meanwhile. It does so with programs, which can be seen. */
 #include "ct.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -98,18 +97,16 @@ typedef bool (*pid_match_f)(long pid, const void *arg);
 /* The first process that @match is true of; 0: none. */
 static long pid_find(pid_match_f match, const void *arg)
 {
-	DIR *proc = opendir("/proc");
+	kk_auto_dir proc = opendir("/proc");
 	const struct dirent *entry;
 	long found = 0;
 
-	while (proc && !found && (entry = readdir(proc))) {
+	while (proc && !found && kk_dir_next(proc, &entry) == 1) {
 		long pid = strtol(entry->d_name, NULL, 10);
 
 		if (pid > 0 && match(pid, arg))
 			found = pid;
 	}
-	if (proc)
-		closedir(proc);
 	return found;
 }
 
@@ -176,17 +173,12 @@ bool ct_shim_clear(const char *namespace, const char *id, int64_t deadline_ms)
 /* Never into a directory: what is mounted there is somebody's. */
 static void dir_clear(const char *path)
 {
-	DIR *dir = opendir(path);
+	kk_auto_dir dir = opendir(path);
 	const struct dirent *entry;
 
-	while (dir && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
+	while (dir && kk_dir_next(dir, &entry) == 1)
 		(void)unlinkat(dirfd(dir), entry->d_name,
 			entry->d_type == DT_DIR ? AT_REMOVEDIR : 0);
-	}
-	if (dir)
-		closedir(dir);
 	if (rmdir(path) == 0)
 		kk_warning("containerd could not remove %s, done for it", path);
 }

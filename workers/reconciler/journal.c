@@ -170,38 +170,45 @@ static void request_finish(uint64_t op)
 			(uint8_t *)newline, text.len - (size_t)(newline - (char *)text.data)});
 }
 
-void rc_journal_expire(void)
+/* Each of them may go meanwhile. */
+static void each_op(void (*fn)(uint64_t op))
 {
 	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
-	const struct dirent *entry;
-	DIR *handle = opendir(all);
+	struct dirent **entries = NULL;
+	int n = scandir(all, &entries, NULL, NULL);
 
-	while (handle && (entry = readdir(handle))) {
-		uint64_t op = strtoull(entry->d_name, NULL, 16);
-		kk_auto_free char *dir = dir_of(op);
-		struct stat st;
+	for (int i = 0; i < n; i++) {
+		uint64_t op = strtoull(entries[i]->d_name, NULL, 16);
 
-		if (op && stat(dir, &st) == 0 && time(NULL) - st.st_mtime > EXPIRY_S)
-			rc_journal_forget(op);
+		if (op)
+			fn(op);
+		free(entries[i]);
 	}
-	if (handle)
-		closedir(handle);
+	free(entries);
+}
+
+static void expire(uint64_t op)
+{
+	kk_auto_free char *dir = dir_of(op);
+	struct stat st;
+
+	if (stat(dir, &st) == 0 && time(NULL) - st.st_mtime > EXPIRY_S)
+		rc_journal_forget(op);
+}
+
+static void finish(uint64_t op)
+{
+	if (!rc_api_is_under_way(op))
+		request_finish(op);
+}
+
+void rc_journal_expire(void)
+{
+	each_op(expire);
 }
 
 void rc_journal_finish(void)
 {
-	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
-	struct dirent **entries = NULL;
-	int n;
-
-	rc_journal_expire();
-	n = scandir(all, &entries, NULL, alphasort);
-	for (int i = 0; i < n; i++) {
-		uint64_t op = strtoull(entries[i]->d_name, NULL, 16);
-
-		if (op && !rc_api_is_under_way(op))
-			request_finish(op);
-		free(entries[i]);
-	}
-	free(entries);
+	each_op(expire);
+	each_op(finish);
 }
