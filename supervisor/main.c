@@ -345,8 +345,9 @@ static void term_on_signal(int signo, void *arg)
 		return;
 	daemon->is_stopping = true;
 	kk_info("going down: finishing the requests under way signal=%d", signo);
-	sv_notify("STOPPING=1");
+	/* One that is cancelled tells systemd that this process is ready. */
 	sv_reload_cancel(daemon->reload);
+	sv_notify("STOPPING=1");
 	kk_timer_start(daemon->drain_timer, DRAIN_MS);
 	sv_front_drain(daemon->front, drained, daemon);
 }
