@@ -283,6 +283,28 @@ finished_for_nobody() {
 	rm -rf "$RP/journal"
 }
 
+# A client that comes back late: what it asked for was finished meanwhile, and undone by somebody else.
+finished_before_it_was_asked() {
+	local dir client scope=(--realm r --space s --stack t)
+	dir=$(mktemp -d "$D/fault.XXXX")
+	arm "dir=$dir;network.lease_taken=1*stop"
+	cell_yaml late >"$D/late.yaml"
+	(exec kuke --host "unix://$D/k.sock" apply -f "$D/late.yaml" >"$D/late" 2>&1) &
+	client=$!
+	wait_until 5 [ -e "$dir/network.lease_taken.1" ] || fail "the cell was not begun"
+	kill -STOP "$client"
+	kill -9 "$(<"$D/kukeond.pid")"
+	wait_until 10 eval '[ "$(cell_state late)" = Ready ]' || fail "not finished: $(cell_json late)"
+	wait_until 10 eval 'find "$RP/journal" -name .reply | grep -q .' || fail "its answer was not kept"
+	kuked delete cell late "${scope[@]}" >/dev/null
+	kill -CONT "$client"
+	wait "$client" || fail "the client failed: $(<"$D/late")"
+	expect_equal "$(<"$D/late")" 'Cell "late": created'
+	run kuked get cell late "${scope[@]}"
+	expect_refusal 'cell "late" not found'
+	wait_until 5 eval '[ -z "$(find "$RP/journal" -type f 2>/dev/null)" ]' || fail "its answer is kept for ever"
+}
+
 # containerd, still clearing up behind a worker that died, took away what the next one has made.
 made_anew() {
 	local dir scope=(--realm r --space s --stack t)
@@ -332,4 +354,5 @@ kuked create realm r >/dev/null
 kukel image load "$D/busybox.tar" --realm r >/dev/null
 it "answers as if nothing had been when the supervisor is killed in a call" supervisor_killed_in_a_call
 it "finishes what was begun when supervisor and client are gone" finished_for_nobody
+it "gives its answer to a client that comes back late, and does nothing twice" finished_before_it_was_asked
 kuked delete realm r --cascade >/dev/null

@@ -115,6 +115,54 @@ START_TEST(an_operation_has_sixteen_digits)
 }
 END_TEST
 
+/* --- answers --- */
+
+static void reply_dir(void)
+{
+	const struct kk_bin params = {(uint8_t *)"{}", 2};
+
+	rc_journal_request_save(OP, "ApplyDocuments", &params);
+}
+
+START_TEST(an_answer_is_kept_for_its_method)
+{
+	kk_auto_free char *reply = NULL;
+
+	reply_dir();
+	ck_assert_ptr_null(rc_journal_reply_read(OP, "ApplyDocuments"));
+	rc_journal_reply_save(OP, "ApplyDocuments", "{\"Err\":null}");
+	reply = rc_journal_reply_read(OP, "ApplyDocuments");
+	ck_assert_str_eq(reply, "{\"Err\":null}");
+	ck_assert_ptr_null(rc_journal_reply_read(OP, "Apply"));
+	ck_assert_ptr_null(rc_journal_reply_read(OP, "ApplyDocumentsTwice"));
+	ck_assert_ptr_null(rc_journal_reply_read(OP + 1, "ApplyDocuments"));
+}
+END_TEST
+
+START_TEST(an_answer_goes_with_its_operation)
+{
+	reply_dir();
+	rc_journal_reply_save(OP, "StopCell", "{}");
+	rc_journal_forget(OP);
+	ck_assert_ptr_null(rc_journal_reply_read(OP, "StopCell"));
+	ck_assert(!is_there("journal"));
+}
+END_TEST
+
+START_TEST(an_answer_that_was_cut_off_is_none)
+{
+	static const char whole[] = "Stop\n{}\n";
+	char cut[sizeof whole];
+
+	reply_dir();
+	for (size_t n = 0; n + 1 < sizeof whole; n++) {
+		snprintf(cut, sizeof cut, "%.*s", (int)n, whole);
+		dir_write("journal/000000001234abcd/.reply", cut);
+		ck_assert_ptr_null(rc_journal_reply_read(OP, "Stop"));
+	}
+}
+END_TEST
+
 /* --- regressions --- */
 
 START_TEST(names_of_any_valid_length_can_be_noted)
@@ -143,6 +191,7 @@ int main(void)
 	Suite *suite = suite_create("journal");
 	TCase *regressions = tcase_create("regressions");
 	TCase *note = tcase_create("note");
+	TCase *answer = tcase_create("answer");
 
 	tcase_add_checked_fixture(note, setup, dir_teardown);
 	tcase_add_test(note, what_was_noted_is_there);
@@ -155,6 +204,11 @@ int main(void)
 	tcase_add_test(note, a_journal_that_can_not_be_written_stops_nobody);
 	tcase_add_test(note, an_operation_has_sixteen_digits);
 	suite_add_tcase(suite, note);
+	tcase_add_checked_fixture(answer, setup, dir_teardown);
+	tcase_add_test(answer, an_answer_is_kept_for_its_method);
+	tcase_add_test(answer, an_answer_goes_with_its_operation);
+	tcase_add_test(answer, an_answer_that_was_cut_off_is_none);
+	suite_add_tcase(suite, answer);
 	tcase_add_checked_fixture(regressions, setup, dir_teardown);
 	tcase_add_test(regressions, names_of_any_valid_length_can_be_noted);
 	tcase_add_test(regressions, thing_and_object_are_not_mistaken_for_each_other);

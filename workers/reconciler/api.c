@@ -13,6 +13,7 @@ struct method;
 
 /* One call under way. */
 struct api {
+	struct api *next;     /* of those that are finished for nobody */
 	struct kk_call *call; /* NULL: nobody waits for the answer */
 	uint64_t op;
 	const struct method *method;
@@ -43,8 +44,17 @@ struct method {
 	bool is_change;     /* its answer is kept for who lost it */
 };
 
+/* What was begun for a former supervisor. */
+static struct api *finishing;
+
 static void api_free(struct api *api)
 {
+	for (struct api **p = &finishing; *p; p = &(*p)->next) {
+		if (*p == api) {
+			*p = api->next;
+			break;
+		}
+	}
 	if (api->has_doc)
 		kk_schema_release(kk_kind_schema((enum kk_kind)api->method->kind), &api->doc);
 	json_decref(api->args);
@@ -60,6 +70,8 @@ static void api_end(struct api *api, char *text)
 	struct kk_rep_api_request *rep = api->call ? api->call->rep : NULL;
 
 	(void)kk_fault(KK_FAULT_reconciler_before_answer, NULL);
+	if (!rep)
+		rc_journal_reply_save(api->op, api->method->name, text);
 	if (api->method->is_change && !rc.worker->config.is_embedded)
 		rc_journal_request_drop(api->op);
 	if (rep) {
@@ -985,12 +997,37 @@ static void api_run(const struct kk_err *ignored, void *arg)
 		api->method->run(api);
 }
 
+/* Whoever asks for an operation that a former supervisor began gets its answer, and does nothing again: the
+ * world may have moved on since. False: it has to be done. */
+static bool finished_answer(struct kk_call *call, const struct method *method,
+	struct kk_rep_api_request *rep, int *ret)
+{
+	char *text;
+
+	for (struct api *api = finishing; api; api = api->next) {
+		if (api->op == call->op && api->method == method && !api->call) {
+			api->call = call;
+			*ret = KK_LATER;
+			return true;
+		}
+	}
+	text = rc_journal_reply_read(call->op, method->name);
+	if (text) {
+		rep->result = (struct kk_bin){(uint8_t *)text, strlen(text)};
+		rep->is_change = true;
+		rep->is_noted = true;
+		*ret = 0;
+	}
+	return text != NULL;
+}
+
 int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 	struct kk_rep_api_request *rep, struct kk_err *err)
 {
 	kk_auto_free char *refusal = NULL;
 	const struct method *method = method_find(kk_str(req->method), req->is_local, &refusal);
 	struct api *api;
+	int r;
 
 	(void)err;
 	kk_info("call method=%s peer_pid=%lld peer_uid=%lld", kk_str(req->method),
@@ -999,6 +1036,9 @@ int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 		api_refuse(rep, refusal);
 		return 0;
 	}
+	if (method->is_change && !rc.worker->config.is_embedded &&
+		finished_answer(call, method, rep, &r))
+		return r;
 	api = kk_xalloc(sizeof *api);
 	*api = (struct api){.call = call, .op = call->op, .method = method};
 	api->args = json_loadb((char *)req->params.data, req->params.len, JSON_ALLOW_NUL, NULL);
@@ -1050,6 +1090,8 @@ void rc_api_finish(uint64_t op, const char *name, const struct kk_bin *params)
 		api_free(api);
 	} else {
 		kk_info("finishing what was begun method=%s", name);
+		api->next = finishing;
+		finishing = api;
 		api_run(NULL, api);
 	}
 	kk_log_set_op(0);

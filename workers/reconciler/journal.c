@@ -1,5 +1,5 @@
 /* workers/reconciler/journal.c - operations under way: <run path>/journal/<op>/.request is what was asked for,
- * <op>/<object>/.<what> are notes on what was done. They must outlive this process and its supervisor, not the
+ * <op>/<object>/.<what> are notes on what was done, <op>/.reply is the answer that nobody was there for. They must outlive this process and its supervisor, not the
  * machine: the client of an operation does not either. */
 #include "rc.h"
 
@@ -132,6 +132,44 @@ void rc_journal_request_drop(uint64_t op)
 	/* Gone with the last note, and with the last entry. */
 	if (rmdir(dir) == 0)
 		(void)rmdir(all);
+}
+
+static char *reply_of(uint64_t op)
+{
+	kk_auto_free char *dir = dir_of(op);
+
+	return kk_xprintf("%s/.reply", dir);
+}
+
+/* Two lines: the method and the reply. */
+void rc_journal_reply_save(uint64_t op, const char *method, const char *reply)
+{
+	kk_auto_free char *path = reply_of(op), *text = kk_xprintf("%s\n%s\n", method, reply);
+	struct kk_err err = {0};
+	char why[KK_ERR_TEXT];
+
+	if (kk_file_write(path, text, strlen(text), 0600, &err) == 0)
+		return;
+	kk_err_format(&err, why, sizeof why);
+	kk_warning("not in the journal, who comes back for the answer does it again: %s", why);
+}
+
+char *rc_journal_reply_read(uint64_t op, const char *method)
+{
+	kk_auto_free char *path = reply_of(op);
+	kk_auto_buf text = {.max = REQUEST_MAX};
+	struct kk_err err = {0};
+	size_t n = strlen(method);
+	const char *lines;
+
+	if (access(path, F_OK) < 0 || kk_file_read(path, &text, &err) < 0)
+		return NULL;
+	lines = (const char *)text.data;
+	/* One that was cut off by a death lacks its end. */
+	if (text.len < n + 2 || lines[text.len - 1] != '\n' || strncmp(lines, method, n) != 0 ||
+		lines[n] != '\n')
+		return NULL;
+	return kk_xstrndup(lines + n + 1, text.len - n - 2);
 }
 
 /* Its name counts the tries, so that they are counted even where one of them ends us. */

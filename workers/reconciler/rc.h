@@ -65,12 +65,16 @@ void rc_journal_note(uint64_t op, const struct kk_scope *scope, const char *what
 bool rc_journal_has(uint64_t op, const struct kk_scope *scope, const char *what);
 bool rc_journal_is_open(uint64_t op);
 void rc_journal_forget(uint64_t op);
-/* Forget what nobody will ask for again: its supervisor died before the answer arrived. */
 /* What an operation is asked to do, from before its first effect until its answer. */
 void rc_journal_request_save(uint64_t op, const char *method, const struct kk_bin *params);
 void rc_journal_request_drop(uint64_t op);
+/* The answer of what was carried out for nobody, for the client that comes back for it. */
+void rc_journal_reply_save(uint64_t op, const char *method, const char *reply);
+/* Owned by the caller; NULL: there is none for this method. */
+char *rc_journal_reply_read(uint64_t op, const char *method);
 /* Carry out what was begun and not ended, unless it is under way. */
 void rc_journal_finish(void);
+/* Forget what nobody will ask for again: its supervisor died before the answer arrived. */
 void rc_journal_expire(void);
 void rc_journal_text(uint64_t op, char *buf); /* of 17 bytes */
 
