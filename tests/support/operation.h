@@ -38,6 +38,13 @@ void operation_setup(void);
 void operation_restart(void);
 void operation_boot(void);
 
+/* Fails the test where it does not succeed. */
+void operation_do(const struct operation *operation);
+
+/* In a directory of its own below this one, which is removed by live_leave: the first @n operations, done. */
+void live_enter(const struct scenario *scenario, size_t n);
+void live_leave(void);
+
 /* Load all there is, as a daemon does. Fails the test for a document that can't be read. */
 void operation_load_all(void);
 

@@ -20,6 +20,7 @@
 
 #include "../support/check.h"
 #include "../support/dir.h"
+#include "../support/fake.h"
 #include "../support/memory.h"
 
 /* --- the worker: it answers with what it was asked --- */
@@ -37,12 +38,7 @@ static KK_HANDLES(api_request)
 static int fake_main(const char *role)
 {
 	static const struct kk_handler handlers[] = {KK_HANDLER(api_request)};
-	const struct kk_worker_def def = {
-		.role = (enum kk_role)kk_role_parse(role),
-		.handlers = handlers,
-		.n_handlers = KK_COUNT(handlers),
-		.max_calls = 4096,
-	};
+	const struct kk_worker_def def = fake_worker(role, handlers, KK_COUNT(handlers));
 
 	return kk_worker_main(&def);
 }
@@ -75,13 +71,7 @@ static void setup(void)
 
 	dir_setup();
 	kk_log_open("supervisor", 0, -1);
-	rig.config = (struct kk_config){
-		.run_path = kk_xstrdup(dir_path),
-		.containerd_socket = kk_xstrdup("/nowhere/containerd.sock"),
-		.namespace_suffix = kk_xstrdup("test"),
-		.cgroup_root = kk_xstrdup("/test"),
-		.pod_subnet_cidr = kk_xstrdup("10.0.0.0/16"),
-	};
+	rig.config = fake_config(dir_path);
 	rig.loop = kk_loop_new();
 	rig.watchdog = kk_timer_new(rig.loop, "watchdog", watchdog_on_timer, NULL);
 	rig.sv = kk_supervisor_new(rig.loop, &rig.config, true, &err);
@@ -100,17 +90,6 @@ static void teardown(void)
 	kk_loop_free(rig.loop);
 	kk_config_release(&rig.config);
 	dir_teardown();
-}
-
-static int open_fds(void)
-{
-	const struct dirent *entry;
-	kk_auto_dir dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (kk_dir_next(dir, &entry) == 1)
-		n++;
-	return n;
 }
 
 /* A client, in the supervisor's own loop. */

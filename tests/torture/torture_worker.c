@@ -1,7 +1,6 @@
 /* tests/torture/torture_worker.c - the reconciler's work on the state on disk when an allocation fails, each in
  * turn: the process says that memory is gone and ends, and its successor finds all whole, and finishes. */
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,38 +28,6 @@ static void teardown(void)
 {
 	ck_assert_int_eq(chdir("/"), 0);
 	dir_teardown();
-}
-
-static void expect_done(const struct operation *operation)
-{
-	struct kk_err err = {0};
-	char text[KK_ERR_TEXT];
-	int r = operation->run(&err);
-
-	kk_err_format(&err, text, sizeof text);
-	ck_assert_msg(r == 0, "%s: %s", operation->name, text);
-}
-
-static void live_enter(const struct scenario *scenario, size_t n)
-{
-	ck_assert_int_eq(mkdir("live", 0755), 0);
-	ck_assert_int_eq(chdir("live"), 0);
-	scenario->prepare();
-	disk_begin(operation_class_of);
-	for (size_t i = 0; i < n; i++) {
-		expect_done(&scenario->operations[i]);
-		disk_promise();
-	}
-	disk_end();
-}
-
-static void live_leave(void)
-{
-	struct kk_err err = {0};
-
-	operation_boot();
-	ck_assert_int_eq(chdir(".."), 0);
-	check_ok(kk_tree_remove("live", &err), &err);
 }
 
 /* In a process of its own, as workers are. Returns its exit status. */
@@ -113,7 +80,7 @@ static bool fail_at(const struct scenario *scenario, size_t nth, size_t n)
 			said);
 	operation_restart();
 	operation_load_all();
-	expect_done(operation);
+	operation_do(operation);
 	disk_expect(nth + 1);
 	live_leave();
 	return status != LIVED;

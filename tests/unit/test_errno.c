@@ -4,7 +4,6 @@
  * nothing is left over, no descriptor either; and once the kernel says yes again, it works. */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <kukeon/log.h>
@@ -31,40 +30,6 @@ static void teardown(void)
 	dir_teardown();
 }
 
-static void expect_done(const struct operation *operation)
-{
-	struct kk_err err = {0};
-	char text[KK_ERR_TEXT];
-	int r = operation->run(&err);
-
-	kk_err_format(&err, text, sizeof text);
-	ck_assert_msg(r == 0, "%s: %s", operation->name, text);
-}
-
-/* In a directory of its own, which is removed by live_leave: what comes before operation @n. */
-static void live_enter(const struct scenario *scenario, size_t n)
-{
-	ck_assert_int_eq(mkdir("live", 0755), 0);
-	ck_assert_int_eq(chdir("live"), 0);
-	scenario->prepare();
-	disk_begin(operation_class_of);
-	for (size_t i = 0; i < n; i++) {
-		expect_done(&scenario->operations[i]);
-		disk_promise();
-	}
-	disk_end();
-	operation_restart();
-}
-
-static void live_leave(void)
-{
-	struct kk_err err = {0};
-
-	operation_boot();
-	ck_assert_int_eq(chdir(".."), 0);
-	ck_assert_int_eq(kk_tree_remove("live", &err), 0);
-}
-
 static void failure_check(const struct operation *operation, const struct kk_err *err, int error)
 {
 	char text[KK_ERR_TEXT];
@@ -86,6 +51,7 @@ static bool fail_at(const struct scenario *scenario, size_t nth, size_t call, in
 	int r;
 
 	live_enter(scenario, nth);
+	operation_restart();
 	n_fds = disk_fds();
 	disk_begin(operation_class_of);
 	disk_fail(call, error);
@@ -100,7 +66,7 @@ static bool fail_at(const struct scenario *scenario, size_t nth, size_t call, in
 			operation_load_all();
 		else
 			disk_expect(nth);
-		expect_done(operation);
+		operation_do(operation);
 	}
 	disk_expect(nth + 1);
 	live_leave();
@@ -114,6 +80,7 @@ START_TEST(each_call_that_fails_fails_its_operation_or_does_not_matter)
 	size_t n_calls = 0;
 
 	live_enter(scenario, scenario->n);
+	operation_restart();
 	disk_remember();
 	live_leave();
 	for (size_t i = 0; i < scenario->n; i++) {

@@ -27,6 +27,7 @@
 
 #include "../support/check.h"
 #include "../support/dir.h"
+#include "../support/fake.h"
 
 enum { WATCHDOG_MS = 5000, BULK_BYTES = 1024 * 1024 };
 
@@ -85,12 +86,7 @@ static KK_HANDLES(api_request)
 static int fake_main(const char *role)
 {
 	static const struct kk_handler handlers[] = {KK_HANDLER(api_request)};
-	const struct kk_worker_def def = {
-		.role = (enum kk_role)kk_role_parse(role),
-		.handlers = handlers,
-		.n_handlers = KK_COUNT(handlers),
-		.max_calls = 4096,
-	};
+	const struct kk_worker_def def = fake_worker(role, handlers, KK_COUNT(handlers));
 
 	return kk_worker_main(&def);
 }
@@ -137,13 +133,7 @@ static void setup(void)
 
 	dir_setup();
 	kk_log_open("supervisor", 0, KK_LEVEL_ERROR);
-	rig.config = (struct kk_config){
-		.run_path = kk_xstrdup(dir_path),
-		.containerd_socket = kk_xstrdup("/nowhere/containerd.sock"),
-		.namespace_suffix = kk_xstrdup("test"),
-		.cgroup_root = kk_xstrdup("/test"),
-		.pod_subnet_cidr = kk_xstrdup("10.0.0.0/16"),
-	};
+	rig.config = fake_config(dir_path);
 	rig.loop = kk_loop_new();
 	rig.watchdog = kk_timer_new(rig.loop, "watchdog", watchdog_on_timer, NULL);
 	rig.tick = kk_timer_new(rig.loop, "tick", tick_on_timer, NULL);

@@ -46,16 +46,6 @@ static void teardown(void)
 	dir_teardown();
 }
 
-static void expect_done(const struct operation *operation)
-{
-	struct kk_err err = {0};
-	char text[KK_ERR_TEXT];
-	int r = operation->run(&err);
-
-	kk_err_format(&err, text, sizeof text);
-	ck_assert_msg(r == 0, "%s: %s", operation->name, text);
-}
-
 /* What is left is read, then the operation that was cut off is done again. */
 static void state_look(const struct disk_state *state, void *arg)
 {
@@ -65,7 +55,7 @@ static void state_look(const struct disk_state *state, void *arg)
 	operation_load_all();
 	if (state->n_promises == scenario->n)
 		return;
-	expect_done(&scenario->operations[state->n_promises]);
+	operation_do(&scenario->operations[state->n_promises]);
 	disk_expect(state->n_promises + 1);
 }
 
@@ -83,7 +73,7 @@ START_TEST(each_state_after_a_power_cut_is_sound)
 	scenario->prepare();
 	disk_begin(operation_class_of);
 	for (size_t i = 0; i < scenario->n; i++) {
-		expect_done(&scenario->operations[i]);
+		operation_do(&scenario->operations[i]);
 		disk_promise();
 	}
 	disk_remember();
@@ -103,7 +93,7 @@ static bool repeat_after_death(const struct scenario *scenario, size_t nth, size
 	scenario->prepare();
 	disk_begin(operation_class_of);
 	for (size_t i = 0; i < nth; i++) {
-		expect_done(&scenario->operations[i]);
+		operation_do(&scenario->operations[i]);
 		disk_promise();
 	}
 	disk_die(call);
@@ -111,7 +101,7 @@ static bool repeat_after_death(const struct scenario *scenario, size_t nth, size
 	has_died = disk_has_hit();
 	disk_heal();
 	if (has_died) {
-		expect_done(&scenario->operations[nth]);
+		operation_do(&scenario->operations[nth]);
 		disk_promise();
 		disk_cut(true, NULL, NULL, count);
 	}

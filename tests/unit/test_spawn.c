@@ -3,7 +3,6 @@
  * A worker is this program again, under a worker's name. */
 #include "../../supervisor/sv.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,6 +19,7 @@
 
 #include "../support/check.h"
 #include "../support/dir.h"
+#include "../support/fake.h"
 
 /* --- the worker: it says which incarnation it is --- */
 
@@ -35,12 +35,7 @@ static KK_HANDLES(api_request)
 static int fake_main(const char *role)
 {
 	static const struct kk_handler handlers[] = {KK_HANDLER(api_request)};
-	const struct kk_worker_def def = {
-		.role = (enum kk_role)kk_role_parse(role),
-		.handlers = handlers,
-		.n_handlers = KK_COUNT(handlers),
-		.max_calls = 4096,
-	};
+	const struct kk_worker_def def = fake_worker(role, handlers, KK_COUNT(handlers));
 
 	return kk_worker_main(&def);
 }
@@ -138,13 +133,7 @@ static void setup(void)
 
 	dir_setup();
 	kk_log_open("supervisor", 0, -1);
-	rig.config = (struct kk_config){
-		.run_path = kk_xstrdup(dir_path),
-		.containerd_socket = kk_xstrdup("/nowhere/containerd.sock"),
-		.namespace_suffix = kk_xstrdup("test"),
-		.cgroup_root = kk_xstrdup("/test"),
-		.pod_subnet_cidr = kk_xstrdup("10.0.0.0/16"),
-	};
+	rig.config = fake_config(dir_path);
 	rig.loop = kk_loop_new();
 	rig.watchdog = kk_timer_new(rig.loop, "watchdog", watchdog_on_timer, NULL);
 	kk_timer_start(rig.watchdog, WATCHDOG_MS);
@@ -160,17 +149,6 @@ static void teardown(void)
 	kk_loop_free(rig.loop);
 	kk_config_release(&rig.config);
 	dir_teardown();
-}
-
-static int open_fds(void)
-{
-	const struct dirent *entry;
-	kk_auto_dir dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (kk_dir_next(dir, &entry) == 1)
-		n++;
-	return n;
 }
 
 struct answer {

@@ -23,6 +23,7 @@
 
 #include "../support/check.h"
 #include "../support/dir.h"
+#include "../support/fake.h"
 
 /* --- the fake worker --- */
 
@@ -482,15 +483,10 @@ static int fake_main(const char *role)
 		KK_HANDLER(task_exited),
 		KK_HANDLER(cgroup_get),
 	};
-	const struct kk_worker_def def = {
-		.role = (enum kk_role)kk_role_parse(role),
-		.handlers = handlers,
-		.n_handlers = KK_COUNT(handlers),
-		.max_calls = 4096,
-		.start = fake_start,
-		.stop = fake_stop,
-	};
+	struct kk_worker_def def = fake_worker(role, handlers, KK_COUNT(handlers));
 
+	def.start = fake_start;
+	def.stop = fake_stop;
 	fake.fds = list_fds();
 	return kk_worker_main(&def);
 }
@@ -530,13 +526,7 @@ static void rig_make(bool is_embedded)
 	dir_setup();
 	faults_set();
 	kk_log_open("supervisor", 0, KK_LEVEL_ERROR);
-	rig.config = (struct kk_config){
-		.run_path = kk_xstrdup(dir_path),
-		.containerd_socket = kk_xstrdup("/nowhere/containerd.sock"),
-		.namespace_suffix = kk_xstrdup("test"),
-		.cgroup_root = kk_xstrdup("/test"),
-		.pod_subnet_cidr = kk_xstrdup("10.0.0.0/16"),
-	};
+	rig.config = fake_config(dir_path);
 	rig.loop = kk_loop_new();
 	rig.watchdog = kk_timer_new(rig.loop, "watchdog", watchdog_on_timer, NULL);
 	kk_timer_start(rig.watchdog, WATCHDOG_MS);

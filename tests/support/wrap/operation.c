@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <kukeon/auto.h>
@@ -835,4 +836,36 @@ void operation_load_all(void)
 	ck_assert_msg(tree_load(&(struct kk_scope){0}, 0, &n, &err) == 0, "%s",
 		err.n_frames ? err.frames[0].text : "");
 	ck_assert_msg(net_space_load("r", "s", &space, &err) >= 0, "%s", err.frames[0].text);
+}
+
+void operation_do(const struct operation *operation)
+{
+	struct kk_err err = {0};
+	char text[KK_ERR_TEXT];
+	int r = operation->run(&err);
+
+	kk_err_format(&err, text, sizeof text);
+	ck_assert_msg(r == 0, "%s: %s", operation->name, text);
+}
+
+void live_enter(const struct scenario *scenario, size_t n)
+{
+	ck_assert_int_eq(mkdir("live", 0755), 0);
+	ck_assert_int_eq(chdir("live"), 0);
+	scenario->prepare();
+	disk_begin(operation_class_of);
+	for (size_t i = 0; i < n; i++) {
+		operation_do(&scenario->operations[i]);
+		disk_promise();
+	}
+	disk_end();
+}
+
+void live_leave(void)
+{
+	struct kk_err err = {0};
+
+	operation_boot();
+	ck_assert_int_eq(chdir(".."), 0);
+	check_ok(kk_tree_remove("live", &err), &err);
 }
