@@ -1,4 +1,4 @@
-/* client/cmd/lifecycle.c - kuke start, stop, kill. */
+/* client/cmd/lifecycle.c - kuke start, restart, stop, kill. */
 #include "../cli.h"
 
 #include <stdio.h>
@@ -10,20 +10,27 @@ struct verb {
 	const char *method;
 	const char *past;
 	const char *word;
+	bool is_name_counted; /* without one, the text is that of a wrong number of arguments */
 };
 
 static const struct verb start_verb = {"StartCell", "Started", "start"};
-static const struct verb stop_verb = {"StopCell", "Stopped", "stop"};
-static const struct verb kill_verb = {"KillCell", "Killed", "kill"};
+static const struct verb stop_verb = {"StopCell", "Stopped", "stop", true};
+static const struct verb kill_verb = {"KillCell", "Killed", "kill", true};
+static const struct verb restart_verb = {"RestartCell", "Restarted", "restart"};
 
 static int cell_do(struct cli *cli, const struct verb *verb, const struct kk_scope *scope,
 	struct kk_err *err)
 {
 	kk_auto_json *reply = NULL;
+	const char *past = verb->past;
 
 	if (cli_call(cli, verb->method, cli_doc_args(KK_KIND_CELL, scope, NULL), &reply, err) < 0)
 		return kk_failed(err);
-	printf("%s cell \"%s\" from stack \"%s\"\n", verb->past, scope->cell, scope->stack);
+	/* It did not run. */
+	if (verb == &restart_verb &&
+		!json_is_true(json_object_get(json_object_get(reply, "Result"), "Restarted")))
+		past = start_verb.past;
+	printf("%s cell \"%s\" from stack \"%s\"\n", past, scope->cell, scope->stack);
 	return 0;
 }
 
@@ -81,7 +88,7 @@ static int selected_do(struct cli *cli, const struct verb *verb, const char *tex
 	return failures.len ? kk_fail(err, KK_E_API, "%s", (char *)failures.data) : 0;
 }
 
-static int start_run(struct cli *cli, struct kk_err *err)
+static int verb_do(struct cli *cli, const struct verb *verb, struct kk_err *err)
 {
 	const char *selector = cli_string(cli, "selector");
 
@@ -89,28 +96,38 @@ static int start_run(struct cli *cli, struct kk_err *err)
 		return kk_fail(err, KK_E_USAGE,
 			"--selector cannot be combined with a resource name");
 	if (!cli_arg(cli, 0) && !cli_is_given(cli, "selector"))
-		return kk_fail(err, KK_E_CELL_NAME_REQUIRED, "cell name is required");
-	return cli_arg(cli, 0) ? named_do(cli, &start_verb, err) :
-				 selected_do(cli, &start_verb, selector, err);
+		return verb->is_name_counted ?
+			kk_fail(err, KK_E_USAGE, "accepts 1 arg(s), received 0") :
+			kk_fail(err, KK_E_CELL_NAME_REQUIRED, "cell name is required");
+	return cli_arg(cli, 0) ? named_do(cli, verb, err) : selected_do(cli, verb, selector, err);
+}
+
+static int start_run(struct cli *cli, struct kk_err *err)
+{
+	return verb_do(cli, &start_verb, err);
+}
+
+static int restart_run(struct cli *cli, struct kk_err *err)
+{
+	return verb_do(cli, &restart_verb, err);
 }
 
 static int stop_run(struct cli *cli, struct kk_err *err)
 {
-	return named_do(cli, &stop_verb, err);
+	return verb_do(cli, &stop_verb, err);
 }
 
 static int kill_run(struct cli *cli, struct kk_err *err)
 {
-	return named_do(cli, &kill_verb, err);
+	return verb_do(cli, &kill_verb, err);
 }
 
-static const struct cli_flag scope_flags[] = {
-	CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, CLI_FLAGS_END};
-static const struct cli_flag start_flags[] = {
+static const struct cli_flag flags[] = {
 	CLI_FLAG_REALM,
 	CLI_FLAG_SPACE,
 	CLI_FLAG_STACK,
-	{"selector", 'l', CLI_STRING, NULL, NULL, "start all cells with these labels", "k=v,…"},
+	{"selector", 'l', CLI_STRING, NULL, NULL, "instead of a name: all cells with these labels",
+		"k=v,…"},
 	CLI_FLAGS_END,
 };
 
@@ -119,18 +136,27 @@ const struct cli_command cli_cmd_start = {
 	.aliases = "sta",
 	.usage = "[name] [flags]",
 	.summary = "Start a stopped cell",
-	.flags = start_flags,
+	.flags = flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.run = start_run,
 };
+const struct cli_command cli_cmd_restart = {
+	.name = "restart",
+	.aliases = "res",
+	.usage = "[name] [flags]",
+	.summary = "Stop a cell and start it, or start a stopped one",
+	.flags = flags,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = restart_run,
+};
 const struct cli_command cli_cmd_stop = {
 	.name = "stop",
 	.aliases = "sto",
-	.usage = "<name> [flags]",
+	.usage = "[name] [flags]",
 	.summary = "Stop a cell: its stop signal, 5 s, then SIGKILL",
-	.flags = scope_flags,
-	.min_args = 1,
+	.flags = flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.run = stop_run,
@@ -138,10 +164,9 @@ const struct cli_command cli_cmd_stop = {
 const struct cli_command cli_cmd_kill = {
 	.name = "kill",
 	.aliases = "k",
-	.usage = "<name> [flags]",
+	.usage = "[name] [flags]",
 	.summary = "Stop a cell by SIGKILL",
-	.flags = scope_flags,
-	.min_args = 1,
+	.flags = flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.run = kill_run,

@@ -75,6 +75,10 @@ prepare_start() {
 do_start() { kuked start c "${SCOPE[@]}"; }
 after_start() { after_apply_new; }
 
+prepare_restart() { present; }
+do_restart() { kuked restart c "${SCOPE[@]}"; }
+after_restart() { after_apply_new; }
+
 prepare_kill() { present; }
 do_kill() { kuked kill c "${SCOPE[@]}"; }
 after_kill() { after_stop; }

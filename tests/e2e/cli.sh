@@ -30,7 +30,7 @@ unknown_rows() {
 	run kuke --no-daemon get realms
 	expect_err 'unknown command "realms" for "kuke"'
 	local verb
-	for verb in "apply -f x.yaml" "create realm x" "delete realm x" "kill x" "start x" "stop x" "image load x"; do
+	for verb in "apply -f x.yaml" "create realm x" "delete realm x" "kill x" "start x" "restart x" "stop x" "image load x"; do
 		# shellcheck disable=SC2086
 		run kuke $verb --no-daemon
 		expect_status 1

@@ -1,4 +1,4 @@
-# tests/e2e/lifecycle.sh - start, stop, kill, exits, limits, cascades, and what the states say of them.
+# tests/e2e/lifecycle.sh - start, restart, stop, kill, exits, limits, cascades, and what the states say of them.
 # shellcheck source=tests/support/lib.bash
 . tests/support/lib.bash
 
@@ -24,6 +24,52 @@ stop_start_kill() {
 	run kuked kill c "${scope[@]}"
 	expect_equal "$out" 'Killed cell "c" from stack "t"'
 	expect_equal "$(cell_state c)" Stopped
+}
+
+task_pid() {
+	ctr_test -n "r.$id.test" tasks ls | awk -v id="s_t_$1_main" '$1 == id { print $2 }'
+}
+
+restarts() {
+	local pid ip
+	cell_yaml c /bin/sh -c 'trap "exit 0" TERM; sleep 1000 & wait' >"$D/c.yaml"
+	kuked apply -f "$D/c.yaml" >/dev/null
+	pid=$(task_pid c)
+	ip=$(cell_ip c)
+	run kuked restart c "${scope[@]}"
+	expect_equal "$out" 'Restarted cell "c" from stack "t"'
+	expect_equal "$(cell_state c)" Ready
+	[ "$(task_pid c)" != "$pid" ] || fail "it is the same process"
+	expect_equal "$(cell_ip c)" "$ip"
+	run kuked stop c "${scope[@]}"
+	run kuked restart c "${scope[@]}"
+	expect_equal "$out" 'Started cell "c" from stack "t"'
+	expect_equal "$(cell_state c)" Ready
+	run kuked restart ghost "${scope[@]}"
+	expect_refusal 'cell "ghost" not found in realm "r", space "s", stack "t"'
+}
+
+selects() {
+	local name
+	for name in a b; do
+		cell_yaml $name /bin/sh -c 'trap "exit 0" TERM; sleep 1000 & wait' | sed "s/metadata: {/metadata: {labels: {tier: x}, /" >"$D/$name.yaml"
+		kuked apply -f "$D/$name.yaml" >/dev/null
+	done
+	run kuked stop -l tier=x "${scope[@]}"
+	expect_equal "$out" $'Stopped cell "a" from stack "t"\nStopped cell "b" from stack "t"'
+	run kuked start -l tier=x
+	expect_equal "$out" $'Started cell "a" from stack "t"\nStarted cell "b" from stack "t"'
+	run kuked start -l tier=x
+	expect_status 1
+	expect_equal "$(grep -c '^\(Error: \)\?start cell "[ab]": cell "[ab]" has running containers' <<<"$err")" 2
+	run kuked restart -l tier=x
+	expect_equal "$out" $'Restarted cell "a" from stack "t"\nRestarted cell "b" from stack "t"'
+	run kuked kill -l tier=x --stack other
+	expect_equal "$out" 'No cells matched the selector.'
+	run kuked kill -l tier=x
+	expect_equal "$out" $'Killed cell "a" from stack "t"\nKilled cell "b" from stack "t"'
+	run kuked kill a -l tier=x
+	expect_refusal '--selector cannot be combined'
 }
 
 # A shell that ignores TERM is killed after the grace; the layer it wrote to is still there.
@@ -107,6 +153,8 @@ image_make "$D/busybox.tar"
 kuked create realm r >/dev/null
 kukel image load "$D/busybox.tar" --realm r >/dev/null
 it "stops, starts and kills" stop_start_kill
+it "restarts what runs, and starts what does not" restarts
+it "does a verb to all cells with a label" selects
 it "escalates to SIGKILL and keeps the writable layer" stop_escalates_and_keeps_the_layer
 it "tells a clean exit from a failure" exits_are_told_apart
 it "says when memory ran out" out_of_memory

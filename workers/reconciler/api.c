@@ -533,7 +533,7 @@ static void create_cell(struct api *api)
 		create_cell_done, api);
 }
 
-/* --- start, stop, kill --- */
+/* --- start, restart, stop, kill --- */
 
 static void cell_verb_done(struct rc_outcome *outcome, void *arg)
 {
@@ -548,6 +548,23 @@ static void cell_verb_done(struct rc_outcome *outcome, void *arg)
 		api_result(api,
 			json_pack("{s:o, s:b}", "Cell", stored_json(&api->scope, KK_KIND_CELL),
 				flag, 1));
+}
+
+static void restart_done(struct rc_outcome *outcome, void *arg)
+{
+	struct api *api = arg;
+
+	if (outcome->action == RC_FAILED)
+		api_fail(api, &outcome->err);
+	else
+		api_result(api,
+			json_pack("{s:o, s:b, s:b}", "Cell", stored_json(&api->scope, KK_KIND_CELL),
+				"Restarted", outcome->changes.n > 0, "Started", 1));
+}
+
+static void restart_cell(struct api *api)
+{
+	rc_cell_do(RC_CELL_RESTART, &api->doc.cell, api->op, restart_done, api);
 }
 
 static void start_cell(struct api *api)
@@ -870,6 +887,8 @@ static const struct method methods[] = {
 	{"LoadImage", -1, image_call, .result = "@Images", .is_local = true},
 	{"MaterializeCell", KK_KIND_CELL, create_cell, .result = CELL_CREATED, .is_change = true},
 	{"RemoveImage", -1, image_call, .result = "$Name", .is_local = true},
+	{"RestartCell", KK_KIND_CELL, restart_cell, .result = "*Cell ?Restarted ?Started",
+		.is_change = true},
 	{"StartCell", KK_KIND_CELL, start_cell, .result = "*Cell ?Started", .is_change = true},
 	{"StopCell", KK_KIND_CELL, stop_cell, .result = "*Cell ?Stopped", .is_change = true},
 };

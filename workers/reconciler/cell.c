@@ -10,6 +10,10 @@
 
 enum { EXIT_KILLED = 137, TRIES_MAX = 3 };
 
+/* What a restart does, in its changes, and what it came to, in its notes. */
+#define RESTARTED "restarted"
+#define HALTED "halted"
+
 struct op {
 	enum rc_cell_verb verb;
 	struct kk_cell cell; /* wanted, then as stored */
@@ -623,7 +627,7 @@ static void apply_turn(struct op *op)
 	observe(op, unchanged_seen);
 }
 
-/* --- start, stop, kill --- */
+/* --- start, restart, stop, kill --- */
 
 static void start_seen(const struct kk_err *err, void *arg)
 {
@@ -649,9 +653,9 @@ static void start_seen(const struct kk_err *err, void *arg)
 		bring_up(op);
 }
 
-static void halted(const struct kk_err *err, void *arg)
+/* How the containers ended that a plan has stopped. False: it could not, and the operation is over. */
+static bool halt_record(struct op *op, const struct kk_err *err)
 {
-	struct op *op = arg;
 	struct kk_err failure;
 
 	if (err) {
@@ -659,7 +663,7 @@ static void halted(const struct kk_err *err, void *arg)
 		kk_wrap(&failure, "failed to %s cell containers",
 			op->verb == RC_CELL_KILL ? "kill" : "stop");
 		op_fail(op, &failure);
-		return;
+		return false;
 	}
 	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
 		const struct kk_rep_container_stop *stop =
@@ -675,6 +679,65 @@ static void halted(const struct kk_err *err, void *arg)
 			status->finish_time = stop->exited_at;
 		}
 	}
+	return true;
+}
+
+static void restart_halted(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (!halt_record(op, err))
+		return;
+	/* A repetition must not stop what this one has started. */
+	rc_journal_note(op->id, &op->scope, HALTED);
+	bring_up(op);
+}
+
+static void restart_halt(struct op *op)
+{
+	plan_again(op);
+	rc_plan_containers_stop(&op->plan, &op->cell, op->namespace, RC_STOP_GRACE_MS);
+	rc_plan_run(&op->plan, op->id, restart_halted, op);
+}
+
+static void restart_seen(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (err) {
+		op_fail(op, err);
+		return;
+	}
+	op->is_dirty = observed_update(op);
+	op->outcome.action = RC_UPDATED;
+	if (is_running(&op->cell))
+		kk_strs_add(&op->outcome.changes, RESTARTED);
+	intent_record(op, "running", &op->outcome.changes);
+	if (!save(op))
+		return;
+	if (is_running(&op->cell))
+		restart_halt(op);
+	else
+		bring_up(op);
+}
+
+/* The same operation again, after a crash. */
+static void restart_resume(struct op *op)
+{
+	outcome_recall(op);
+	if (kk_strs_has(&op->outcome.changes, RESTARTED) &&
+		!rc_journal_has(op->id, &op->scope, HALTED))
+		restart_halt(op);
+	else
+		bring_up(op);
+}
+
+static void halted(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (!halt_record(op, err))
+		return;
 	op->cell.status.state = KK_CELL_STOPPED;
 	kk_str_set(&op->cell.status.reason, NULL);
 	kk_str_set(&op->cell.status.message, NULL);
@@ -780,6 +843,12 @@ static void existing_turn(struct op *op)
 			observe(op, start_seen);
 		}
 		break;
+	case RC_CELL_RESTART:
+		if (is_own_write(op))
+			restart_resume(op);
+		else
+			observe(op, restart_seen);
+		break;
 	case RC_CELL_STOP:
 	case RC_CELL_KILL:
 		op->outcome.action = RC_UPDATED;
@@ -821,6 +890,7 @@ static void turn_begin(struct rc_turn *turn, void *arg)
 		break;
 	case RC_CELL_START:
 	case RC_CELL_STOP:
+	case RC_CELL_RESTART:
 	case RC_CELL_KILL:
 	case RC_CELL_DELETE:
 	case RC_CELL_REFRESH:

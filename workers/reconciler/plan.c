@@ -236,8 +236,8 @@ static void network_remove_add(struct rc_plan *plan, unsigned phase, const struc
 	req->cell = kk_xstrdup(scope->cell);
 }
 
-void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace,
-	int64_t grace_ms)
+void rc_plan_containers_stop(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace, int64_t grace_ms)
 {
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
 
@@ -248,6 +248,14 @@ void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const c
 		req->id = rc_container_id(&scope, cell->spec.containers.items[i].id);
 		req->grace_ms = grace_ms;
 	}
+}
+
+void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace,
+	int64_t grace_ms)
+{
+	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
+
+	rc_plan_containers_stop(plan, cell, namespace, grace_ms);
 	network_remove_add(plan, 1, &scope);
 }
 

@@ -118,6 +118,9 @@ void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
 	const char *namespace);
 /* Containers with a memory limit are watched for kills; nothing where there is none. */
 void rc_plan_oom_watch(struct rc_plan *plan, unsigned phase, const struct kk_cell *cell);
+void rc_plan_containers_stop(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace, int64_t grace_ms);
+/* The same, and the network of the cell. */
 void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace,
 	int64_t grace_ms);
 void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
@@ -167,6 +170,7 @@ enum rc_cell_verb {
 	RC_CELL_MATERIALIZE, /* the same, stored as stopped */
 	RC_CELL_START,
 	RC_CELL_STOP,
+	RC_CELL_RESTART, /* stop it where it is up, and start it: "restarted" in the changes tells which */
 	RC_CELL_KILL,
 	RC_CELL_DELETE,
 	RC_CELL_REFRESH, /* look at it, and record what was seen */
@@ -197,10 +201,10 @@ void rc_documents_delete(const char *yaml, size_t len, bool is_cascade, bool is_
 	rc_documents_f fn, void *arg);
 
 /* --- api.c --- */
-/* Carry out what somebody asked for who is gone, and who left it half done perhaps: its answer goes nowhere, its
- * notes stay for whoever comes back. */
 /* Has whoever asked for it come back? */
 bool rc_api_is_under_way(uint64_t op);
+/* Carry out what somebody asked for who is gone, and who left it half done perhaps: its answer and its notes stay
+ * for whoever comes back. */
 void rc_api_finish(uint64_t op, const char *name, const struct kk_bin *params);
 int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 	struct kk_rep_api_request *rep, struct kk_err *err);
