@@ -373,6 +373,29 @@ static const char *const container_columns[] = {
 	"NAME", "REALM", "SPACE", "STACK", "CELL", "STATE", "RESTARTS", "AGE", "IMAGE", "EXIT"};
 enum { CONTAINER_COLUMNS = 8, CONTAINER_WIDE = 10 };
 
+/* "3", and where another one is owed "3, next try in 12s (3/5)". */
+static char *restarts_text(const json_t *status)
+{
+	const json_t *backoff = json_object_get(status, "backoff");
+	long long n = json_integer_value(json_object_get(status, "restartCount"));
+	long long max = json_integer_value(json_object_get(backoff, "maxTries"));
+	int64_t next, now = kk_time_now();
+	struct kk_buf text = {0};
+
+	kk_buf_printf(&text, "%lld", n);
+	if (kk_time_parse(cli_json_string(backoff, "nextTime"), &next) == 0 &&
+		next != KK_TIME_ZERO) {
+		kk_buf_printf(&text, ", next try in %llds",
+			(long long)(next > now ? (next - now) / 1000000000 : 0));
+		if (max)
+			kk_buf_printf(&text, " (%lld/%lld)",
+				(long long)json_integer_value(json_object_get(backoff, "tries")) +
+					1,
+				max);
+	}
+	return kk_buf_take(&text);
+}
+
 static void container_row(struct cli_table *table, const json_t *spec, const json_t *status,
 	bool is_wide)
 {
@@ -380,8 +403,7 @@ static void container_row(struct cli_table *table, const json_t *spec, const jso
 		   *reason = cli_json_string(status, "reason");
 	const char *signal = cli_json_string(status, "exitSignal");
 	long long code = json_integer_value(json_object_get(status, "exitCode"));
-	kk_auto_free char *restarts = kk_xprintf("%lld",
-		(long long)json_integer_value(json_object_get(status, "restartCount")));
+	kk_auto_free char *restarts = restarts_text(status);
 	kk_auto_free char *age = cli_age(cli_json_string(status, "createdAt")), *exit = NULL;
 
 	cli_table_cell(table, cli_json_string(spec, "id"));

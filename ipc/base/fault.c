@@ -139,6 +139,11 @@ static int set_parse(const char *specification, struct set *set, struct kk_err *
 		if (entry_parse(entry, set, err) < 0)
 			return kk_failed(err);
 	}
+	for (size_t i = 0; i < set->n && !set->dir; i++) {
+		if (set->arms[i].times || set->arms[i].action == NOTE)
+			return nonsense(set->arms[i].point,
+				"is counted in files: dir=<directory> is missing", err);
+	}
 	return 0;
 }
 

@@ -79,6 +79,16 @@ prepare_restart() { present; }
 do_restart() { kuked restart c "${SCOPE[@]}"; }
 after_restart() { after_apply_new; }
 
+# No verb, but what follows from the end of a container.
+prepare_comeback() { kuked apply -f "$D/always.yaml" >/dev/null; }
+do_comeback() {
+	local pid
+	pid=$(task_pid c)
+	kill -9 "$pid"
+	wait_until 10 is_another c "$pid" && wait_until 5 state_is c Ready && echo "it is back"
+}
+after_comeback() { after_apply_new; }
+
 prepare_kill() { present; }
 do_kill() { kuked kill c "${SCOPE[@]}"; }
 after_kill() { after_stop; }
@@ -298,6 +308,10 @@ kuked create realm r >/dev/null
 kukel image load "$D/busybox.tar" --realm r >/dev/null
 cell_yaml c /bin/sh -c 'trap exit TERM; sleep 1000 & wait' >"$D/c.yaml"
 sed 's/1000/1001/' "$D/c.yaml" >"$D/changed.yaml"
+{
+	cat "$D/c.yaml"
+	printf '      %s\n' 'restartPolicy: always' 'restartBackoffSeconds: 0'
+} >"$D/always.yaml"
 {
 	cat "$D/c.yaml"
 	sed -n '/- id: main/,$p' "$D/c.yaml" | sed 's/id: main/id: more/'

@@ -26,10 +26,6 @@ container_log() {
 	cat "$RP/data/r/s/t/$1/main/log"
 }
 
-state_is() {
-	[ "$(cell_state "$1")" = "$2" ]
-}
-
 answers_web() {
 	run timeout 5 busybox wget -qO- "http://$1/"
 	expect_out 'hello from kukeon'

@@ -4,10 +4,6 @@
 
 scope=(--realm r --space s --stack t)
 
-state_is() {
-	[ "$(cell_state "$1")" = "$2" ]
-}
-
 stop_start_kill() {
 	cell_yaml c >"$D/c.yaml"
 	run kuked apply -f "$D/c.yaml"
@@ -26,10 +22,6 @@ stop_start_kill() {
 	expect_equal "$(cell_state c)" Stopped
 }
 
-task_pid() {
-	ctr_test -n "r.$id.test" tasks ls | awk -v id="s_t_$1_main" '$1 == id { print $2 }'
-}
-
 restarts() {
 	local pid ip
 	cell_yaml c /bin/sh -c 'trap "exit 0" TERM; sleep 1000 & wait' >"$D/c.yaml"
@@ -39,7 +31,7 @@ restarts() {
 	run kuked restart c "${scope[@]}"
 	expect_equal "$out" 'Restarted cell "c" from stack "t"'
 	expect_equal "$(cell_state c)" Ready
-	[ "$(task_pid c)" != "$pid" ] || fail "it is the same process"
+	is_another c "$pid" || fail "it is the same process"
 	expect_equal "$(cell_ip c)" "$ip"
 	run kuked stop c "${scope[@]}"
 	run kuked restart c "${scope[@]}"
@@ -83,9 +75,7 @@ stop_escalates_and_keeps_the_layer() {
 	[ $((SECONDS - began)) -ge 4 ] || fail "no grace was given"
 	run kuked start deaf "${scope[@]}"
 	expect_status 0
-	local pid
-	pid=$(ctr_test -n "r.$id.test" tasks ls | awk '$1 == "s_t_deaf_main" { print $2 }')
-	expect_equal "$(cat "/proc/$pid/root/tmp/file")" kept
+	expect_equal "$(cat "/proc/$(task_pid deaf)/root/tmp/file")" kept
 	run kuked delete cell deaf "${scope[@]}"
 	expect_status 0
 }

@@ -321,7 +321,7 @@ made_anew() {
 
 malformed_faults() {
 	local spec
-	for spec in network.lease_taken 'a=1*frobnicate' 'a=x*kill' 'a=delay(soon)' 'a=error(NONSENSE)'; do
+	for spec in network.lease_taken 'a=1*frobnicate' 'a=x*kill' 'a=delay(soon)' 'a=error(NONSENSE)' 'a=1*kill' 'a=note'; do
 		faults_arm "$spec" | grep -q '"Kind":"Unknown","Message":"fault specification: ' || fail "$spec: $(faults_arm "$spec")"
 	done
 	arm ''

@@ -190,6 +190,23 @@ cell_state() {
 	cell_json "$1" | sed -n '/"status"/,$s/^    "state": "\(.*\)",$/\1/p' | head -n 1
 }
 
+# state_is CELL STATE
+state_is() {
+	[ "$(cell_state "$1")" = "$2" ]
+}
+
+# task_pid CELL: of its container main, in realm r, space s, stack t; nothing where it does not run.
+task_pid() {
+	ctr_test -n "r.$id.test" tasks ls | awk -v id="s_t_$1_main" '$1 == id && $3 == "RUNNING" { print $2 }'
+}
+
+# is_another CELL PID: it runs, as another process.
+is_another() {
+	local pid
+	pid=$(task_pid "$1")
+	[ -n "$pid" ] && [ "$pid" != "$2" ]
+}
+
 cell_ip() {
 	cell_json "$1" | sed -n 's/.*"ip": "\(.*\)".*/\1/p'
 }

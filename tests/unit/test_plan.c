@@ -204,7 +204,7 @@ START_TEST(containers_are_made_one_after_the_other)
 	cell.spec.containers.items[0].root = true;
 	kk_strs_add(&cell.spec.runtime_env, "A=1");
 	kk_strs_add(&cell.spec.runtime_env, "B=2");
-	rc_plan_containers_make(&plan, &cell, "r.ns", &network);
+	rc_plan_containers_make(&plan, &cell, NULL, "r.ns", &network);
 	expect_plan(&plan,
 		"0 container_create namespace=r.ns id=s_t_web_one spec=one " LABELS("one",
 			"root") " spec_hash=# group=s-t-web hostname=web"
@@ -231,7 +231,7 @@ START_TEST(a_container_knows_whose_it_is)
 
 	/* Whatever the document says. */
 	cell.spec.containers.items[0].cell_id = kk_xstrdup("another");
-	rc_plan_containers_make(&plan, &cell, "r.ns", &network);
+	rc_plan_containers_make(&plan, &cell, NULL, "r.ns", &network);
 	req = plan.steps[0].req;
 	ck_assert_str_eq(req->spec.realm_id, "r");
 	ck_assert_str_eq(req->spec.space_id, "s");
@@ -247,9 +247,29 @@ START_TEST(containers_are_started_one_after_the_other)
 	auto_cell cell = cell_make();
 	auto_plan plan = {0};
 
-	rc_plan_containers_start(&plan, &cell, "r.ns");
+	rc_plan_containers_start(&plan, &cell, NULL, "r.ns");
 	expect_plan(&plan,
 		"0 container_start namespace=r.ns id=s_t_web_one\n"
+		"1 container_start namespace=r.ns id=s_t_web_two\n"
+		"2 cgroup_watch? path=/kukeon/r/s/t/web/s_t_web_one\n"
+		"2 cgroup_watch? path=/kukeon/r/s/t/web/s_t_web_two\n");
+}
+END_TEST
+
+START_TEST(some_containers_can_be_made_and_started_alone)
+{
+	const struct kk_rep_cell_network_ensure network = {.netns_path = (char *)"/net"};
+	kk_auto(kk_strs_release) struct kk_strs only = {0};
+	auto_cell cell = cell_make();
+	auto_plan plan = {0};
+
+	kk_strs_add(&only, "two");
+	rc_plan_containers_make(&plan, &cell, &only, "r.ns", &network);
+	ck_assert_uint_eq(plan.n, 1);
+	ck_assert_str_eq(((struct kk_req_container_create *)plan.steps[0].req)->id, "s_t_web_two");
+	rc_plan_release(&plan);
+	rc_plan_containers_start(&plan, &cell, &only, "r.ns");
+	expect_plan(&plan,
 		"1 container_start namespace=r.ns id=s_t_web_two\n"
 		"2 cgroup_watch? path=/kukeon/r/s/t/web/s_t_web_one\n"
 		"2 cgroup_watch? path=/kukeon/r/s/t/web/s_t_web_two\n");
@@ -388,7 +408,7 @@ static char *hash_of(const struct kk_cell *cell)
 	const struct kk_req_container_create *req;
 	auto_plan plan = {0};
 
-	rc_plan_containers_make(&plan, cell, "r.ns", &network);
+	rc_plan_containers_make(&plan, cell, NULL, "r.ns", &network);
 	req = plan.steps[0].req;
 	ck_assert_str_eq(kk_map_get(&req->labels, "kukeon.io/spec-hash"), req->spec_hash);
 	return kk_xstrdup(req->spec_hash);
@@ -483,7 +503,7 @@ START_TEST(the_first_step_can_be_dropped)
 	auto_cell cell = cell_make();
 	auto_plan plan = {0};
 
-	rc_plan_containers_start(&plan, &cell, "r.ns");
+	rc_plan_containers_start(&plan, &cell, NULL, "r.ns");
 	rc_plan_drop_first(&plan);
 	expect_plan(&plan,
 		"1 container_start namespace=r.ns id=s_t_web_two\n"
@@ -678,6 +698,7 @@ int main(void)
 	tcase_add_test(make, containers_are_made_one_after_the_other);
 	tcase_add_test(make, a_container_knows_whose_it_is);
 	tcase_add_test(make, containers_are_started_one_after_the_other);
+	tcase_add_test(make, some_containers_can_be_made_and_started_alone);
 	suite_add_tcase(suite, make);
 	tcase_add_checked_fixture(take, setup, NULL);
 	tcase_add_test(take, a_stop_ends_the_containers_then_the_network);

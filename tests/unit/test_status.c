@@ -156,6 +156,64 @@ START_TEST(the_state_of_a_cell_is_that_of_its_containers)
 }
 END_TEST
 
+/* The last container has the policy "always". Does the rest come up by itself? */
+static const struct {
+	const char *containers;
+	const char *state;
+	bool is_recovering;
+	bool is_over;
+} owed_rows[] = {
+	{"E", "Degraded", true, false},
+	{"X", "Degraded", true, false},
+	{"-", "Degraded", true, false},
+	{"S", "Degraded", true, false},
+	{"R", "Ready", false, false},
+	{"RX", "Degraded", true, false},
+	{"RE", "Degraded", true, false},
+	{"EE", "Degraded", true, false},
+	{"XX", "Degraded", false, false},
+	{"XE", "Degraded", false, false},
+	{"-X", "Degraded", false, false},
+	{"ER", "Ready", false, false},
+	{"XR", "Degraded", false, false},
+	{"UX", "Unknown", false, false},
+};
+
+START_TEST(a_cell_whose_restart_is_owed_is_degraded)
+{
+	auto_cell cell = cell_make(strlen(owed_rows[_i].containers), "running");
+	struct kk_container_spec *last = &cell.spec.containers.items[cell.spec.containers.n - 1];
+
+	last->restart_policy = kk_xstrdup("always");
+	see(&cell, owed_rows[_i].containers);
+	ck_assert_str_eq(state_of(&cell), owed_rows[_i].state);
+	ck_assert_int_eq(rc_status_is_recovering(&cell), owed_rows[_i].is_recovering);
+	ck_assert_int_eq(rc_status_is_over(&cell), owed_rows[_i].is_over);
+	ck_assert(!see(&cell, owed_rows[_i].containers));
+	kk_str_set(&cell.intent.want, "stopped");
+	see(&cell, owed_rows[_i].containers);
+	ck_assert(rc_restart_next(&cell) == KK_TIME_ZERO);
+}
+END_TEST
+
+/* What was taken away has come to no end, good or bad. */
+START_TEST(work_is_over_when_all_of_it_ended_well)
+{
+	static const struct {
+		const char *containers;
+		bool is_over;
+	} ends[] = {{"E", true}, {"EE", true}, {"ER", false}, {"EX", false}, {"ES", false},
+		{"S", false}, {"E-", false}, {"", false}};
+	auto_cell cell = cell_make(strlen(ends[_i].containers), "running");
+
+	see(&cell, ends[_i].containers);
+	ck_assert_int_eq(rc_status_is_over(&cell), ends[_i].is_over);
+	kk_str_set(&cell.intent.want, "stopped");
+	see(&cell, ends[_i].containers);
+	ck_assert(!rc_status_is_over(&cell));
+}
+END_TEST
+
 START_TEST(a_second_look_changes_nothing)
 {
 	auto_cell cell = cell_make(strlen(rows[_i].containers), rows[_i].want);
@@ -458,6 +516,9 @@ int main(void)
 	tcase_add_loop_test(cell, the_state_of_a_cell_is_that_of_its_containers, 0,
 		(int)KK_COUNT(rows));
 	tcase_add_loop_test(cell, a_second_look_changes_nothing, 0, (int)KK_COUNT(rows));
+	tcase_add_loop_test(cell, a_cell_whose_restart_is_owed_is_degraded, 0,
+		(int)KK_COUNT(owed_rows));
+	tcase_add_loop_test(cell, work_is_over_when_all_of_it_ended_well, 0, 8);
 	tcase_add_loop_test(cell, failed_stays_until_someone_does_something, 0,
 		(int)KK_COUNT(failed_looks));
 	tcase_add_test(cell, failed_ends_when_all_is_well);

@@ -25,6 +25,7 @@ struct op {
 	struct rc_plan plan;
 	struct rc_plan sandbox; /* its replies are needed while the containers are made */
 	struct kk_strs removed; /* ids of containers that go, or are made anew */
+	struct kk_strs only;    /* ids of containers that are brought up; none: all */
 	struct rc_outcome outcome;
 	struct kk_container_spec *one; /* RC_CELL_APPLY for a single container: its wanted spec */
 	unsigned n_tries;
@@ -42,6 +43,7 @@ static void op_end(struct op *op)
 	rc_plan_release(&op->sandbox);
 	rc_outcome_release(&op->outcome);
 	kk_strs_release(&op->removed);
+	kk_strs_release(&op->only);
 	kk_cell_release(&op->cell);
 	if (op->one)
 		kk_container_spec_release(op->one);
@@ -82,6 +84,7 @@ static void intent_record(struct op *op, const char *want, const struct kk_strs 
 	kk_strs_release(&intent->changes);
 	for (size_t i = 0; changes && i < changes->n; i++)
 		kk_strs_add(&intent->changes, changes->items[i]);
+	rc_restart_forget(&op->cell);
 }
 
 static bool is_own_write(const struct op *op)
@@ -206,10 +209,54 @@ static void oom_apply(struct op *op)
 
 /* --- the end of each verb that looked --- */
 
+static void auto_deleted(struct rc_outcome *outcome, void *arg)
+{
+	char text[KK_ERR_TEXT];
+
+	(void)arg;
+	if (outcome->action != RC_FAILED)
+		return;
+	kk_err_format(&outcome->err, text, sizeof text);
+	kk_warning("a cell whose work is over could not be deleted: %s", text);
+}
+
+/* What becomes of the cell by itself from here on. An in-process command leaves that to the daemon. */
+static void look_ahead(const struct op *op)
+{
+	if (rc.worker->config.is_embedded)
+		return;
+	if (op->cell.spec.auto_delete && rc_status_is_over(&op->cell)) {
+		kk_info("cell '%s' is deleted, its work is over", op->scope.cell);
+		rc_cell_do(RC_CELL_DELETE, &op->cell, 0, auto_deleted, NULL);
+	}
+	rc_tick_wake(&op->scope, rc_restart_next(&op->cell));
+}
+
+static void bring_up(struct op *op);
+
+/* Start again what is due, once: what ends at once has its next turn. */
+static bool restart_due(struct op *op)
+{
+	if ((op->verb != RC_CELL_REFRESH && op->verb != RC_CELL_OOM) || op->only.n ||
+		rc.worker->config.is_embedded)
+		return false;
+	rc_restart_take(&op->cell, kk_time_now(), &op->only);
+	if (op->only.n == 0)
+		return false;
+	for (size_t i = 0; i < op->only.n; i++)
+		kk_info("container '%s' of cell '%s' is started again, as its policy says",
+			op->only.items[i], op->scope.cell);
+	/* Counted before it is done: who dies amid it must not begin anew for ever. */
+	if (save(op))
+		bring_up(op);
+	return true;
+}
+
 static void finish(struct op *op)
 {
-	if (op->is_dirty && !save(op))
+	if (restart_due(op) || (op->is_dirty && !save(op)))
 		return;
+	look_ahead(op);
 	op_end(op);
 }
 
@@ -245,6 +292,7 @@ static void failed_mark(struct op *op, const struct kk_err *failure, const char 
 
 	kk_err_format(&err, text, sizeof text);
 	text[strcspn(text, "\n")] = '\0';
+	rc_restart_forget(&op->cell);
 	op->cell.status.state = KK_CELL_FAILED;
 	kk_str_set(&op->cell.status.reason, reason);
 	kk_str_set(&op->cell.status.message, text);
@@ -265,12 +313,39 @@ static void undone(const struct kk_err *err, void *arg)
 	op_fail(op, &failure);
 }
 
+/* The failure of one container is not the cell's: it has its next try. */
+static void restart_failed(struct op *op, const struct kk_err *failure)
+{
+	char text[KK_ERR_TEXT];
+
+	kk_err_format(failure, text, sizeof text);
+	text[strcspn(text, "\n")] = '\0';
+	for (size_t i = 0; i < op->only.n; i++) {
+		struct kk_container_status *status =
+			kk_cell_container_status(&op->cell, op->only.items[i]);
+
+		kk_warning("container '%s' of cell '%s' could not be started again: %s",
+			op->only.items[i], op->scope.cell, text);
+		status->state = KK_CONTAINER_ERROR;
+		status->finish_time = kk_time_now();
+		kk_str_set(&status->reason, "StartFailed");
+		kk_str_set(&status->message, text);
+	}
+	rc_status_derive(&op->cell);
+	op->is_dirty = true;
+	finish(op);
+}
+
 /* A failed create leaves nothing behind; a failed start leaves a cell that says why. */
 static void up_failed(struct op *op, const struct kk_err *failure)
 {
 	kk_auto(kk_strs_release) struct kk_strs ids = {0};
 	struct kk_err err = *failure;
 
+	if (op->only.n) {
+		restart_failed(op, failure);
+		return;
+	}
 	if (op->outcome.action != RC_CREATED) {
 		kk_wrap(&err, "failed to start cell containers");
 		failed_mark(op, &err, "StartCellFailed");
@@ -303,8 +378,6 @@ static void up_seen(const struct kk_err *err, void *arg)
 		finish(op);
 }
 
-static void bring_up(struct op *op);
-
 static void started(const struct kk_err *err, void *arg)
 {
 	struct op *op = arg;
@@ -335,7 +408,7 @@ static void made(const struct kk_err *err, void *arg)
 		op->outcome.n_containers += created && created->is_created;
 	}
 	plan_again(op);
-	rc_plan_containers_start(&op->plan, &op->cell, op->namespace);
+	rc_plan_containers_start(&op->plan, &op->cell, &op->only, op->namespace);
 	/* Those that run already were adopted: starting them is no error, and does nothing. */
 	rc_plan_run(&op->plan, op->id, started, op);
 }
@@ -360,7 +433,7 @@ static void sandboxed(const struct kk_err *err, void *arg)
 	op->cell.status.cgroup_ready = true;
 	op->cell.status.observed_generation = op->cell.metadata.generation;
 	plan_again(op);
-	rc_plan_containers_make(&op->plan, &op->cell, op->namespace, network);
+	rc_plan_containers_make(&op->plan, &op->cell, &op->only, op->namespace, network);
 	rc_plan_run(&op->plan, op->id, made, op);
 }
 
@@ -453,7 +526,8 @@ static void unchanged_seen(const struct kk_err *err, void *arg)
 		return;
 	}
 	op->is_dirty = observed_update(op);
-	if (is_running(&op->cell) && kk_str_equal(op->cell.intent.boot_id, rc.boot_id)) {
+	if ((is_running(&op->cell) || rc_status_is_recovering(&op->cell)) &&
+		kk_str_equal(op->cell.intent.boot_id, rc.boot_id)) {
 		op->outcome.action = RC_UNCHANGED;
 		finish(op);
 		return;

@@ -7,6 +7,7 @@ workers_reconciler_SRC := \
 	workers/reconciler/journal.c \
 	workers/reconciler/name.c \
 	workers/reconciler/plan.c \
+	workers/reconciler/restart.c \
 	workers/reconciler/run.c \
 	workers/reconciler/scope.c \
 	workers/reconciler/status.c \

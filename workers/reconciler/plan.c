@@ -177,13 +177,22 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 		kk_strs_add(&req->runtime_env, cell->spec.runtime_env.items[i]);
 }
 
+static bool is_among(const struct kk_strs *only, const struct kk_container_spec *spec)
+{
+	return !only || !only->n || kk_strs_has(only, spec->id);
+}
+
 /* One after the other: the first makes the shim that the others join. */
 void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell,
-	const char *namespace, const struct kk_rep_cell_network_ensure *network)
+	const struct kk_strs *only, const char *namespace,
+	const struct kk_rep_cell_network_ensure *network)
 {
-	for (size_t i = 0; i < cell->spec.containers.n; i++)
-		create_add(plan, (unsigned)i, cell, &cell->spec.containers.items[i], namespace,
-			network);
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
+
+		if (is_among(only, spec))
+			create_add(plan, (unsigned)i, cell, spec, namespace, network);
+	}
 }
 
 int64_t rc_memory_limit(const struct kk_container_spec *spec)
@@ -211,14 +220,16 @@ void rc_plan_oom_watch(struct rc_plan *plan, unsigned phase, const struct kk_cel
 }
 
 void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
-	const char *namespace)
+	const struct kk_strs *only, const char *namespace)
 {
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
 
 	for (size_t i = 0; i < cell->spec.containers.n; i++) {
-		struct kk_req_container_start *req =
-			rc_plan_add(plan, (unsigned)i, KK_MSG_container_start);
+		struct kk_req_container_start *req;
 
+		if (!is_among(only, &cell->spec.containers.items[i]))
+			continue;
+		req = rc_plan_add(plan, (unsigned)i, KK_MSG_container_start);
 		req->namespace = kk_xstrdup(namespace);
 		req->id = rc_container_id(&scope, cell->spec.containers.items[i].id);
 	}

@@ -112,10 +112,12 @@ void rc_plan_realm_make(struct rc_plan *plan, const struct kk_realm *realm);
 void rc_plan_space_make(struct rc_plan *plan, const struct kk_space *space);
 void rc_plan_stack_make(struct rc_plan *plan, const struct kk_stack *stack);
 void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell);
+/* @only: containers, NULL or empty for all. */
 void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell,
-	const char *namespace, const struct kk_rep_cell_network_ensure *network);
+	const struct kk_strs *only, const char *namespace,
+	const struct kk_rep_cell_network_ensure *network);
 void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
-	const char *namespace);
+	const struct kk_strs *only, const char *namespace);
 /* Containers with a memory limit are watched for kills; nothing where there is none. */
 void rc_plan_oom_watch(struct rc_plan *plan, unsigned phase, const struct kk_cell *cell);
 void rc_plan_containers_stop(struct rc_plan *plan, const struct kk_cell *cell,
@@ -137,6 +139,23 @@ void rc_plan_scope_remove(struct rc_plan *plan, const struct kk_scope *scope,
 /* Bring the container statuses and the state of @cell up to what containerd shows. Returns whether
  * anything changed. */
 bool rc_status_update(struct kk_cell *cell, const struct kk_task_info *tasks, size_t n);
+/* The state of @cell from those of its containers. */
+void rc_status_derive(struct kk_cell *cell);
+/* Does what is down of a Degraded cell come up by itself? */
+bool rc_status_is_recovering(const struct kk_cell *cell);
+/* Has all its work come to a good end? */
+bool rc_status_is_over(const struct kk_cell *cell);
+
+/* --- restart.c: pure: restart policies; times are those of the clock, in ns --- */
+
+/* Who is owed a restart, and when: into the statuses of the containers. */
+void rc_restart_update(struct kk_cell *cell, int64_t now);
+bool rc_restart_is_owed(const struct kk_container_status *status);
+int64_t rc_restart_next(const struct kk_cell *cell); /* KK_TIME_ZERO: none is owed */
+/* Count those that are due at @now as restarted, and name them in @ids. */
+void rc_restart_take(struct kk_cell *cell, int64_t now, struct kk_strs *ids);
+/* Somebody starts the cell: earlier tries do not count. */
+void rc_restart_forget(struct kk_cell *cell);
 
 /* --- scope.c, cell.c: the operations. @fn is called once, from the loop. --- */
 
@@ -190,6 +209,8 @@ KK_HANDLES_EVENT(containerd_connected);
 KK_HANDLES_EVENT(cgroup_oom);
 KK_HANDLES_EVENT(cgroup_started);
 void rc_tick_start(void);
+/* Look at the cell at @when, KK_TIME_ZERO for never. An in-process command is over by then. */
+void rc_tick_wake(const struct kk_scope *scope, int64_t when);
 /* Look at all cells of all realms, then call @fn. */
 void rc_observe_all(uint64_t op, rc_done_f fn, void *arg);
 

@@ -103,14 +103,16 @@ static bool counts(const struct kk_cell *cell, size_t i)
 	return cell->status.containers.n == 1 || !spec || !spec->root;
 }
 
-static int state_derive(const struct kk_cell *cell)
+static int state_of(const struct kk_cell *cell)
 {
-	size_t n_up = 0, n_bad = 0, n_unknown = 0, n_pending = 0, n = cell->status.containers.n;
+	size_t n_up = 0, n_owed = 0, n_bad = 0, n_unknown = 0, n_pending = 0,
+	       n = cell->status.containers.n;
 	bool is_wanted = kk_str_equal(cell->intent.want, "running");
 
 	for (size_t i = 0; i < n; i++) {
 		if (!counts(cell, i))
 			continue;
+		n_owed += rc_restart_is_owed(&cell->status.containers.items[i]);
 		switch ((enum kk_container_state)cell->status.containers.items[i].state) {
 		case KK_CONTAINER_READY:
 		case KK_CONTAINER_PAUSED:
@@ -134,16 +136,27 @@ static int state_derive(const struct kk_cell *cell)
 		}
 	}
 	if (n_up)
-		return n_bad ? KK_CELL_DEGRADED : KK_CELL_READY;
+		return n_bad || n_owed ? KK_CELL_DEGRADED : KK_CELL_READY;
 	if (n_unknown)
 		return KK_CELL_UNKNOWN;
 	if (!is_wanted)
 		return KK_CELL_STOPPED;
+	if (n_owed)
+		return KK_CELL_DEGRADED;
 	if (n_bad)
 		return KK_CELL_ERROR;
 	if (n_pending)
 		return KK_CELL_PENDING;
 	return n ? KK_CELL_EXITED : KK_CELL_STOPPED;
+}
+
+static const char *prospect(const struct kk_container_status *status)
+{
+	if (rc_restart_is_owed(status))
+		return "; it is started again";
+	return status->backoff.max_tries && status->backoff.n_tries >= status->backoff.max_tries ?
+		"; given up, it was started again as often as it may" :
+		"";
 }
 
 static void reason_set(struct kk_cell *cell)
@@ -155,16 +168,54 @@ static void reason_set(struct kk_cell *cell)
 	for (size_t i = 0; i < cell->status.containers.n; i++) {
 		const struct kk_container_status *status = &cell->status.containers.items[i];
 
-		if (status->state != KK_CONTAINER_ERROR)
+		if (status->state != KK_CONTAINER_ERROR && !rc_restart_is_owed(status))
 			continue;
-		cell->status.reason = kk_xstrdup("WorkloadFailed");
-		cell->status.message = kk_xprintf("container \"%s\" ended with status %lld%s%s%s%s",
-			status->id, (long long)status->exit_code,
-			kk_str_empty(status->exit_signal) ? "" : " (", kk_str(status->exit_signal),
-			kk_str_empty(status->exit_signal) ? "" : ")",
-			kk_str_equal(status->reason, "OOMKilled") ? ": out of memory" : "");
+		cell->status.reason = kk_xstrdup(status->state == KK_CONTAINER_ERROR ?
+				"WorkloadFailed" :
+				"WorkloadEnded");
+		cell->status.message =
+			kk_xprintf("container \"%s\" ended with status %lld%s%s%s%s%s", status->id,
+				(long long)status->exit_code,
+				kk_str_empty(status->exit_signal) ? "" : " (",
+				kk_str(status->exit_signal),
+				kk_str_empty(status->exit_signal) ? "" : ")",
+				kk_str_equal(status->reason, "OOMKilled") ? ": out of memory" : "",
+				prospect(status));
 		return;
 	}
+}
+
+void rc_status_derive(struct kk_cell *cell)
+{
+	rc_restart_update(cell, kk_time_now());
+	cell->status.state = state_of(cell);
+	reason_set(cell);
+	if (cell->status.state == KK_CELL_READY)
+		cell->status.ready_observed = true;
+}
+
+bool rc_status_is_recovering(const struct kk_cell *cell)
+{
+	if (cell->status.state != KK_CELL_DEGRADED)
+		return false;
+	for (size_t i = 0; i < cell->status.containers.n; i++) {
+		const struct kk_container_status *status = &cell->status.containers.items[i];
+
+		if (!is_up(status->state) && status->state != KK_CONTAINER_EXITED &&
+			!rc_restart_is_owed(status))
+			return false;
+	}
+	return true;
+}
+
+bool rc_status_is_over(const struct kk_cell *cell)
+{
+	for (size_t i = 0; i < cell->status.containers.n; i++) {
+		if (counts(cell, i) &&
+			cell->status.containers.items[i].state != KK_CONTAINER_EXITED)
+			return false;
+	}
+	return cell->status.state == KK_CELL_EXITED;
 }
 
 bool rc_status_update(struct kk_cell *cell, const struct kk_task_info *tasks, size_t n)
@@ -183,12 +234,8 @@ bool rc_status_update(struct kk_cell *cell, const struct kk_task_info *tasks, si
 		container_update(status, task_find(tasks, n, id), is_wanted);
 	}
 	/* What failed to come up stays Failed until someone does something about it. */
-	if (cell->status.state != KK_CELL_FAILED || state_derive(cell) == KK_CELL_READY) {
-		cell->status.state = state_derive(cell);
-		reason_set(cell);
-	}
-	if (cell->status.state == KK_CELL_READY)
-		cell->status.ready_observed = true;
+	if (cell->status.state != KK_CELL_FAILED || state_of(cell) == KK_CELL_READY)
+		rc_status_derive(cell);
 	is_changed = !kk_schema_equal(kk_schema_of_cell_status(), &before, &cell->status, 0);
 	kk_cell_status_release(&before);
 	return is_changed;

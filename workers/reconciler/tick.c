@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kukeon/clock.h>
 #include <kukeon/dispatch.h>
 #include <kukeon/log.h>
 #include <kukeon/loop.h>
 #include <kukeon/mem.h>
 
-static struct kk_timer *pass_timer;
+static struct kk_timer *pass_timer, *wake_timer;
+static bool has_passed;
 
 /* A look at all cells: counts what is open, then calls back. */
 struct pass {
@@ -126,6 +128,7 @@ static void look_at_cell(const struct kk_scope *scope, void *arg)
 	if (rc_turn_is_busy(scope) || rc_store_load(scope, &cell, &err) != 1)
 		return;
 	oom_watch(&cell, look->pass->op);
+	rc_tick_wake(scope, rc_restart_next(&cell));
 	if (rc_status_update(&cell, seen->containers.items, seen->containers.n)) {
 		look->pass->n_open++;
 		cell_look(scope, RC_CELL_REFRESH, look->pass->op, cell_looked, look->pass);
@@ -146,11 +149,116 @@ static void realm_looked(const struct kk_err *err, void *arg)
 	pass_step(pass);
 }
 
+static void event_done(struct rc_outcome *outcome, void *arg)
+{
+	char text[KK_ERR_TEXT];
+
+	(void)arg;
+	if (outcome->action != RC_FAILED || outcome->err.code == KK_E_CELL_NOT_FOUND)
+		return;
+	kk_err_format(&outcome->err, text, sizeof text);
+	kk_warning("what happened to a cell could not be recorded, the next pass tries again: %s",
+		text);
+}
+
+/* --- cells that want to be looked at, at a time --- */
+
+/* In no order: most hosts have none. */
+static struct wake {
+	struct wake *next;
+	char *names[4];
+	int64_t when; /* clock, ns */
+} * wakes;
+
+static struct kk_scope wake_scope(const struct wake *wake)
+{
+	return (struct kk_scope){wake->names[0], wake->names[1], wake->names[2], wake->names[3]};
+}
+
+static void wake_drop(struct wake **link)
+{
+	struct wake *wake = *link;
+
+	*link = wake->next;
+	for (size_t i = 0; i < KK_COUNT(wake->names); i++)
+		free(wake->names[i]);
+	free(wake);
+}
+
+static void wake_timer_start(void)
+{
+	int64_t now = kk_time_now(), next = INT64_MAX;
+
+	for (const struct wake *wake = wakes; wake; wake = wake->next)
+		next = wake->when < next ? wake->when : next;
+	/* Rounded up: not a moment too early. */
+	if (wakes)
+		kk_timer_start(wake_timer, next > now ? (next - now) / 1000000 + 1 : 0);
+}
+
+static struct wake **wake_find(const struct kk_scope *scope)
+{
+	const char *const names[] = {scope->realm, scope->space, scope->stack, scope->cell};
+	struct wake **link = &wakes;
+
+	for (; *link; link = &(*link)->next) {
+		size_t i = 0;
+
+		while (i < KK_COUNT(names) && strcmp((*link)->names[i], names[i]) == 0)
+			i++;
+		if (i == KK_COUNT(names))
+			break;
+	}
+	return link;
+}
+
+void rc_tick_wake(const struct kk_scope *scope, int64_t when)
+{
+	const char *const names[] = {scope->realm, scope->space, scope->stack, scope->cell};
+	struct wake **link = wake_find(scope);
+
+	if (rc.worker->config.is_embedded)
+		return;
+	if (when == KK_TIME_ZERO) {
+		if (*link)
+			wake_drop(link);
+		return;
+	}
+	if (!*link) {
+		*link = kk_xalloc(sizeof **link);
+		for (size_t i = 0; i < KK_COUNT(names); i++)
+			(*link)->names[i] = kk_xstrdup(names[i]);
+	}
+	(*link)->when = when;
+	wake_timer_start();
+}
+
+static void wake_on_timer(void *arg)
+{
+	int64_t now = kk_time_now();
+
+	(void)arg;
+	for (struct wake **link = &wakes; *link;) {
+		struct kk_scope scope = wake_scope(*link);
+
+		if ((*link)->when > now) {
+			link = &(*link)->next;
+			continue;
+		}
+		cell_look(&scope, RC_CELL_REFRESH, 0, event_done, NULL);
+		wake_drop(link);
+	}
+	wake_timer_start();
+}
+
+/* --- passes --- */
+
 void rc_observe_all(uint64_t op, rc_done_f fn, void *arg)
 {
 	kk_auto(kk_strs_release) struct kk_strs realms = {0};
 	struct pass *pass = kk_xalloc(sizeof *pass);
 
+	has_passed = true;
 	*pass = (struct pass){.n_open = 1, .op = op, .fn = fn, .arg = arg};
 	children_get(&(struct kk_scope){0}, &realms);
 	for (size_t i = 0; i < realms.n; i++) {
@@ -188,10 +296,13 @@ static void pass_on_timer(void *arg)
 	rc_observe_all(0, pass_done, NULL);
 }
 
+/* containerd's worker tells that it is there, but not to a second reconciler. */
 static void finish_on_timer(void *arg)
 {
 	(void)arg;
 	rc_journal_finish();
+	if (!has_passed)
+		rc_observe_all(0, pass_done, NULL);
 }
 
 void rc_tick_start(void)
@@ -201,20 +312,9 @@ void rc_tick_start(void)
 	if (finish)
 		kk_timer_start(finish, FINISH_MS);
 	pass_timer = kk_timer_new(rc.worker->loop, "pass", pass_on_timer, NULL);
+	wake_timer = kk_timer_new(rc.worker->loop, "wake", wake_on_timer, NULL);
 	if (pass_timer && rc.worker->config.reconcile_interval_ms > 0)
 		kk_timer_start(pass_timer, rc.worker->config.reconcile_interval_ms);
-}
-
-static void event_done(struct rc_outcome *outcome, void *arg)
-{
-	char text[KK_ERR_TEXT];
-
-	(void)arg;
-	if (outcome->action != RC_FAILED || outcome->err.code == KK_E_CELL_NOT_FOUND)
-		return;
-	kk_err_format(&outcome->err, text, sizeof text);
-	kk_warning("what happened to a cell could not be recorded, the next pass tries again: %s",
-		text);
 }
 
 int on_api_answered(struct kk_call *call, const struct kk_req_api_answered *req, void *rep,
