@@ -1,6 +1,9 @@
 workers_reconciler_SRC := \
 	workers/reconciler/actor.c \
 	workers/reconciler/api.c \
+	workers/reconciler/api_image.c \
+	workers/reconciler/api_read.c \
+	workers/reconciler/api_write.c \
 	workers/reconciler/apply.c \
 	workers/reconciler/cell.c \
 	workers/reconciler/handlers.c \

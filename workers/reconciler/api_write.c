@@ -1,0 +1,343 @@
+/* workers/reconciler/api_write.c - what changes objects: create, start, stop, delete, apply. */
+#include "api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <kukeon/buf.h>
+#include <kukeon/mem.h>
+
+/* --- Create --- */
+
+static void pair_set(json_t *result, const char *name, bool pre, bool post)
+{
+	kk_auto_free char *pre_key = kk_xprintf("%sExistsPre", name);
+	kk_auto_free char *post_key = kk_xprintf("%sExistsPost", name);
+
+	json_object_set_new(result, pre_key, json_boolean(pre));
+	json_object_set_new(result, post_key, json_boolean(post));
+}
+
+static void create_scope_done(struct rc_outcome *outcome, void *arg)
+{
+	struct api *api = arg;
+	enum kk_kind kind = (enum kk_kind)api->method->kind;
+	bool was = outcome->was_existing;
+	json_t *result;
+
+	if (outcome->action == RC_FAILED) {
+		rc_api_fail(api, &outcome->err);
+		return;
+	}
+	result = json_pack("{s:o}", kk_kind_name(kind), rc_api_stored(&api->scope, kind));
+	pair_set(result, "Metadata", was, true);
+	pair_set(result, "Cgroup", was, true);
+	json_object_set_new(result, "CgroupCreated", json_boolean(!was));
+	if (kind == KK_KIND_REALM) {
+		pair_set(result, "ContainerdNamespace", was, true);
+		json_object_set_new(result, "ContainerdNamespaceCreated", json_boolean(!was));
+	}
+	if (kind == KK_KIND_SPACE) {
+		pair_set(result, "CNINetwork", was, true);
+		json_object_set_new(result, "CNINetworkCreated", json_boolean(!was));
+	}
+	json_object_set_new(result, "Created", json_boolean(!was));
+	rc_api_result(api, result);
+}
+
+void rc_api_create_scope(struct api *api)
+{
+	rc_scope_apply((enum kk_kind)api->method->kind, &api->doc, true, api->op, create_scope_done,
+		api);
+}
+
+static void create_cell_done(struct rc_outcome *outcome, void *arg)
+{
+	struct api *api = arg;
+	bool was = outcome->was_existing;
+	bool is_started = strcmp(api->method->name, "CreateCell") == 0;
+	json_t *result, *containers = json_null();
+
+	if (outcome->action == RC_FAILED) {
+		rc_api_fail(api, &outcome->err);
+		return;
+	}
+	result = json_pack("{s:o}", "Cell", rc_api_stored(&api->scope, KK_KIND_CELL));
+	pair_set(result, "Metadata", was, true);
+	pair_set(result, "Cgroup", was, true);
+	json_object_set_new(result, "CgroupCreated", json_boolean(!was));
+	pair_set(result, "RootContainer", was, true);
+	json_object_set_new(result, "RootContainerCreated", json_boolean(!was));
+	json_object_set_new(result, "StartedPre", json_false());
+	json_object_set_new(result, "StartedPost", json_boolean(is_started));
+	json_object_set_new(result, "Started", json_boolean(is_started));
+	json_object_set_new(result, "Created", json_boolean(!was));
+	if (api->doc.cell.spec.containers.n)
+		containers = json_array();
+	for (size_t i = 0; i < api->doc.cell.spec.containers.n; i++)
+		json_array_append_new(containers,
+			json_pack("{s:s, s:b, s:b, s:b}", "Name",
+				kk_str(api->doc.cell.spec.containers.items[i].id), "ExistsPre", was,
+				"ExistsPost", 1, "Created", !was));
+	json_object_set_new(result, "Containers", containers);
+	rc_api_result(api, result);
+}
+
+static int parents_check(const struct kk_scope *scope, struct kk_err *err)
+{
+	const struct kk_scope realm = {.realm = scope->realm};
+	const struct kk_scope space = {.realm = scope->realm, .space = scope->space};
+	const struct kk_scope stack = {scope->realm, scope->space, scope->stack, NULL};
+
+	if (!rc_store_exists(&realm))
+		return kk_fail(err, KK_E_REALM_NOT_FOUND,
+			"failed to create cell: realm not found: \"%s\"", scope->realm);
+	if (!rc_store_exists(&space))
+		return kk_fail(err, KK_E_SPACE_NOT_FOUND,
+			"failed to create cell: space not found: \"%s\" "
+			"in realm \"%s\"",
+			scope->space, scope->realm);
+	if (!rc_store_exists(&stack))
+		return kk_fail(err, KK_E_STACK_NOT_FOUND,
+			"failed to create cell: stack not found: \"%s\" "
+			"in realm \"%s\", space \"%s\"",
+			scope->stack, scope->realm, scope->space);
+	return 0;
+}
+
+void rc_api_create_cell(struct api *api)
+{
+	kk_auto(kk_strs_release) struct kk_strs problems = {0};
+	struct kk_cell *cell = &api->doc.cell;
+	struct kk_err err = {0};
+	bool is_started = strcmp(api->method->name, "CreateCell") == 0;
+
+	kk_doc_default(KK_KIND_CELL, cell);
+	if (!rc_store_exists(&api->scope)) {
+		kk_cell_check(cell, &problems);
+		if (problems.n && cell->spec.containers.n)
+			kk_fail(&err, KK_E_CONVERSION, "conversion failed: %s", problems.items[0]);
+		else
+			parents_check(&api->scope, &err);
+		if (err.code) {
+			rc_api_fail(api, &err);
+			return;
+		}
+	}
+	rc_cell_do(is_started ? RC_CELL_CREATE : RC_CELL_MATERIALIZE, cell, api->op,
+		create_cell_done, api);
+}
+
+/* --- start, restart, stop, kill --- */
+
+static void cell_verb_done(struct rc_outcome *outcome, void *arg)
+{
+	struct api *api = arg;
+	const char *flag = strcmp(api->method->name, "StartCell") == 0 ? "Started" :
+		strcmp(api->method->name, "StopCell") == 0             ? "Stopped" :
+									 "Killed";
+
+	if (outcome->action == RC_FAILED)
+		rc_api_fail(api, &outcome->err);
+	else
+		rc_api_result(api,
+			json_pack("{s:o, s:b}", "Cell", rc_api_stored(&api->scope, KK_KIND_CELL),
+				flag, 1));
+}
+
+static void restart_done(struct rc_outcome *outcome, void *arg)
+{
+	struct api *api = arg;
+
+	if (outcome->action == RC_FAILED)
+		rc_api_fail(api, &outcome->err);
+	else
+		rc_api_result(api,
+			json_pack("{s:o, s:b, s:b}", "Cell",
+				rc_api_stored(&api->scope, KK_KIND_CELL), "Restarted",
+				outcome->changes.n > 0, "Started", 1));
+}
+
+void rc_api_restart_cell(struct api *api)
+{
+	rc_cell_do(RC_CELL_RESTART, &api->doc.cell, api->op, restart_done, api);
+}
+
+void rc_api_start_cell(struct api *api)
+{
+	rc_cell_do(RC_CELL_START, &api->doc.cell, api->op, cell_verb_done, api);
+}
+
+void rc_api_stop_cell(struct api *api)
+{
+	rc_cell_do(RC_CELL_STOP, &api->doc.cell, api->op, cell_verb_done, api);
+}
+
+void rc_api_kill_cell(struct api *api)
+{
+	rc_cell_do(RC_CELL_KILL, &api->doc.cell, api->op, cell_verb_done, api);
+}
+
+/* --- Delete --- */
+
+static int not_found_fail(const struct kk_scope *scope, enum kk_kind kind, struct kk_err *err)
+{
+	switch (kind) {
+	case KK_KIND_REALM:
+		return kk_fail(err, KK_E_REALM_NOT_FOUND, "realm \"%s\" not found", scope->realm);
+	case KK_KIND_SPACE:
+		return kk_fail(err, KK_E_SPACE_NOT_FOUND, "space \"%s\" not found in realm \"%s\"",
+			scope->space, scope->realm);
+	case KK_KIND_STACK:
+		return kk_fail(err, KK_E_STACK_NOT_FOUND,
+			"stack \"%s\" not found in realm \"%s\", space \"%s\"", scope->stack,
+			scope->realm, scope->space);
+	default:
+		return kk_fail(err, KK_E_CELL_NOT_FOUND,
+			"cell \"%s\" not found in realm \"%s\", space \"%s\", stack \"%s\"",
+			scope->cell, scope->realm, scope->space, scope->stack);
+	}
+}
+
+static bool delete_failed(struct api *api, const struct rc_outcome *outcome)
+{
+	struct kk_err err = {0};
+
+	if (outcome->action == RC_FAILED) {
+		rc_api_fail(api, &outcome->err);
+		return true;
+	}
+	if (outcome->action == RC_NOT_FOUND) {
+		not_found_fail(&api->scope, (enum kk_kind)api->method->kind, &err);
+		rc_api_fail(api, &err);
+		return true;
+	}
+	return false;
+}
+
+static json_t *request_doc(const struct api *api)
+{
+	return kk_json_encode(kk_kind_schema((enum kk_kind)api->method->kind), &api->doc,
+		KK_JSON_API);
+}
+
+static void delete_scope_done(struct rc_outcome *outcome, void *arg)
+{
+	struct api *api = arg;
+	enum kk_kind kind = (enum kk_kind)api->method->kind;
+	json_t *result, *done = json_array();
+
+	if (delete_failed(api, outcome)) {
+		json_decref(done);
+		return;
+	}
+	for (size_t i = 0; i < outcome->done.n; i++)
+		json_array_append_new(done, json_string(outcome->done.items[i]));
+	result = json_pack("{s:o, s:o, s:b, s:b}", kk_kind_name(kind), request_doc(api), "Deleted",
+		done, "MetadataDeleted", 1, "CgroupDeleted", 1);
+	if (kind == KK_KIND_REALM)
+		json_object_set_new(result, "ContainerdNamespaceDeleted", json_true());
+	if (kind == KK_KIND_SPACE)
+		json_object_set_new(result, "CNINetworkDeleted", json_true());
+	if (kind != KK_KIND_REALM) {
+		json_object_set_new(result, "RealmName", json_string(api->scope.realm));
+		json_object_set_new(result, "SpaceName", json_string(api->scope.space));
+	}
+	if (kind == KK_KIND_STACK)
+		json_object_set_new(result, "StackName", json_string(api->scope.stack));
+	rc_api_result(api, result);
+}
+
+void rc_api_delete_scope(struct api *api)
+{
+	rc_scope_delete(&api->scope, rc_api_bool(api, "Cascade"), rc_api_bool(api, "Force"),
+		api->op, delete_scope_done, api);
+}
+
+static void delete_cell_done(struct rc_outcome *outcome, void *arg)
+{
+	struct api *api = arg;
+
+	if (!delete_failed(api, outcome))
+		rc_api_result(api,
+			json_pack("{s:o, s:b, s:b, s:b}", "Cell", request_doc(api),
+				"ContainersDeleted", 1, "CgroupDeleted", 1, "MetadataDeleted", 1));
+}
+
+void rc_api_delete_cell(struct api *api)
+{
+	rc_cell_do(RC_CELL_DELETE, &api->doc.cell, api->op, delete_cell_done, api);
+}
+
+/* --- documents --- */
+
+static int base64_value(char c)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *p = c ? strchr(alphabet, c) : NULL;
+
+	return p ? (int)(p - alphabet) : -1;
+}
+
+int rc_api_base64(const char *text, struct kk_buf *out)
+{
+	size_t len = strlen(text);
+
+	if (len % 4)
+		return -1;
+	for (size_t i = 0; i < len; i += 4) {
+		size_t pad = text[i + 3] != '=' ? 0 : text[i + 2] != '=' ? 1 : 2;
+		uint32_t bits = 0;
+		uint8_t bytes[3];
+
+		if (pad && i + 4 != len)
+			return -1;
+		for (size_t k = 0; k < 4; k++) {
+			int value = k >= 4 - pad ? 0 : base64_value(text[i + k]);
+
+			if (value < 0)
+				return -1;
+			bits = bits << 6 | (uint32_t)value;
+		}
+		for (size_t k = 0; k < 3; k++)
+			bytes[k] = (uint8_t)(bits >> (16 - 8 * k));
+		kk_buf_append(out, bytes, 3 - pad);
+	}
+	return 0;
+}
+
+static void documents_done(json_t *resources, const struct kk_strs *warnings,
+	const struct kk_err *err, void *arg)
+{
+	struct api *api = arg;
+	json_t *result, *texts;
+
+	if (err) {
+		rc_api_fail(api, err);
+		return;
+	}
+	result = json_pack("{s:O}", "Resources", resources);
+	if (warnings->n) {
+		texts = json_array();
+		for (size_t i = 0; i < warnings->n; i++)
+			json_array_append_new(texts, json_string(warnings->items[i]));
+		json_object_set_new(result, "Warnings", texts);
+	}
+	rc_api_result(api, result);
+}
+
+void rc_api_documents(struct api *api)
+{
+	kk_auto_buf yaml = {0};
+
+	/* Checked by the caller already. */
+	rc_api_base64(rc_api_string(api, "RawYAML"), &yaml);
+	if (strcmp(api->method->name, "ApplyDocuments") == 0)
+		rc_documents_apply(yaml.data ? (char *)yaml.data : "", yaml.len, api->op,
+			documents_done, api);
+	else
+		rc_documents_delete(yaml.data ? (char *)yaml.data : "", yaml.len,
+			rc_api_bool(api, "Cascade"), rc_api_bool(api, "Force"), api->op,
+			documents_done, api);
+}
