@@ -59,6 +59,8 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_get,
 	&cli_cmd_image,
 	&cli_cmd_kill,
+	&cli_cmd_purge,
+	&cli_cmd_refresh,
 	&cli_cmd_restart,
 	&cli_cmd_start,
 	&cli_cmd_stop,

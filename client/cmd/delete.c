@@ -1,4 +1,4 @@
-/* client/cmd/delete.c - kuke delete <kind> <name>, kuke delete -f. */
+/* client/cmd/delete.c - kuke delete <kind> <name>, kuke delete -f, kuke purge <kind> <name>. */
 #include "../cli.h"
 
 #include <stdio.h>
@@ -6,38 +6,43 @@
 
 #include <kukeon/mem.h>
 
-static int delete_one(struct cli *cli, enum kk_kind kind, struct kk_err *err)
+/* @verb begins the method as well as the line that is printed. */
+static int remove_one(struct cli *cli, enum kk_kind kind, const char *verb, json_t **ret_reply,
+	struct kk_err *err)
 {
-	static const char *const methods[] = {
-		"DeleteRealm", "DeleteSpace", "DeleteStack", "DeleteCell"};
 	struct kk_scope scope = cli_scope(cli, kind, cli_arg(cli, 0));
-	kk_auto_json *reply = NULL;
+	kk_auto_free char *method = kk_xprintf("%s%s", verb, kk_kind_name(kind));
 	json_t *args;
 
 	if (cli_scope_check(cli, kind, err) < 0)
 		return kk_failed(err);
 	args = cli_doc_args(kind, &scope, NULL);
-	if (kind != KK_KIND_CELL) {
-		json_object_set_new(args, "Force", json_boolean(cli_bool(cli, "force")));
-		json_object_set_new(args, "Cascade", json_boolean(cli_bool(cli, "cascade")));
-	}
-	if (cli_call(cli, methods[kind], args, &reply, err) < 0)
+	json_object_set_new(args, "Force", json_boolean(cli_bool(cli, "force")));
+	json_object_set_new(args, "Cascade", json_boolean(cli_bool(cli, "cascade")));
+	if (cli_call(cli, method, args, ret_reply, err) < 0)
 		return kk_failed(err);
 	switch (kind) {
 	case KK_KIND_REALM:
-		printf("Deleted realm \"%s\"\n", scope.realm);
+		printf("%sd realm \"%s\"\n", verb, scope.realm);
 		break;
 	case KK_KIND_SPACE:
-		printf("Deleted space \"%s\" from realm \"%s\"\n", scope.space, scope.realm);
+		printf("%sd space \"%s\" from realm \"%s\"\n", verb, scope.space, scope.realm);
 		break;
 	case KK_KIND_STACK:
-		printf("Deleted stack \"%s\" from space \"%s\"\n", scope.stack, scope.space);
+		printf("%sd stack \"%s\" from space \"%s\"\n", verb, scope.stack, scope.space);
 		break;
 	default:
-		printf("Deleted cell \"%s\" from stack \"%s\"\n", scope.cell, scope.stack);
+		printf("%sd cell \"%s\" from stack \"%s\"\n", verb, scope.cell, scope.stack);
 		break;
 	}
 	return 0;
+}
+
+static int delete_one(struct cli *cli, enum kk_kind kind, struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+
+	return remove_one(cli, kind, "Delete", &reply, err);
 }
 
 static int realm_run(struct cli *cli, struct kk_err *err)
@@ -185,4 +190,118 @@ const struct cli_command cli_cmd_delete = {
 	.children = children,
 	.route = CLI_ROUTE_BOTH,
 	.run = file_run,
+};
+
+/* --- purge --- */
+
+static const char *yes_no(const json_t *result, const char *key)
+{
+	return json_is_true(json_object_get(result, key)) ? "true" : "false";
+}
+
+static int purge_one(struct cli *cli, enum kk_kind kind, struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+	const json_t *result, *purged;
+	size_t i;
+	json_t *tag;
+
+	if (remove_one(cli, kind, "Purge", &reply, err) < 0)
+		return kk_failed(err);
+	result = json_object_get(reply, "Result");
+	purged = json_object_get(result, "Purged");
+	if (kind == KK_KIND_SPACE)
+		printf("Deleted resources -> metadata:%s cgroup:%s cni:%s\n",
+			yes_no(result, "MetadataDeleted"), yes_no(result, "CgroupDeleted"),
+			yes_no(result, "CNINetworkDeleted"));
+	if (json_array_size(purged) == 0)
+		return 0;
+	fputs("Additional resources purged: ", stdout);
+	json_array_foreach (purged, i, tag)
+		printf("%c%s", i ? ' ' : '[', kk_str(json_string_value(tag)));
+	puts("]");
+	return 0;
+}
+
+static int purge_realm_run(struct cli *cli, struct kk_err *err)
+{
+	return purge_one(cli, KK_KIND_REALM, err);
+}
+
+static int purge_space_run(struct cli *cli, struct kk_err *err)
+{
+	return purge_one(cli, KK_KIND_SPACE, err);
+}
+
+static int purge_stack_run(struct cli *cli, struct kk_err *err)
+{
+	return purge_one(cli, KK_KIND_STACK, err);
+}
+
+static int purge_cell_run(struct cli *cli, struct kk_err *err)
+{
+	return purge_one(cli, KK_KIND_CELL, err);
+}
+
+static const struct cli_flag purge_flags[] = {
+	{"cascade", 0, CLI_BOOL, NULL, NULL, "purge the children as well", NULL},
+	{"force", 0, CLI_BOOL, NULL, NULL, "do not refuse because of children", NULL},
+	{"no-daemon", 0, CLI_BOOL, NULL, NULL, "work in-process, without kukeond", NULL},
+	CLI_FLAGS_END,
+};
+
+static const struct cli_command purge_realm = {
+	.name = "realm",
+	.aliases = "r",
+	.usage = "<name> [flags]",
+	.summary = "Purge a realm, also one of which only leftovers are there",
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = purge_realm_run,
+};
+static const struct cli_command purge_space = {
+	.name = "space",
+	.aliases = "sp",
+	.usage = "<name> [flags]",
+	.summary = "Purge a space",
+	.flags = space_flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = purge_space_run,
+};
+static const struct cli_command purge_stack = {
+	.name = "stack",
+	.aliases = "st",
+	.usage = "<name> [flags]",
+	.summary = "Purge a stack",
+	.flags = stack_flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = purge_stack_run,
+};
+static const struct cli_command purge_cell = {
+	.name = "cell",
+	.aliases = "ce",
+	.usage = "<name> [flags]",
+	.summary = "Purge a cell",
+	.flags = cell_flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.run = purge_cell_run,
+};
+
+static const struct cli_command *const purge_children[] = {
+	&purge_realm, &purge_space, &purge_stack, &purge_cell, NULL};
+
+const struct cli_command cli_cmd_purge = {
+	.name = "purge",
+	.aliases = "p",
+	.usage = "<kind> <name>",
+	.summary = "Delete objects and all that can be found of them",
+	.persistent_flags = purge_flags,
+	.children = purge_children,
 };

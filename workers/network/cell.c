@@ -93,6 +93,14 @@ static uint32_t inside_address(const char *netns_path)
 	return eth0_find(netns_path, &socket, &eth0) ? net_address_get(socket, eth0.index) : 0;
 }
 
+/* Left by a former space of this name, which had another subnet. */
+static bool is_foreign(const struct net_space *space, const char *netns_path)
+{
+	const struct net_cidr inside = {.address = inside_address(netns_path), .bits = 32};
+
+	return inside.address && !net_cidr_overlaps(&space->subnet, &inside);
+}
+
 static bool has_eth0(const char *netns_path)
 {
 	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
@@ -172,6 +180,14 @@ int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cel
 	if (net_space_ensure(key->realm, key->space, &space, &ignored_bool, err) < 0)
 		return kk_failed(err);
 	had_ns = net_ns_exists(&names.ns);
+	if (had_ns && is_foreign(&space, names.ns.net)) {
+		kk_warning("the namespace of cell '%s' is of another network, made anew",
+			key->cell);
+		if (net_ns_remove(&names.ns, &ignored_bool, err) < 0 ||
+			net_lease_drop(&space, names.owner, err) < 0)
+			return kk_wrap(err, "connect cell '%s'", key->cell);
+		had_ns = false;
+	}
 	if (!had_ns && net_ns_create(&names.ns, key->cell, err) < 0)
 		goto undo_ns;
 	if (kk_fault(KK_FAULT_network_namespaces_pinned, err) < 0 ||

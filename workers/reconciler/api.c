@@ -234,6 +234,23 @@ static const struct method methods[] = {
 	{"LoadImage", -1, rc_api_image_call, .result = "@Images", .is_local = true},
 	{"MaterializeCell", KK_KIND_CELL, rc_api_create_cell, .result = CELL_CREATED,
 		.is_change = true},
+	{"PurgeCell", KK_KIND_CELL, rc_api_purge,
+		.result = "*Cell ?ContainersDeleted ?CgroupDeleted ?MetadataDeleted "
+			  "?PurgeSucceeded ?Force ?Cascade @Deleted @Purged",
+		.is_change = true},
+	{"PurgeRealm", KK_KIND_REALM, rc_api_purge,
+		.result = "*Realm ?RealmDeleted ?PurgeSucceeded ?Force ?Cascade @Deleted @Purged",
+		.is_change = true},
+	{"PurgeSpace", KK_KIND_SPACE, rc_api_purge,
+		.result = "*Space ?MetadataDeleted ?CgroupDeleted ?CNINetworkDeleted "
+			  "?PurgeSucceeded ?Force ?Cascade @Deleted @Purged",
+		.is_change = true},
+	{"PurgeStack", KK_KIND_STACK, rc_api_purge, .result = "*Stack @Deleted @Purged",
+		.is_change = true},
+	{"RefreshAll", -1, rc_api_refresh,
+		.result = "@RealmsFound @SpacesFound @StacksFound @CellsFound @ContainersFound "
+			  "@RealmsUpdated @SpacesUpdated @StacksUpdated @CellsUpdated "
+			  "@ContainersUpdated @Errors"},
 	{"RemoveImage", -1, rc_api_image_call, .result = "$Name", .is_local = true},
 	{"RestartCell", KK_KIND_CELL, rc_api_restart_cell, .result = "*Cell ?Restarted ?Started",
 		.is_change = true},
@@ -421,7 +438,7 @@ int rc_api_handle(struct kk_call *call, const struct kk_req_api_request *req,
 		rc_journal_request_save(call->op, req->method, &req->params);
 	/* Nobody followed the events for an in-process command: it looks for itself. */
 	if (method->is_reading && rc.worker->config.is_embedded)
-		rc_observe_all(call->op, api_run, api);
+		rc_observe_all(call->op, NULL, api_run, api);
 	else
 		api_run(NULL, api);
 	return KK_LATER;

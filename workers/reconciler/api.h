@@ -70,6 +70,8 @@ void rc_api_stop_cell(struct api *api);
 void rc_api_kill_cell(struct api *api);
 void rc_api_delete_scope(struct api *api);
 void rc_api_delete_cell(struct api *api);
+void rc_api_purge(struct api *api);
+void rc_api_refresh(struct api *api);
 void rc_api_documents(struct api *api);
 /* Standard base64 with padding, as Go's encoding/json writes []byte. 0, or -1: it is none. */
 int rc_api_base64(const char *text, struct kk_buf *out);

@@ -148,15 +148,11 @@ static int list_walk(const struct kk_scope *scope, int depth, const char *const 
 		return kk_failed(err);
 	for (size_t i = 0; i < names.n; i++) {
 		struct kk_scope child = *scope;
-		const char **part = level == 0 ? &child.realm :
-			level == 1             ? &child.space :
-			level == 2             ? &child.stack :
-						 &child.cell;
 		const char *text;
 
 		if (filter[level] && *filter[level] && strcmp(filter[level], names.items[i]) != 0)
 			continue;
-		*part = names.items[i];
+		*rc_scope_part(&child, level) = names.items[i];
 		if (level < depth) {
 			if (list_walk(&child, depth, filter, out, err) < 0)
 				return kk_failed(err);

@@ -221,20 +221,31 @@ static json_t *request_doc(const struct api *api)
 		KK_JSON_API);
 }
 
+static unsigned how_of(const struct api *api)
+{
+	return (rc_api_bool(api, "Cascade") ? RC_CASCADE : 0) |
+		(rc_api_bool(api, "Force") ? RC_FORCE : 0);
+}
+
+static json_t *strings_json(const struct kk_strs *strs)
+{
+	json_t *json = json_array();
+
+	for (size_t i = 0; i < strs->n; i++)
+		json_array_append_new(json, kk_json_string(strs->items[i]));
+	return json;
+}
+
 static void delete_scope_done(struct rc_outcome *outcome, void *arg)
 {
 	struct api *api = arg;
 	enum kk_kind kind = (enum kk_kind)api->method->kind;
-	json_t *result, *done = json_array();
+	json_t *result;
 
-	if (delete_failed(api, outcome)) {
-		json_decref(done);
+	if (delete_failed(api, outcome))
 		return;
-	}
-	for (size_t i = 0; i < outcome->done.n; i++)
-		json_array_append_new(done, json_string(outcome->done.items[i]));
 	result = json_pack("{s:o, s:o, s:b, s:b}", kk_kind_name(kind), request_doc(api), "Deleted",
-		done, "MetadataDeleted", 1, "CgroupDeleted", 1);
+		strings_json(&outcome->done), "MetadataDeleted", 1, "CgroupDeleted", 1);
 	if (kind == KK_KIND_REALM)
 		json_object_set_new(result, "ContainerdNamespaceDeleted", json_true());
 	if (kind == KK_KIND_SPACE)
@@ -250,8 +261,7 @@ static void delete_scope_done(struct rc_outcome *outcome, void *arg)
 
 void rc_api_delete_scope(struct api *api)
 {
-	rc_scope_delete(&api->scope, rc_api_bool(api, "Cascade"), rc_api_bool(api, "Force"),
-		api->op, delete_scope_done, api);
+	rc_scope_delete(&api->scope, how_of(api), api->op, delete_scope_done, api);
 }
 
 static void delete_cell_done(struct rc_outcome *outcome, void *arg)
@@ -267,6 +277,138 @@ static void delete_cell_done(struct rc_outcome *outcome, void *arg)
 void rc_api_delete_cell(struct api *api)
 {
 	rc_cell_do(RC_CELL_DELETE, &api->doc.cell, api->op, delete_cell_done, api);
+}
+
+/* --- Purge: a deletion that needs no document of a realm, and tells what went along --- */
+
+static json_t *purged_json(enum kk_kind kind)
+{
+	switch (kind) {
+	case KK_KIND_REALM:
+		return json_pack("[s, s, s]", "orphaned-containers", "cni-resources",
+			"all-metadata");
+	case KK_KIND_SPACE:
+		return json_pack("[s, s, s, s]", "cni-network", "cni-cache", "orphaned-containers",
+			"all-metadata");
+	default:
+		return json_pack("[s, s, s]", "cni-resources", "orphaned-containers",
+			"all-metadata");
+	}
+}
+
+static void purge_done(struct rc_outcome *outcome, void *arg)
+{
+	static const char *const cell_done[] = {"containers", "cgroup", "metadata"};
+	struct api *api = arg;
+	enum kk_kind kind = (enum kk_kind)api->method->kind;
+	json_t *result;
+
+	if (delete_failed(api, outcome))
+		return;
+	for (size_t i = 0; kind == KK_KIND_CELL && i < KK_COUNT(cell_done); i++)
+		kk_strs_add(&outcome->done, cell_done[i]);
+	result = json_pack("{s:o, s:o, s:o}", kk_kind_name(kind), request_doc(api), "Deleted",
+		strings_json(&outcome->done), "Purged", purged_json(kind));
+	if (kind == KK_KIND_REALM)
+		json_object_set_new(result, "RealmDeleted", json_true());
+	if (kind == KK_KIND_CELL)
+		json_object_set_new(result, "ContainersDeleted", json_true());
+	if (kind == KK_KIND_SPACE)
+		json_object_set_new(result, "CNINetworkDeleted", json_true());
+	if (kind == KK_KIND_SPACE || kind == KK_KIND_CELL) {
+		json_object_set_new(result, "MetadataDeleted", json_true());
+		json_object_set_new(result, "CgroupDeleted", json_true());
+	}
+	if (kind != KK_KIND_STACK) {
+		json_object_set_new(result, "PurgeSucceeded", json_true());
+		json_object_set_new(result, "Force", json_boolean(rc_api_bool(api, "Force")));
+		json_object_set_new(result, "Cascade", json_boolean(rc_api_bool(api, "Cascade")));
+	}
+	rc_api_result(api, result);
+}
+
+/* What a lost realm has left is found by its name: its namespace, its cgroup. Any other object that nobody
+ * knows is taken for a slip of the pen. */
+void rc_api_purge(struct api *api)
+{
+	bool is_lost = api->method->kind != KK_KIND_REALM && !rc_store_exists(&api->scope);
+
+	if (api->method->kind == KK_KIND_CELL)
+		rc_cell_do(RC_CELL_DELETE, &api->doc.cell, api->op, purge_done, api);
+	else
+		rc_scope_delete(&api->scope, how_of(api) | (is_lost ? 0 : RC_PURGE), api->op,
+			purge_done, api);
+}
+
+/* --- RefreshAll: the statuses of what runs --- */
+
+struct refresh {
+	struct api *api;
+	struct rc_report report;
+};
+
+/* All there is, by name and for containers by path. */
+static void found_add(json_t *found[], const struct kk_scope *scope, int level,
+	struct kk_strs *errors)
+{
+	kk_auto(kk_strs_release) struct kk_strs names = {0};
+	struct kk_err err = {0};
+	char text[KK_ERR_TEXT];
+
+	if (rc_store_children(scope, &names, &err) < 0) {
+		kk_err_format(&err, text, sizeof text);
+		kk_strs_add(errors, text);
+	}
+	for (size_t i = 0; i < names.n; i++) {
+		struct kk_scope child = *scope;
+		struct kk_cell cell;
+
+		*rc_scope_part(&child, level) = names.items[i];
+		json_array_append_new(found[level], kk_json_string(names.items[i]));
+		if (level < 3) {
+			found_add(found, &child, level + 1, errors);
+		} else if (rc_store_load(&child, &cell, &err) == 1) {
+			kk_auto_free char *path = rc_scope_path(&child);
+
+			for (size_t c = 0; c < cell.spec.containers.n; c++) {
+				kk_auto_free char *one =
+					kk_xprintf("%s/%s", path, cell.spec.containers.items[c].id);
+
+				json_array_append_new(found[level + 1], kk_json_string(one));
+			}
+			kk_cell_release(&cell);
+		}
+	}
+}
+
+static void refresh_done(const struct kk_err *err, void *arg)
+{
+	struct refresh *refresh = arg;
+	struct api *api = refresh->api;
+	json_t *found[] = {json_array(), json_array(), json_array(), json_array(), json_array()};
+
+	(void)err;
+	found_add(found, &(struct kk_scope){0}, 0, &refresh->report.errors);
+	rc_api_result(api,
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:[], s:[], s:[], s:o, s:o, s:o}",
+			"RealmsFound", found[0], "SpacesFound", found[1], "StacksFound", found[2],
+			"CellsFound", found[3], "ContainersFound", found[4], "RealmsUpdated",
+			"SpacesUpdated", "StacksUpdated", "CellsUpdated",
+			strings_json(&refresh->report.cells), "ContainersUpdated",
+			strings_json(&refresh->report.containers), "Errors",
+			strings_json(&refresh->report.errors)));
+	kk_strs_release(&refresh->report.cells);
+	kk_strs_release(&refresh->report.containers);
+	kk_strs_release(&refresh->report.errors);
+	free(refresh);
+}
+
+void rc_api_refresh(struct api *api)
+{
+	struct refresh *refresh = kk_xalloc(sizeof *refresh);
+
+	refresh->api = api;
+	rc_observe_all(api->op, &refresh->report, refresh_done, refresh);
 }
 
 /* --- documents --- */
@@ -337,7 +479,6 @@ void rc_api_documents(struct api *api)
 		rc_documents_apply(yaml.data ? (char *)yaml.data : "", yaml.len, api->op,
 			documents_done, api);
 	else
-		rc_documents_delete(yaml.data ? (char *)yaml.data : "", yaml.len,
-			rc_api_bool(api, "Cascade"), rc_api_bool(api, "Force"), api->op,
-			documents_done, api);
+		rc_documents_delete(yaml.data ? (char *)yaml.data : "", yaml.len, how_of(api),
+			api->op, documents_done, api);
 }

@@ -11,8 +11,7 @@ struct batch {
 	struct kk_manifests manifests;
 	json_t **results; /* one per manifest */
 	bool is_delete;
-	bool is_cascade;
-	bool is_force;
+	unsigned how; /* of deletions, RC_CASCADE and the like */
 	uint64_t op;
 	int level; /* kind whose turn it is */
 	size_t n_open;
@@ -130,8 +129,7 @@ static void item_delete(struct item *item)
 	} else if (manifest->kind == KK_KIND_CELL) {
 		rc_cell_do(RC_CELL_DELETE, &manifest->doc.cell, batch->op, item_done, item);
 	} else {
-		rc_scope_delete(&scope, batch->is_cascade, batch->is_force, batch->op, item_done,
-			item);
+		rc_scope_delete(&scope, batch->how, batch->op, item_done, item);
 	}
 }
 
@@ -216,15 +214,14 @@ void rc_documents_apply(const char *yaml, size_t len, uint64_t op, rc_documents_
 	batch_start(yaml, len, batch);
 }
 
-void rc_documents_delete(const char *yaml, size_t len, bool is_cascade, bool is_force, uint64_t op,
-	rc_documents_f fn, void *arg)
+void rc_documents_delete(const char *yaml, size_t len, unsigned how, uint64_t op, rc_documents_f fn,
+	void *arg)
 {
 	struct batch *batch = kk_xalloc(sizeof *batch);
 
 	*batch = (struct batch){
 		.is_delete = true,
-		.is_cascade = is_cascade,
-		.is_force = is_force,
+		.how = how,
 		.op = op,
 		.fn = fn,
 		.arg = arg,

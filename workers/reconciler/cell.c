@@ -896,11 +896,11 @@ static void existing_turn(struct op *op)
 	int r = rc_store_load(&op->scope, &stored, &err);
 
 	/* A document that can't be read can still be deleted: what it made is found by its labels. */
-	if (r < 0 && op->verb != RC_CELL_DELETE) {
+	if (r < 0 && op->verb != RC_CELL_DELETE && op->verb != RC_CELL_PURGE) {
 		op_fail(op, &err);
 		return;
 	}
-	if (r == 0) {
+	if (r == 0 && op->verb != RC_CELL_PURGE) {
 		missing(op);
 		return;
 	}
@@ -934,6 +934,7 @@ static void existing_turn(struct op *op)
 		rc_plan_run(&op->plan, op->id, halted, op);
 		break;
 	case RC_CELL_DELETE:
+	case RC_CELL_PURGE:
 		rc_journal_note(op->id, &op->scope, "delete");
 		rc_plan_cell_list(&op->plan, &op->scope, op->namespace, true);
 		rc_plan_run(&op->plan, op->id, delete_seen, op);
@@ -967,6 +968,7 @@ static void turn_begin(struct rc_turn *turn, void *arg)
 	case RC_CELL_RESTART:
 	case RC_CELL_KILL:
 	case RC_CELL_DELETE:
+	case RC_CELL_PURGE:
 	case RC_CELL_REFRESH:
 	case RC_CELL_OOM:
 		existing_turn(op);

@@ -19,6 +19,13 @@ char *rc_scope_path(const struct kk_scope *scope)
 	return kk_buf_take(&path);
 }
 
+const char **rc_scope_part(struct kk_scope *scope, int level)
+{
+	const char **const parts[] = {&scope->realm, &scope->space, &scope->stack, &scope->cell};
+
+	return parts[level];
+}
+
 char *rc_scope_dir(const struct kk_scope *scope)
 {
 	kk_auto_free char *path = rc_scope_path(scope);

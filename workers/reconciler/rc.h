@@ -27,7 +27,8 @@ enum { RC_PATH_MAX = 4096, RC_STOP_GRACE_MS = 5000 };
 typedef void (*rc_done_f)(const struct kk_err *err, void *arg);
 
 /* --- names (name.c): all that derives from a scope; the caller frees --- */
-char *rc_scope_path(const struct kk_scope *scope); /* "realm/space/stack/cell" */
+char *rc_scope_path(const struct kk_scope *scope);             /* "realm/space/stack/cell" */
+const char **rc_scope_part(struct kk_scope *scope, int level); /* 0, the realm, to 3, the cell */
 char *rc_scope_dir(const struct kk_scope *scope);
 char *rc_cgroup_path(const struct kk_scope *scope);
 char *rc_namespace_default(const char *realm);
@@ -54,6 +55,8 @@ int rc_store_remove(const struct kk_scope *scope, struct kk_err *err);
 int rc_store_sweep(const struct kk_scope *scope, struct kk_err *err);
 /* Names of the children of @scope (NULL parts end it), sorted. Fails with KK_E_IO. */
 int rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names, struct kk_err *err);
+/* The same with those that have no document any more. */
+int rc_store_remains(const struct kk_scope *scope, struct kk_strs *ret_names, struct kk_err *err);
 /* The document as API text, from the cache; unreadable ones as Failed with the reason. Borrowed until
  * the next call into the store. NULL: gone. */
 const char *rc_store_text(const struct kk_scope *scope);
@@ -178,8 +181,10 @@ typedef void (*rc_outcome_f)(struct rc_outcome *outcome, void *arg); /* @outcome
  * anew where they miss. */
 void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, uint64_t op,
 	rc_outcome_f fn, void *arg);
-void rc_scope_delete(const struct kk_scope *scope, bool is_cascade, bool is_force, uint64_t op,
-	rc_outcome_f fn, void *arg);
+/* How it is deleted: with its children; whatever is in it; also where its document is gone, and theirs. */
+enum { RC_CASCADE = 1, RC_FORCE = 2, RC_PURGE = 4 };
+void rc_scope_delete(const struct kk_scope *scope, unsigned how, uint64_t op, rc_outcome_f fn,
+	void *arg);
 /* Create the bare parents of @scope that do not exist. */
 void rc_parents_ensure(const struct kk_scope *scope, uint64_t op, rc_done_f fn, void *arg);
 
@@ -192,6 +197,7 @@ enum rc_cell_verb {
 	RC_CELL_RESTART, /* stop it where it is up, and start it: "restarted" in the changes tells which */
 	RC_CELL_KILL,
 	RC_CELL_DELETE,
+	RC_CELL_PURGE,   /* the same, also where its document is gone */
 	RC_CELL_REFRESH, /* look at it, and record what was seen */
 	RC_CELL_OOM,     /* the same, after the kernel killed in it for memory */
 };
@@ -211,15 +217,21 @@ KK_HANDLES_EVENT(cgroup_started);
 void rc_tick_start(void);
 /* Look at the cell at @when, KK_TIME_ZERO for never. An in-process command is over by then. */
 void rc_tick_wake(const struct kk_scope *scope, int64_t when);
-/* Look at all cells of all realms, then call @fn. */
-void rc_observe_all(uint64_t op, rc_done_f fn, void *arg);
+/* What a look at all cells found: names of cells, paths of containers, texts. */
+struct rc_report {
+	struct kk_strs cells;
+	struct kk_strs containers;
+	struct kk_strs errors;
+};
+/* Look at all cells of all realms, then call @fn. @report: NULL, or what is filled until then. */
+void rc_observe_all(uint64_t op, struct rc_report *report, rc_done_f fn, void *arg);
 
 /* --- apply.c: whole manifests --- */
 typedef void (*rc_documents_f)(json_t *resources, const struct kk_strs *warnings,
 	const struct kk_err *err, void *arg);
 void rc_documents_apply(const char *yaml, size_t len, uint64_t op, rc_documents_f fn, void *arg);
-void rc_documents_delete(const char *yaml, size_t len, bool is_cascade, bool is_force, uint64_t op,
-	rc_documents_f fn, void *arg);
+void rc_documents_delete(const char *yaml, size_t len, unsigned how, uint64_t op, rc_documents_f fn,
+	void *arg);
 
 /* --- api.c --- */
 /* Has whoever asked for it come back? */

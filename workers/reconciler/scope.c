@@ -35,7 +35,7 @@ struct op {
 	char *names[4];
 	struct kk_scope scope; /* points into names */
 	bool is_create;
-	bool is_force;
+	unsigned how; /* of a deletion */
 	uint64_t id;
 	struct rc_turn *turn;
 	struct rc_plan plan;
@@ -576,14 +576,16 @@ static void delete_next_child(struct op *op)
 		cell.spec.realm_id = (char *)child.realm;
 		cell.spec.space_id = (char *)child.space;
 		cell.spec.stack_id = (char *)child.stack;
-		rc_cell_do(RC_CELL_DELETE, &cell, op->id, child_done, op);
+		rc_cell_do(op->how & RC_PURGE ? RC_CELL_PURGE : RC_CELL_DELETE, &cell, op->id,
+			child_done, op);
 		return;
 	}
 	if (op->kind == KK_KIND_REALM)
 		child.space = name;
 	else
 		child.stack = name;
-	rc_scope_delete(&child, true, true, op->id, child_done, op);
+	rc_scope_delete(&child, RC_CASCADE | RC_FORCE | (op->how & RC_PURGE), op->id, child_done,
+		op);
 }
 
 static void delete_done(const struct kk_err *failure, void *arg)
@@ -615,6 +617,7 @@ static void delete_turn(struct rc_turn *turn, void *arg)
 	kk_auto(kk_strs_release) struct kk_strs children = {0};
 	struct kk_err err = {0};
 	kk_auto_free char *namespace = rc_store_namespace(op->scope.realm, &err);
+	const char *verb = op->how & RC_PURGE ? "purge" : "delete";
 
 	op->turn = turn;
 	/* Something may have been created since the children were deleted. */
@@ -622,16 +625,16 @@ static void delete_turn(struct rc_turn *turn, void *arg)
 		op_fail(op, &err);
 		return;
 	}
-	if (children.n && !op->is_force) {
+	if (children.n && !(op->how & RC_FORCE)) {
 		kk_fail(&err, KK_E_HAS_DEPENDENCIES,
-			"failed to delete %s: resource has child resources: "
-			"%s \"%s\" has %zu %s(s). Use --cascade to delete them or --force to skip "
+			"failed to %s %s: resource has child resources: "
+			"%s \"%s\" has %zu %s(s). Use --cascade to %s them or --force to skip "
 			"validation",
-			kk_kind_word(op->kind), kk_kind_word(op->kind),
+			verb, kk_kind_word(op->kind), kk_kind_word(op->kind),
 			op->kind == KK_KIND_REALM         ? op->scope.realm :
 				op->kind == KK_KIND_SPACE ? op->scope.space :
 							    op->scope.stack,
-			children.n, child_words[op->kind]);
+			children.n, child_words[op->kind], verb);
 		op_fail(op, &err);
 		return;
 	}
@@ -659,19 +662,23 @@ static void missing(struct op *op)
 	op_end(op);
 }
 
-void rc_scope_delete(const struct kk_scope *scope, bool is_cascade, bool is_force, uint64_t op_id,
-	rc_outcome_f fn, void *arg)
+void rc_scope_delete(const struct kk_scope *scope, unsigned how, uint64_t op_id, rc_outcome_f fn,
+	void *arg)
 {
 	struct op *op = op_new(scope, op_id, fn, arg);
 	struct kk_err err = {0};
+	int r = 0;
 
-	op->is_force = is_force;
-	if (!rc_store_exists(&op->scope)) {
+	op->how = how;
+	if (!rc_store_exists(&op->scope) && !(how & RC_PURGE)) {
 		missing(op);
 		return;
 	}
 	/* Forcing leaves no orphans either: a child without its parent could never be managed again. */
-	if ((is_cascade || is_force) && rc_store_children(&op->scope, &op->children, &err) < 0) {
+	if (how & (RC_CASCADE | RC_FORCE))
+		r = how & RC_PURGE ? rc_store_remains(&op->scope, &op->children, &err) :
+				     rc_store_children(&op->scope, &op->children, &err);
+	if (r < 0) {
 		op_fail(op, &err);
 		return;
 	}

@@ -442,7 +442,8 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-int rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names, struct kk_err *err)
+static int names_list(const struct kk_scope *scope, bool is_any, struct kk_strs *ret_names,
+	struct kk_err *err)
 {
 	kk_auto_free char *dir = rc_scope_dir(scope);
 	struct dirent **entries = NULL;
@@ -452,18 +453,25 @@ int rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names, s
 		return kk_fail_errno(err, KK_E_IO, "read %s", dir);
 	for (int i = 0; i < n; i++) {
 		struct kk_scope child = *scope;
-		const char **part = !child.realm ? &child.realm :
-			!child.space             ? &child.space :
-			!child.stack             ? &child.stack :
-						   &child.cell;
+		int level = !child.realm ? 0 : !child.space ? 1 : !child.stack ? 2 : 3;
 
-		*part = entries[i]->d_name;
-		if (rc_store_exists(&child))
+		*rc_scope_part(&child, level) = entries[i]->d_name;
+		if (is_any || rc_store_exists(&child))
 			kk_strs_add(ret_names, entries[i]->d_name);
 		free(entries[i]);
 	}
 	free(entries);
 	return 0;
+}
+
+int rc_store_children(const struct kk_scope *scope, struct kk_strs *ret_names, struct kk_err *err)
+{
+	return names_list(scope, false, ret_names, err);
+}
+
+int rc_store_remains(const struct kk_scope *scope, struct kk_strs *ret_names, struct kk_err *err)
+{
+	return names_list(scope, true, ret_names, err);
 }
 
 char *rc_store_namespace(const char *realm, struct kk_err *err)

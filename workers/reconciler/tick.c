@@ -16,6 +16,7 @@ static bool has_passed;
 /* A look at all cells: counts what is open, then calls back. */
 struct pass {
 	size_t n_open;
+	struct rc_report *report; /* or NULL */
 	uint64_t op;
 	rc_done_f fn;
 	void *arg;
@@ -36,9 +37,19 @@ struct realm_look {
 	struct rc_plan plan;
 };
 
+static void error_report(struct pass *pass, const char *what, const struct kk_err *err)
+{
+	char text[KK_ERR_TEXT];
+
+	kk_err_format(err, text, sizeof text);
+	if (pass->report)
+		kk_strs_take(&pass->report->errors, kk_xprintf("%s: %s", what, text));
+}
+
 static void cell_looked(struct rc_outcome *outcome, void *arg)
 {
-	(void)outcome;
+	if (outcome->action == RC_FAILED)
+		error_report(arg, "cell", &outcome->err);
 	pass_step(arg);
 }
 
@@ -116,23 +127,51 @@ static void each_cell(const char *realm, each_cell_f fn, void *arg)
 	}
 }
 
+static void change_report(struct rc_report *report, const struct kk_scope *scope,
+	const struct kk_cell_status *before, const struct kk_cell *cell)
+{
+	kk_auto_free char *path = rc_scope_path(scope);
+
+	kk_strs_add(&report->cells, scope->cell);
+	for (size_t i = 0; i < cell->status.containers.n; i++) {
+		const struct kk_container_status *status = &cell->status.containers.items[i];
+
+		if (i >= before->containers.n ||
+			!kk_schema_equal(kk_schema_of_container_status(),
+				&before->containers.items[i], status, 0))
+			kk_strs_take(&report->containers, kk_xprintf("%s/%s", path, status->id));
+	}
+}
+
 /* Only a cell whose record differs from what was seen needs a turn. */
 static void look_at_cell(const struct kk_scope *scope, void *arg)
 {
 	struct realm_look *look = arg;
 	const struct kk_rep_container_list *seen =
 		rc_plan_reply(&look->plan, KK_MSG_container_list, 0);
+	struct kk_cell_status before = {0};
 	struct kk_cell cell;
 	struct kk_err err = {0};
+	int r;
 
-	if (rc_turn_is_busy(scope) || rc_store_load(scope, &cell, &err) != 1)
+	if (rc_turn_is_busy(scope))
 		return;
+	r = rc_store_load(scope, &cell, &err);
+	if (r < 0)
+		error_report(look->pass, scope->cell, &err);
+	if (r != 1)
+		return;
+	if (look->pass->report)
+		kk_schema_copy(kk_schema_of_cell_status(), &cell.status, &before);
 	oom_watch(&cell, look->pass->op);
 	rc_tick_wake(scope, rc_restart_next(&cell));
 	if (rc_status_update(&cell, seen->containers.items, seen->containers.n)) {
 		look->pass->n_open++;
+		if (look->pass->report)
+			change_report(look->pass->report, scope, &before, &cell);
 		cell_look(scope, RC_CELL_REFRESH, look->pass->op, cell_looked, look->pass);
 	}
+	kk_cell_status_release(&before);
 	kk_cell_release(&cell);
 }
 
@@ -141,7 +180,9 @@ static void realm_looked(const struct kk_err *err, void *arg)
 	struct realm_look *look = arg;
 	struct pass *pass = look->pass;
 
-	if (!err)
+	if (err)
+		error_report(pass, look->realm, err);
+	else
 		each_cell(look->realm, look_at_cell, look);
 	rc_plan_release(&look->plan);
 	free(look->realm);
@@ -253,13 +294,13 @@ static void wake_on_timer(void *arg)
 
 /* --- passes --- */
 
-void rc_observe_all(uint64_t op, rc_done_f fn, void *arg)
+void rc_observe_all(uint64_t op, struct rc_report *report, rc_done_f fn, void *arg)
 {
 	kk_auto(kk_strs_release) struct kk_strs realms = {0};
 	struct pass *pass = kk_xalloc(sizeof *pass);
 
 	has_passed = true;
-	*pass = (struct pass){.n_open = 1, .op = op, .fn = fn, .arg = arg};
+	*pass = (struct pass){.n_open = 1, .report = report, .op = op, .fn = fn, .arg = arg};
 	children_get(&(struct kk_scope){0}, &realms);
 	for (size_t i = 0; i < realms.n; i++) {
 		kk_auto_free char *namespace = rc_store_namespace(realms.items[i], NULL);
@@ -293,7 +334,7 @@ static void pass_on_timer(void *arg)
 {
 	(void)arg;
 	rc_journal_expire();
-	rc_observe_all(0, pass_done, NULL);
+	rc_observe_all(0, NULL, pass_done, NULL);
 }
 
 /* containerd's worker tells that it is there, but not to a second reconciler. */
@@ -302,7 +343,7 @@ static void finish_on_timer(void *arg)
 	(void)arg;
 	rc_journal_finish();
 	if (!has_passed)
-		rc_observe_all(0, pass_done, NULL);
+		rc_observe_all(0, NULL, pass_done, NULL);
 }
 
 void rc_tick_start(void)
@@ -390,7 +431,7 @@ int on_containerd_connected(struct kk_call *call, const struct kk_req_containerd
 	(void)req;
 	(void)rep;
 	(void)err;
-	rc_observe_all(0, pass_done, NULL);
+	rc_observe_all(0, NULL, pass_done, NULL);
 	return 0;
 }
 
@@ -401,7 +442,7 @@ int on_cgroup_started(struct kk_call *call, const struct kk_req_cgroup_started *
 	(void)req;
 	(void)rep;
 	(void)err;
-	rc_observe_all(0, pass_done, NULL);
+	rc_observe_all(0, NULL, pass_done, NULL);
 	return 0;
 }
 

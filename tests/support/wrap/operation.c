@@ -723,7 +723,7 @@ static int cascade_delete(struct kk_err *err)
 {
 	struct outcome outcome = {0};
 
-	rc_scope_delete(&realm_scope, true, false, 9, outcome_take, &outcome);
+	rc_scope_delete(&realm_scope, RC_CASCADE, 9, outcome_take, &outcome);
 	return outcome_end(&outcome, 9, err);
 }
 
