@@ -59,6 +59,7 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_get,
 	&cli_cmd_image,
 	&cli_cmd_kill,
+	&cli_cmd_log,
 	&cli_cmd_purge,
 	&cli_cmd_refresh,
 	&cli_cmd_restart,

@@ -7,6 +7,7 @@ client_SRC := \
 	client/cmd/get.c \
 	client/cmd/image.c \
 	client/cmd/lifecycle.c \
+	client/cmd/log.c \
 	client/cmd/refresh.c \
 	client/cmd/version.c \
 	client/common.c \

@@ -232,6 +232,8 @@ static const struct method methods[] = {
 	{"ListSpaces", -1, rc_api_list_scopes, .list = "Spaces", .listed = KK_KIND_SPACE},
 	{"ListStacks", -1, rc_api_list_scopes, .list = "Stacks", .listed = KK_KIND_STACK},
 	{"LoadImage", -1, rc_api_image_call, .result = "@Images", .is_local = true},
+	{"LogContainer", KK_KIND_CONTAINER, rc_api_log_container,
+		.result = "$HostCapturePath $HostLogPath"},
 	{"MaterializeCell", KK_KIND_CELL, rc_api_create_cell, .result = CELL_CREATED,
 		.is_change = true},
 	{"PurgeCell", KK_KIND_CELL, rc_api_purge,

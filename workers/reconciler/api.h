@@ -58,6 +58,7 @@ bool rc_api_bool(const struct api *api, const char *key);
 void rc_api_get_scope(struct api *api);
 void rc_api_get_cell(struct api *api);
 void rc_api_get_container(struct api *api);
+void rc_api_log_container(struct api *api);
 void rc_api_list_scopes(struct api *api);
 void rc_api_list_containers(struct api *api);
 

@@ -83,41 +83,49 @@ void rc_api_get_cell(struct api *api)
 			"RootContainerTaskRunning", exists && is_up));
 }
 
-void rc_api_get_container(struct api *api)
+/* The container that is asked for, in @ret_cell. NULL: there is none, and the call has failed. */
+static const struct kk_container_spec *container_find(struct api *api, struct kk_cell *ret_cell)
 {
 	const char *name = kk_str(api->doc.container.metadata.name);
-	struct kk_cell cell;
-	struct kk_container found = {0};
-	struct kk_err err = {0};
 	const struct kk_container_spec *spec;
-	const struct kk_container_status *status;
-	int r;
+	struct kk_err err = {0};
+	int r = rc_store_load(&api->scope, ret_cell, &err);
 
 	if (!*name)
 		name = kk_str(api->doc.container.spec.id);
-	r = rc_store_load(&api->scope, &cell, &err);
 	if (r == 0)
 		kk_fail(&err, KK_E_CELL_NOT_FOUND, "failed to get cell \"%s\": cell not found",
 			api->scope.cell);
 	if (r <= 0) {
 		rc_api_fail(api, &err);
-		return;
+		return NULL;
 	}
-	spec = kk_cell_container(&cell, name);
-	status = kk_cell_container_status(&cell, name);
-	if (!spec) {
-		kk_fail(&err, KK_E_CONTAINER_NOT_FOUND,
-			"container \"%s\" not found in cell \"%s\" at run-path \"%s\"", name,
-			api->scope.cell, rc.run_path);
-		kk_cell_release(&cell);
-		rc_api_fail(api, &err);
+	spec = kk_cell_container(ret_cell, name);
+	if (spec)
+		return spec;
+	kk_fail(&err, KK_E_CONTAINER_NOT_FOUND,
+		"container \"%s\" not found in cell \"%s\" at run-path \"%s\"", name,
+		api->scope.cell, rc.run_path);
+	kk_cell_release(ret_cell);
+	rc_api_fail(api, &err);
+	return NULL;
+}
+
+void rc_api_get_container(struct api *api)
+{
+	struct kk_cell cell;
+	struct kk_container found = {0};
+	const struct kk_container_spec *spec = container_find(api, &cell);
+	const struct kk_container_status *status;
+
+	if (!spec)
 		return;
-	}
+	status = kk_cell_container_status(&cell, spec->id);
 	kk_schema_init(kk_schema_of_container(), &found);
 	kk_schema_copy(kk_schema_of_container_spec(), spec, &found.spec);
 	if (status)
 		kk_schema_copy(kk_schema_of_container_status(), status, &found.status);
-	found.metadata.name = kk_xstrdup(name);
+	found.metadata.name = kk_xstrdup(spec->id);
 	for (size_t i = 0; i < api->doc.container.metadata.labels.n; i++)
 		kk_map_set(&found.metadata.labels, api->doc.container.metadata.labels.items[i].key,
 			api->doc.container.metadata.labels.items[i].value);
@@ -129,6 +137,23 @@ void rc_api_get_container(struct api *api)
 			"CellMetadataExists", 1, "ContainerExists",
 			status && status->state != KK_CONTAINER_NOT_CREATED));
 	kk_container_release(&found);
+	kk_cell_release(&cell);
+}
+
+/* Where its output is kept: the client reads the file itself. */
+void rc_api_log_container(struct api *api)
+{
+	struct kk_cell cell;
+	const struct kk_container_spec *spec = container_find(api, &cell);
+	kk_auto_free char *dir = NULL, *path = NULL;
+
+	if (!spec)
+		return;
+	dir = rc_scope_dir(&api->scope);
+	path = kk_xprintf("%s/%s/%s", dir, spec->id, spec->attachable ? "tty/capture" : "log");
+	rc_api_result(api,
+		json_pack("{s:s, s:s}", "HostCapturePath", spec->attachable ? path : "",
+			"HostLogPath", spec->attachable ? "" : path));
 	kk_cell_release(&cell);
 }
 

@@ -1,0 +1,241 @@
+/* client/cmd/log.c - kuke log: the output of a container, out of the file that it is kept in. */
+#include "../cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <kukeon/fd.h>
+#include <kukeon/mem.h>
+
+enum { CHUNK = 64 * 1024 };
+
+/* --- which container --- */
+
+static int cell_get(struct cli *cli, const struct kk_scope *scope, json_t **ret_reply,
+	const json_t **ret_cell, struct kk_err *err)
+{
+	const json_t *result;
+
+	if (cli_call(cli, "GetCell", cli_doc_args(KK_KIND_CELL, scope, NULL), ret_reply, err) < 0)
+		return kk_failed(err);
+	result = json_object_get(*ret_reply, "Result");
+	if (!json_is_true(json_object_get(result, "MetadataExists")))
+		return kk_fail(err, KK_E_CELL_NOT_FOUND,
+			"cell \"%s\" not found in stack \"%s\"/\"%s\"/\"%s\"", scope->cell,
+			scope->realm, scope->space, scope->stack);
+	*ret_cell = json_object_get(result, "Cell");
+	return 0;
+}
+
+/* The one that was named, or the only one that does the work of the cell. */
+static int container_pick(const struct cli *cli, const struct kk_scope *scope, const json_t *cell,
+	const char **ret_id, struct kk_err *err)
+{
+	const json_t *specs = json_object_get(json_object_get(cell, "spec"), "containers");
+	const char *wanted = cli_string(cli, "container"), *only = NULL;
+	kk_auto_buf names = {0};
+	size_t i, n = 0;
+	json_t *spec;
+
+	json_array_foreach (specs, i, spec) {
+		const char *id = cli_json_string(spec, "id");
+		bool is_root = json_is_true(json_object_get(spec, "root"));
+
+		if (*wanted && strcmp(id, wanted) == 0) {
+			*ret_id = id;
+			return 0;
+		}
+		if (is_root && json_array_size(specs) > 1)
+			continue;
+		kk_buf_printf(&names, "%s%s", n++ ? ", " : "", id);
+		only = id;
+	}
+	if (*wanted)
+		return kk_fail(err, KK_E_CONTAINER_NOT_FOUND,
+			"container \"%s\" not found in cell \"%s\": container not found", wanted,
+			scope->cell);
+	if (n == 0)
+		return kk_fail(err, KK_E_CONTAINER_NOT_FOUND, "no container in cell (cell \"%s\")",
+			scope->cell);
+	if (n > 1)
+		return kk_fail(err, KK_E_INVALID,
+			"multiple containers in cell; specify --container (cell \"%s\"): candidates: %s",
+			scope->cell, (char *)names.data);
+	*ret_id = only;
+	return 0;
+}
+
+/* --- the file --- */
+
+/* Go to the start of the last @n lines. A last one without its end counts. */
+static int tail_seek(int fd, long long n)
+{
+	char chunk[CHUNK];
+	off_t end = lseek(fd, 0, SEEK_END);
+	bool is_first = true;
+
+	while (end > 0) {
+		off_t start = end > CHUNK ? end - CHUNK : 0;
+		ssize_t got = pread(fd, chunk, (size_t)(end - start), start);
+
+		if (got <= 0)
+			return -1;
+		for (ssize_t i = got; i-- > 0;) {
+			bool is_end = chunk[i] == '\n' && !is_first;
+
+			is_first = false;
+			if (is_end && --n <= 0)
+				return lseek(fd, start + i + 1, SEEK_SET) < 0 ? -1 : 0;
+		}
+		end = start;
+	}
+	return lseek(fd, 0, SEEK_SET) < 0 ? -1 : 0;
+}
+
+/* All that is there by now. */
+static int copy(int fd, struct kk_err *err)
+{
+	char chunk[CHUNK];
+	struct stat st;
+	ssize_t n;
+
+	/* Somebody has emptied it. */
+	if (fstat(fd, &st) == 0 && st.st_size < lseek(fd, 0, SEEK_CUR))
+		lseek(fd, 0, SEEK_SET);
+	while ((n = read(fd, chunk, sizeof chunk)) > 0) {
+		if (kk_fd_write_all(STDOUT_FILENO, chunk, (size_t)n) < 0)
+			return kk_fail_errno(err, KK_E_IO, "write to standard output");
+	}
+	return n < 0 ? kk_fail_errno(err, KK_E_IO, "read the log") : 0;
+}
+
+/* Nothing is kept back: it is the regular end of a look. */
+static void interrupt(int signo)
+{
+	(void)signo;
+	_exit(EXIT_SUCCESS);
+}
+
+static bool is_deleted(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* Until a signal, the end of the reader, or the end of the file itself. */
+static int follow(int fd, const char *path, struct kk_err *err)
+{
+	const struct sigaction action = {.sa_handler = interrupt};
+	kk_auto_fd int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	struct pollfd fds[] = {{.fd = watch, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+	char events[4096];
+
+	/* The link of an open file that goes is a change of its attributes. */
+	if (watch < 0 || inotify_add_watch(watch, path, IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF) < 0)
+		return kk_fail_errno(err, KK_E_IO, "watch %s", path);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	for (;;) {
+		bool is_last = is_deleted(fd);
+
+		if (copy(fd, err) < 0)
+			return err->sys_errno == EPIPE ? 0 : kk_failed(err);
+		if (is_last || (poll(fds, KK_COUNT(fds), -1) > 0 && fds[1].revents & POLLERR))
+			return 0;
+		while (read(watch, events, sizeof events) > 0)
+			;
+	}
+}
+
+static int lines_parse(const struct cli *cli, long long *ret_n, struct kk_err *err)
+{
+	const char *text = cli_string(cli, "tail");
+	char *end;
+
+	*ret_n = -1;
+	if (!*text || strcmp(text, "all") == 0)
+		return 0;
+	errno = 0;
+	*ret_n = strtoll(text, &end, 10);
+	if (errno || *end || *ret_n < 0)
+		return kk_fail(err, KK_E_USAGE,
+			"invalid argument \"%s\" for \"--tail\" flag: not a number of lines", text);
+	return 0;
+}
+
+static int file_show(struct cli *cli, const struct kk_scope *scope, const char *container,
+	const char *path, long long n_lines, struct kk_err *err)
+{
+	kk_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return kk_fail(err, KK_E_IO,
+			"cell \"%s\" container \"%s\" has no log file at %s (it was never started)",
+			scope->cell, container, path);
+	if (fd < 0)
+		return kk_fail_errno(err, KK_E_IO, "open %s", path);
+	if (n_lines == 0 && lseek(fd, 0, SEEK_END) < 0)
+		return kk_fail_errno(err, KK_E_IO, "read %s", path);
+	if (n_lines > 0 && tail_seek(fd, n_lines) < 0)
+		return kk_fail_errno(err, KK_E_IO, "read %s", path);
+	if (!cli_bool(cli, "follow"))
+		return copy(fd, err);
+	/* It may be for long: nobody is needed any more. */
+	cli_close(cli);
+	return follow(fd, path, err);
+}
+
+static int log_run(struct cli *cli, struct kk_err *err)
+{
+	const struct kk_scope scope = cli_scope(cli, KK_KIND_CELL, cli_arg(cli, 0));
+	kk_auto_json *cell_reply = NULL, *reply = NULL;
+	const json_t *cell, *result;
+	const char *container, *path;
+	long long n_lines;
+
+	if (lines_parse(cli, &n_lines, err) < 0 || cli_scope_check(cli, KK_KIND_CELL, err) < 0 ||
+		cell_get(cli, &scope, &cell_reply, &cell, err) < 0 ||
+		container_pick(cli, &scope, cell, &container, err) < 0 ||
+		cli_call(cli, "LogContainer", cli_doc_args(KK_KIND_CONTAINER, &scope, container),
+			&reply, err) < 0)
+		return kk_failed(err);
+	result = json_object_get(reply, "Result");
+	path = cli_json_string(result, "HostLogPath");
+	if (!*path)
+		path = cli_json_string(result, "HostCapturePath");
+	return file_show(cli, &scope, container, path, n_lines, err);
+}
+
+static const struct cli_flag flags[] = {
+	CLI_FLAG_REALM,
+	CLI_FLAG_SPACE,
+	CLI_FLAG_STACK,
+	{"container", 0, CLI_STRING, NULL, NULL, "where the cell has several", "name"},
+	{"follow", 'f', CLI_BOOL, NULL, NULL, "go on with what comes, until the cell is deleted",
+		NULL},
+	{"tail", 0, CLI_STRING, "all", NULL, "begin with that many of the last lines", "n"},
+	CLI_FLAGS_END,
+};
+
+const struct cli_command cli_cmd_log = {
+	.name = "log",
+	.aliases = "logs",
+	.usage = "<cell> [flags]",
+	.summary = "Show what a container has written",
+	.flags = flags,
+	.min_args = 1,
+	.max_args = 1,
+	.route = CLI_ROUTE_BOTH,
+	.is_reading = true,
+	.run = log_run,
+};
