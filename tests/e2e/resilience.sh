@@ -319,6 +319,25 @@ made_anew() {
 	expect_out 'Deleted cell "anew"'
 }
 
+# Just when it has begun: its shim finds no directory.
+swept_bundle() {
+	local sweeper bundle=$D/containerd/state/io.containerd.runtime.v2.task/r.$id.test/s_t_swept_main
+	cell_yaml swept /bin/sleep 1000 >"$D/swept.yaml"
+	for i in 1 2 3 4 5; do
+		(
+			until [ -d "$bundle" ]; do :; done
+			rm -rf "$bundle"
+		) &
+		sweeper=$!
+		run kuked apply -f "$D/swept.yaml"
+		wait "$sweeper"
+		expect_equal "$out" 'Cell "swept": created'
+		expect_equal "$(cell_state swept)" Ready
+		run kuked delete cell swept --realm r --space s --stack t
+		expect_out 'Deleted cell "swept"'
+	done
+}
+
 malformed_faults() {
 	local spec
 	for spec in network.lease_taken 'a=1*frobnicate' 'a=x*kill' 'a=delay(soon)' 'a=error(NONSENSE)' 'a=1*kill' 'a=note'; do
@@ -338,6 +357,7 @@ it "answers after all workers were killed" killed_all_at_once
 it "applies $KILLS times under random kills with the same output" killed_during_apply
 it "serves 8 clients 200 verbs while a worker is killed every 200 ms" killed_for_ever
 it "makes anew what was cleared away meanwhile" made_anew
+it "begins again when the directory of a task is swept away" swept_bundle
 it "clears away a shim that hangs" hung_shim
 it "deletes a cell whose shim was killed" killed_shim
 it "clears away a directory that containerd does not" stuck_bundle

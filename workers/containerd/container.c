@@ -405,6 +405,18 @@ static char *settling(int r, const struct kk_err *err)
 	return kk_xstrndup(path, strlen(path) - (sizeof behind - 1));
 }
 
+/* containerd, clearing up behind an earlier try of somebody who died, took the directory of this one: its shim
+ * misses a file there, or could not even be started there. */
+static bool is_swept(const char *id, int r, const struct kk_err *err)
+{
+	kk_auto_free char *bundle = kk_xprintf("/%s/", id);
+	const char *text = err->frames[0].text;
+
+	return (r == KK_E_CONTAINERD || r == KK_E_CONTAINER_NOT_FOUND) &&
+		strstr(text, "no such file or directory") &&
+		(strstr(text, bundle) || strstr(text, "fork/exec "));
+}
+
 /* Is it worth trying again, and is what can be done for it done? */
 static bool task_retry(const struct ct_ctx *ctx, const Ct__Container *container, int r,
 	const struct kk_err *err, int n_tries)
@@ -415,7 +427,7 @@ static bool task_retry(const struct ct_ctx *ctx, const Ct__Container *container,
 	if (bundle && n_tries == STUCK_TRIES && kk_str_ends(bundle, container->id) &&
 		!ct_shim_exists(ctx->namespace, container->id))
 		ct_shim_bundle_clear(bundle);
-	return r == KK_E_CONTAINER_EXISTS || bundle ||
+	return r == KK_E_CONTAINER_EXISTS || bundle || is_swept(container->id, r, err) ||
 		(r == KK_E_TIMEOUT && shim_clear(ctx, container));
 }
 
