@@ -105,6 +105,12 @@ void kk_cell_check(const struct kk_cell *cell, struct kk_strs *ret_problems);
 void kk_container_check(const struct kk_container *container, struct kk_strs *ret_problems);
 void kk_doc_check(enum kk_kind kind, const void *doc, struct kk_strs *ret_problems);
 
+/* Egress policies: every problem as a line in @ret_problems. */
+void kk_egress_check(const struct kk_egress *egress, struct kk_strs *ret_problems);
+bool kk_egress_is_deny(const struct kk_egress *egress);
+bool kk_egress_rule_is_ipv4(const struct kk_egress_rule
+		*rule); /* the only family that cells have */
+
 /* Scope and name of any document; borrowed from it. */
 struct kk_scope kk_doc_scope(enum kk_kind kind, const void *doc);
 const char *kk_doc_name(enum kk_kind kind, const void *doc);

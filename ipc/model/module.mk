@@ -3,4 +3,5 @@ ipc_model_SRC := \
 	ipc/model/diff.c \
 	ipc/model/doc.c \
 	ipc/model/doc_json.c \
-	ipc/model/doc_yaml.c
+	ipc/model/doc_yaml.c \
+	ipc/model/egress.c

@@ -5,6 +5,7 @@ path and the program that dumps the tables; PATIENCE is what a second of a plain
 that are wrong in their values alone are in hostile_values.py.
 """
 
+import contextlib
 import random
 import struct
 import subprocess
@@ -28,9 +29,13 @@ CLOSED = (BrokenPipeError, ConnectionResetError)
 
 
 def workers():
-    """Names and pids of the workers."""
+    """Names and pids of the workers; one that ends meanwhile is none."""
     pids = subprocess.run(["pgrep", "-P", str(DAEMON)], capture_output=True, text=True).stdout
-    return {open(f"/proc/{pid}/comm").read().strip(): int(pid) for pid in pids.split()}
+    found = {}
+    for pid in pids.split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found[open(f"/proc/{pid}/comm").read().strip()] = int(pid)
+    return found
 
 
 def memory(what="VmRSS"):

@@ -66,6 +66,107 @@ spaces_are_apart() {
 	expect_status 0
 }
 
+# A neighbour of the host that no space knows.
+neighbour_make() {
+	ip netns add "$id-out"
+	ip link add "v$id" type veth peer name eth0 netns "$id-out"
+	ip addr add 203.0.113.1/24 dev "v$id"
+	ip link set "v$id" up
+	ip -n "$id-out" addr add 203.0.113.2/24 dev eth0
+	ip -n "$id-out" addr add 203.0.113.3/24 dev eth0
+	ip -n "$id-out" link set eth0 up
+	ip -n "$id-out" route add default via 203.0.113.1
+	for port in 25 80 81 443; do
+		ip netns exec "$id-out" socat "TCP-LISTEN:$port,fork,reuseaddr" "EXEC:/bin/echo passed" >/dev/null 2>&1 &
+		listeners+=($!)
+	done
+}
+
+# tcp ADDRESS PORT: what becomes of a connection of cell e.
+tcp() {
+	local answer
+	answer=$(in_cell e /bin/nc -w 2 "$1" "$2" </dev/null 2>&1)
+	echo "${answer##*: }"
+}
+
+bridge_of() {
+	cell_json "$1" | sed -n 's/.*"bridgeName": "\(.*\)",/\1/p'
+}
+
+# pings ADDRESS: cell e does.
+pings() {
+	in_cell e /bin/ping -c 1 -W 1 "$1" >/dev/null
+}
+
+# policy TEXT: the space with this egress policy.
+policy() {
+	printf 'kind: Space\nmetadata: {name: s}\nspec:\n  realmId: r\n  network: {egress: %s}\n' "$1" | kuked apply -f -
+}
+
+egress_is_kept() {
+	cell_yaml e >"$D/e.yaml"
+	kuked apply -f "$D/e.yaml" >/dev/null
+	pings 203.0.113.2 || fail "without a policy the neighbour is not reached"
+	expect_equal "$(tcp 203.0.113.2 81)" passed
+	run policy '{default: deny, allow: [{cidr: 203.0.113.2/32, ports: [80, 443]}, {cidr: 203.0.113.3/32, ports: [25]}]}'
+	expect_equal "$out" $'Space "s": updated\n  - spec.network'
+	expect_equal "$(tcp 203.0.113.2 80) $(tcp 203.0.113.2 443) $(tcp 203.0.113.3 25)" "passed passed passed"
+	expect_equal "$(tcp 203.0.113.2 25) $(tcp 203.0.113.3 80)" "No route to host No route to host"
+	! pings 203.0.113.2 || fail "a port lets other protocols through"
+	! pings 203.0.113.1 || fail "the host is reached"
+	ping -c 1 -W 2 "$(cell_ip e)" >/dev/null || fail "the host does not reach the cell"
+	run policy '{default: deny, allow: [{cidr: 203.0.113.2/32, ports: [443, 80]}, {cidr: 203.0.113.3/32, ports: [25]}]}'
+	run policy '{default: deny, allow: [{cidr: 203.0.113.2/32, ports: [443, 80]}, {cidr: 203.0.113.3/32, ports: [25]}]}'
+	expect_equal "$out" 'Space "s": unchanged'
+	run policy '{default: DENY, allow: [{cidr: 203.0.113.1/24}, {cidr: "2001:db8::/32"}]}'
+	expect_equal "$(tcp 203.0.113.3 81)" passed
+	pings 203.0.113.3 || fail "an allowed network is not reached"
+	run policy '{default: deny}'
+	! pings 203.0.113.2 || fail "what is allowed no more is reached"
+}
+
+# It is there again with the rules, for whatever makes them again.
+egress_is_repaired() {
+	local table
+	table=kukeon_$(sed -n 's/^kukeon:\([^:]*\):r\/s$/\1/p' "/sys/class/net/$(bridge_of e)/ifalias")
+	nft delete table inet "$table"
+	pings 203.0.113.2 || fail "the rules are still there"
+	cell_yaml f >"$D/f.yaml"
+	kuked apply -f "$D/f.yaml" >/dev/null
+	! pings 203.0.113.2 || fail "the rules came back without the policy"
+	nft flush chain inet "$table" "egress_$(bridge_of e)"
+	kuked restart f --realm r --space s --stack t >/dev/null
+	! pings 203.0.113.2 || fail "a chain that was emptied stays so"
+	run policy '{default: allow}'
+	pings 203.0.113.2 || fail "the policy stays when it is gone"
+	run nft list table inet "$table"
+	[[ $out != *egress_* ]] || fail "a chain is left: $out"
+	policy '{default: deny}' >/dev/null
+}
+
+egress_is_checked() {
+	local text
+	while IFS='|' read -r policy text; do
+		run policy "$policy"
+		expect_refusal "validation failed: document 0 (Space \"s\"): $text"
+	done <<-'END'
+		{default: maybe}|egress default must be 'allow' or 'deny'
+		{default: deny, allow: [{}]}|egress allow rule 0: egress allow rule requires exactly one of host or cidr
+		{default: deny, allow: [{cidr: 10.0.0.0/8}, {host: a, cidr: 10.0.0.0/8}]}|egress allow rule 1: egress allow rule must not set both
+		{default: deny, allow: [{cidr: 10.0.0.0}]}|egress allow rule 0: egress allow rule cidr is not a valid CIDR: "10.0.0.0"
+		{default: deny, allow: [{cidr: 10.0.0.0/33}]}|egress allow rule 0: egress allow rule cidr is not a valid CIDR
+		{default: deny, allow: [{cidr: "10.0.0.0/8 accept; x"}]}|egress allow rule 0: egress allow rule cidr is not a valid CIDR
+		{default: deny, allow: [{cidr: 10.0.0.0/8, ports: [0]}]}|egress allow rule 0: egress allow rule port must be within [1, 65535]: 0
+		{default: deny, allow: [{cidr: 10.0.0.0/8, ports: [65536]}]}|egress allow rule 0: egress allow rule port must be within [1, 65535]: 65536
+	END
+	run policy '{default: deny, allow: [{host: example.org}]}'
+	expect_status 1
+	expect_out 'Error: failed to apply egress policy: egress allow rule 0: a host name'
+	run kuked get space s --realm r -o json
+	[[ $out != *'10.0.0.0'* && $out != *example* ]] || fail "a policy that was refused is stored"
+}
+
+listeners=()
 containerd_start
 daemon_start
 image_make "$D/busybox.tar"
@@ -81,4 +182,10 @@ cell_yaml a >"$D/single.yaml"
 it "connects two cells of a space, and the host" reach_each_other
 it "gives a cell its name and its hosts file" knows_itself
 it "outlives a container, and a new one joins" outlives_a_container
+neighbour_make
+it "lets a cell reach what the policy of its space allows" egress_is_kept
+it "makes the policy anew with the rules" egress_is_repaired
+it "refuses a policy that makes no sense" egress_is_checked
+kill "${listeners[@]}"
+ip netns del "$id-out"
 it "keeps spaces apart" spaces_are_apart

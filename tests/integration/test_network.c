@@ -914,8 +914,8 @@ END_TEST
 START_TEST(space_repairs_its_rules)
 {
 	static const char *const damage[] = {"flush chain inet $T outgoing",
-		"flush chain inet $T between", "delete element inet $T subnets '{ 10.200.0.0/24 }'",
-		"flush set inet $T within"};
+		"flush chain inet $T between", "flush chain inet $T entering",
+		"delete element inet $T subnets '{ 10.200.0.0/24 }'", "flush set inet $T within"};
 	char *whole;
 
 	space_ensure("s");

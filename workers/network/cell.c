@@ -177,7 +177,7 @@ int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cel
 	names_make(key, &names);
 	if (is_host)
 		return host_ensure(&names, ret_cell, err);
-	if (net_space_ensure(key->realm, key->space, &space, &ignored_bool, err) < 0)
+	if (net_space_ensure(key->realm, key->space, NULL, &space, &ignored_bool, err) < 0)
 		return kk_failed(err);
 	had_ns = net_ns_exists(&names.ns);
 	if (had_ns && is_foreign(&space, names.ns.net)) {

@@ -20,8 +20,8 @@ static void space_reply(const struct net_space *space, char **network, char **br
 static KK_HANDLES(space_network_ensure)
 {
 	kk_auto(net_space_release) struct net_space space = {0};
-	int r = net_space_ensure(kk_str(req->realm), kk_str(req->space), &space, &rep->is_created,
-		err);
+	int r = net_space_ensure(kk_str(req->realm), kk_str(req->space), &req->egress, &space,
+		&rep->is_created, err);
 
 	(void)call;
 	if (r < 0)

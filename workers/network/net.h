@@ -7,6 +7,7 @@
 
 #include <kukeon/auto.h>
 #include <kukeon/err.h>
+#include <kukeon/model.h>
 
 struct kk_worker;
 struct nl_sock;
@@ -43,6 +44,7 @@ struct net_space {
 	char bridge[NET_NAME_MAX];
 	char alias[NET_ALIAS_MAX]; /* marks the bridge as ours */
 	struct net_cidr subnet;
+	struct kk_egress egress;
 };
 void net_space_release(struct net_space *space);
 
@@ -52,10 +54,10 @@ void net_space_release(struct net_space *space);
 int net_space_load(const char *realm, const char *name, struct net_space *ret_space,
 	struct kk_err *err);
 
-/* Record, bridge, address, rules, conflist: whatever is missing is made. Safe to repeat. Fails with
- * KK_E_SUBNET_EXHAUSTED, KK_E_NETWORK, KK_E_IO. */
-int net_space_ensure(const char *realm, const char *name, struct net_space *ret_space,
-	bool *ret_created, struct kk_err *err);
+/* Record, bridge, address, rules, conflist: whatever is missing is made. Safe to repeat. @egress: NULL for that of
+ * the record. Fails with KK_E_SUBNET_EXHAUSTED, KK_E_NETWORK, KK_E_IO. */
+int net_space_ensure(const char *realm, const char *name, const struct kk_egress *egress,
+	struct net_space *ret_space, bool *ret_created, struct kk_err *err);
 int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
 	struct kk_err *err);
 
@@ -134,7 +136,7 @@ int net_default_route_add(struct nl_sock *socket, int index, uint32_t gateway, s
 int net_route_overlaps(struct nl_sock *socket, const struct net_cidr *cidr, bool *ret_overlaps,
 	struct kk_err *err);
 
-/* rule.c: masquerading and isolation through libnftables, in one table of our own. */
+/* rule.c: masquerading, isolation and egress policies through libnftables, in one table of our own. */
 int net_rule_ensure(const struct net_space *space, struct kk_err *err);
 int net_rule_remove(const struct net_space *space, struct kk_err *err);
 

@@ -1,6 +1,7 @@
 /* workers/network/rule.c - libnftables is loaded here and nowhere else: it is large, and no other process
  * needs it. One table holds all; a space is an element of its sets, so two spaces never touch the same
- * rule, and every change is one transaction. */
+ * rule, and every change is one transaction. An egress policy is a chain of its own, to which the bridge leads, for
+ * what is forwarded and for what is for the host itself. */
 #include "net.h"
 
 #include <dlfcn.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include <kukeon/buf.h>
+#include <kukeon/json.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -72,6 +74,77 @@ static int nft_run(const char *text, const char **ret_output, struct kk_err *err
 	return 0;
 }
 
+/* --- egress policies --- */
+
+/* What tells one policy from another, in the comments of its rules. */
+static uint32_t policy_hash(const struct kk_egress *egress)
+{
+	kk_auto_json *json = kk_json_encode(kk_schema_of_egress(), egress, KK_JSON_API);
+	kk_auto_free char *text = json_dumps(json, JSON_COMPACT);
+
+	return net_hash32(text);
+}
+
+static void allow_append(struct kk_buf *text, const struct net_space *space, size_t i)
+{
+	const struct kk_egress_rule *rule = &space->egress.allow.items[i];
+
+	if (!kk_egress_rule_is_ipv4(rule))
+		return;
+	kk_buf_printf(text, "add rule inet %s egress_%s ip daddr %s", net_instance.nft_table,
+		space->bridge, rule->cidr);
+	for (size_t k = 0; k < rule->ports.n; k++)
+		kk_buf_printf(text, "%s%s", k ? ", " : " tcp dport { ", rule->ports.items[k]);
+	kk_buf_printf(text, "%s accept comment \"%08x.%zu\"\n", rule->ports.n ? " }" : "",
+		policy_hash(&space->egress), i);
+}
+
+/* A space that may reach everything has no chain. What is no more is there for a moment, so that it can be
+ * taken away whether it was there or not. */
+static void policy_append(struct kk_buf *text, const struct net_space *space)
+{
+	const char *t = net_instance.nft_table;
+
+	kk_buf_printf(text,
+		"add chain inet %1$s egress_%2$s\n"
+		"flush chain inet %1$s egress_%2$s\n"
+		"add element inet %1$s egress { \"%2$s\" : jump egress_%2$s }\n",
+		t, space->bridge);
+	if (!kk_egress_is_deny(&space->egress)) {
+		kk_buf_printf(text,
+			"delete element inet %1$s egress { \"%2$s\" : jump egress_%2$s }\n"
+			"delete chain inet %1$s egress_%2$s\n",
+			t, space->bridge);
+		return;
+	}
+	for (size_t i = 0; i < space->egress.allow.n; i++)
+		allow_append(text, space, i);
+	kk_buf_printf(text,
+		"add rule inet %s egress_%s reject with icmpx type admin-prohibited comment \"%08x\"\n",
+		t, space->bridge, policy_hash(&space->egress));
+}
+
+static bool is_policy_whole(const struct net_space *space, const char *listing)
+{
+	kk_auto_free char *jump =
+		kk_xprintf("\"%s\" : jump egress_%s", space->bridge, space->bridge);
+	kk_auto_free char *last = kk_xprintf("comment \"%08x\"", policy_hash(&space->egress));
+	bool is_whole = strstr(listing, last);
+
+	if (!kk_egress_is_deny(&space->egress))
+		return !strstr(listing, jump);
+	for (size_t i = 0; i < space->egress.allow.n && is_whole; i++) {
+		kk_auto_free char *one =
+			kk_xprintf("comment \"%08x.%zu\"", policy_hash(&space->egress), i);
+
+		is_whole = !kk_egress_rule_is_ipv4(&space->egress.allow.items[i]) ||
+			strstr(listing, one);
+	}
+	return is_whole && strstr(listing, jump);
+}
+
+/* --- all of it --- */
+
 /* Is all there that net_rule_ensure makes? Asking is cheaper than a transaction. */
 static bool is_whole(const struct net_space *space)
 {
@@ -80,10 +153,10 @@ static bool is_whole(const struct net_space *space)
 	kk_auto_free char *bridge = kk_xprintf("\"%s\"", space->bridge);
 	char subnet[32];
 	const char *const parts[] = {"type nat hook postrouting", "type filter hook forward",
-		"ip saddr @subnets oifname != @bridges masquerade",
+		"type filter hook input", "ip saddr @subnets oifname != @bridges masquerade",
 		"ct state established,related accept", "iifname . oifname @within accept",
 		"iifname @bridges oifname @bridges drop", subnet, within};
-	const char *output = NULL, *set;
+	const char *output = NULL, *set, *jump;
 	struct kk_err err = {0};
 
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
@@ -93,6 +166,10 @@ static bool is_whole(const struct net_space *space)
 		if (!strstr(output, parts[i]))
 			return false;
 	}
+	/* One for what is forwarded, one for what is for the host. */
+	jump = strstr(output, "iifname vmap @egress");
+	if (!jump || !strstr(jump + 1, "iifname vmap @egress") || !is_policy_whole(space, output))
+		return false;
 	/* The name stands in two sets. */
 	set = strstr(output, "set bridges");
 	return set && strstr(set, bridge) && strstr(set, bridge) < strchr(set, '}');
@@ -124,17 +201,24 @@ int net_rule_ensure(const struct net_space *space, struct kk_err *err)
 		"add set inet %1$s bridges { type ifname; }\n"
 		"add set inet %1$s within { typeof iifname . oifname; }\n"
 		"add chain inet %1$s outgoing { type nat hook postrouting priority 100; }\n"
+		"add map inet %1$s egress { type ifname : verdict; }\n"
 		"add chain inet %1$s between { type filter hook forward priority 0; policy accept; }\n"
+		"add chain inet %1$s entering { type filter hook input priority 0; policy accept; }\n"
 		"flush chain inet %1$s outgoing\n"
 		"flush chain inet %1$s between\n"
+		"flush chain inet %1$s entering\n"
 		"add rule inet %1$s outgoing ip saddr @subnets oifname != @bridges masquerade\n"
 		"add rule inet %1$s between ct state established,related accept\n"
 		"add rule inet %1$s between iifname . oifname @within accept\n"
 		"add rule inet %1$s between iifname @bridges oifname @bridges drop\n"
+		"add rule inet %1$s between iifname vmap @egress\n"
+		"add rule inet %1$s entering ct state established,related accept\n"
+		"add rule inet %1$s entering iifname vmap @egress\n"
 		"add element inet %1$s subnets { %2$s }\n"
 		"add element inet %1$s bridges { \"%3$s\" }\n"
 		"add element inet %1$s within { \"%3$s\" . \"%3$s\" }\n",
 		t, subnet, space->bridge);
+	policy_append(&text, space);
 	return nft_run((char *)text.data, NULL, err);
 }
 
@@ -143,6 +227,7 @@ int net_rule_remove(const struct net_space *space, struct kk_err *err)
 	const char *t = net_instance.nft_table;
 	kk_auto_free char *list = kk_xprintf("list set inet %s bridges\n", t);
 	kk_auto_free char *drop = kk_xprintf("delete table inet %s\n", t);
+	struct net_space open = *space;
 	kk_auto_buf text = {0};
 	const char *output = NULL;
 	struct kk_err ignored = {0};
@@ -157,6 +242,10 @@ int net_rule_remove(const struct net_space *space, struct kk_err *err)
 		"delete element inet %1$s bridges { \"%3$s\" }\n"
 		"delete element inet %1$s within { \"%3$s\" . \"%3$s\" }\n",
 		t, subnet, space->bridge);
+	/* Its chain goes as that of a space that may reach everything. */
+	open.egress = (struct kk_egress){0};
+	kk_buf_printf(&text, "add map inet %s egress { type ifname : verdict; }\n", t);
+	policy_append(&text, &open);
 	r = nft_run((char *)text.data, NULL, err);
 	if (r < 0)
 		return r;

@@ -25,6 +25,7 @@ void net_space_release(struct net_space *space)
 	free(space->name);
 	free(space->dir);
 	free(space->network);
+	kk_egress_release(&space->egress);
 	*space = (struct net_space){0};
 }
 
@@ -50,10 +51,14 @@ static int record_parse(const char *path, const struct kk_buf *text, struct net_
 	const char *subnet = json_string_value(json_object_get(json, "subnetCIDR"));
 	const char *network = json_string_value(json_object_get(json, "network"));
 	const char *bridge = json_string_value(json_object_get(json, "bridge"));
+	const json_t *egress = json_object_get(json, "egress");
+	struct kk_err cause = {0};
 
 	/* Guessing would hand one subnet to two spaces. */
 	if (!subnet || net_cidr_parse(subnet, &space->subnet) < 0 ||
-		(bridge && strlen(bridge) >= NET_NAME_MAX) || (network && !is_name(network)))
+		(bridge && strlen(bridge) >= NET_NAME_MAX) || (network && !is_name(network)) ||
+		(egress &&
+			kk_json_decode(kk_schema_of_egress(), egress, &space->egress, &cause) < 0))
 		return kk_fail(err, KK_E_NETWORK,
 			"%s is damaged; restore it, or remove it once no "
 			"cell of the space runs",
@@ -100,13 +105,14 @@ int net_space_load(const char *realm, const char *name, struct net_space *ret_sp
 static int record_write(const struct net_space *space, struct kk_err *err)
 {
 	kk_auto_free char *path = kk_xprintf("%s/network.json", space->dir);
-	kk_auto_free char *text = NULL;
+	kk_auto_json *egress = kk_json_encode(kk_schema_of_egress(), &space->egress, KK_JSON_API);
+	kk_auto_free char *egress_text = json_dumps(egress, JSON_COMPACT), *text = NULL;
 	char subnet[32];
 
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
-	text = kk_xprintf(
-		"{\"version\":\"v1\",\"subnetCIDR\":\"%s\",\"network\":\"%s\",\"bridge\":\"%s\"}\n",
-		subnet, space->network, space->bridge);
+	text = kk_xprintf("{\"version\":\"v1\",\"subnetCIDR\":\"%s\",\"network\":\"%s\","
+			  "\"bridge\":\"%s\",\"egress\":%s}\n",
+		subnet, space->network, space->bridge, egress_text);
 	kk_leftovers_remove(path);
 	if (kk_dir_make(space->dir, 02750, err) < 0)
 		return kk_failed(err);
@@ -296,14 +302,26 @@ static int conflist_write(const struct net_space *space, struct kk_err *err)
 	return kk_file_replace(path, text, strlen(text), 0600, err);
 }
 
-int net_space_ensure(const char *realm, const char *name, struct net_space *ret_space,
-	bool *ret_created, struct kk_err *err)
+/* It is in the record, so that whoever repairs the rules knows it. */
+static int egress_record(struct net_space *space, const struct kk_egress *egress, bool is_new,
+	struct kk_err *err)
+{
+	if (!egress || kk_schema_equal(kk_schema_of_egress(), &space->egress, egress, 0))
+		return 0;
+	kk_egress_release(&space->egress);
+	kk_schema_copy(kk_schema_of_egress(), egress, &space->egress);
+	return is_new ? 0 : record_write(space, err);
+}
+
+int net_space_ensure(const char *realm, const char *name, const struct kk_egress *egress,
+	struct net_space *ret_space, bool *ret_created, struct kk_err *err)
 {
 	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
 	kk_auto(net_space_release) struct net_space space = {0};
 	int r = net_space_load(realm, name, &space, err);
 
-	if (r < 0 || net_socket_open(&socket, err) < 0)
+	if (r < 0 || net_socket_open(&socket, err) < 0 ||
+		egress_record(&space, egress, r == 0, err) < 0)
 		return kk_failed(err);
 	if (r == 0 && space_allocate(socket, &space, err) < 0)
 		return kk_wrap(err, "give space '%s' a network", name);

@@ -80,6 +80,7 @@ void rc_plan_space_make(struct rc_plan *plan, const struct kk_space *space)
 
 	req->realm = kk_xstrdup(scope.realm);
 	req->space = kk_xstrdup(scope.space);
+	kk_schema_copy(kk_schema_of_egress(), &space->spec.network.egress, &req->egress);
 	cgroup_add(plan, 0, &scope);
 }
 

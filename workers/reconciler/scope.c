@@ -329,6 +329,31 @@ static int breaking_fail(const struct op *op, const struct kk_diff *diff, struct
 		kk_kind_word(op->kind));
 }
 
+/* A policy that can't be kept is refused: better than a space that is open, or shut, by surprise. */
+static int policy_check(const struct kk_egress *egress, struct kk_err *err)
+{
+	kk_auto(kk_strs_release) struct kk_strs problems = {0};
+
+	kk_egress_check(egress, &problems);
+	for (size_t i = 0; i < egress->allow.n && !problems.n; i++) {
+		if (!kk_str_empty(egress->allow.items[i].host))
+			kk_strs_take(&problems,
+				kk_xprintf("egress allow rule %zu: a host name can't be resolved "
+					   "yet, give its addresses as cidr: \"%s\"",
+					i, egress->allow.items[i].host));
+	}
+	return problems.n ?
+		kk_fail(err, KK_E_INVALID, "failed to apply egress policy: %s", problems.items[0]) :
+		0;
+}
+
+static int spec_check(const struct op *op, struct kk_err *err)
+{
+	const struct kk_space *space = op->doc;
+
+	return op->kind == KK_KIND_SPACE ? policy_check(&space->spec.network.egress, err) : 0;
+}
+
 /* The object is there: what changes? The stored document takes the place of the wanted one. */
 static void update(struct op *op, void *stored)
 {
@@ -344,8 +369,11 @@ static void update(struct op *op, void *stored)
 	}
 	if (!op->is_create)
 		kk_doc_diff(op->kind, stored, op->doc, &diff);
-	if (diff.breaking.n) {
+	if (diff.breaking.n)
 		breaking_fail(op, &diff, &err);
+	else if (diff.changes.n)
+		(void)spec_check(op, &err);
+	if (err.code) {
 		kk_schema_release(kk_kind_schema(op->kind), stored);
 		free(stored);
 		op_fail(op, &err);
@@ -395,7 +423,8 @@ static void create(struct op *op)
 	struct kk_err err = {0};
 
 	if (kk_name_check(op->kind, kk_doc_name(op->kind, op->doc), &err) < 0 ||
-		(op->kind != KK_KIND_REALM && parent_check(&op->scope, &err) < 0)) {
+		(op->kind != KK_KIND_REALM && parent_check(&op->scope, &err) < 0) ||
+		spec_check(op, &err) < 0) {
 		op_fail(op, &err);
 		return;
 	}

@@ -268,7 +268,8 @@ static int space_ensure(const struct kk_req_space_network_ensure *req,
 	struct kk_rep_space_network_ensure *rep, struct kk_err *err)
 {
 	kk_auto(net_space_release) struct net_space space = {0};
-	int r = net_space_ensure(req->realm, req->space, &space, &rep->is_created, err);
+	int r = net_space_ensure(req->realm, req->space, &req->egress, &space, &rep->is_created,
+		err);
 
 	if (r == 0)
 		rep->conflist = kk_xprintf("%s/network.conflist", space.dir);
@@ -591,7 +592,7 @@ static int network_ensure(struct kk_err *err)
 {
 	kk_auto(net_space_release) struct net_space space = {0};
 	bool is_created;
-	int r = net_space_ensure("r", "s", &space, &is_created, err);
+	int r = net_space_ensure("r", "s", NULL, &space, &is_created, err);
 
 	return r < 0 ? r : save(KK_KIND_SPACE, "old", err);
 }
