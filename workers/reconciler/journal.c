@@ -1,6 +1,6 @@
 /* workers/reconciler/journal.c - operations under way: <run path>/journal/<op>/.request is what was asked for,
- * <op>/<object>/.<what> are notes on what was done, <op>/.reply is the answer that nobody was there for. They must outlive this process and its supervisor, not the
- * machine: the client of an operation does not either. */
+ * <op>/<object>/.<what> are notes on what was done, <op>/.reply is the answer that nobody was there for. They must
+ * outlive this process and its supervisor, not the machine: the client of an operation does not either. */
 #include "rc.h"
 
 #include <dirent.h>
