@@ -44,7 +44,9 @@ struct cli_command {
 	int min_args;
 	int max_args; /* -1: extra ones are ignored */
 	enum cli_route route;
-	bool is_reading; /* in-process, it makes nothing, not even the run path */
+	bool is_reading;   /* in-process, it makes nothing, not even the run path */
+	bool names_object; /* its argument is the name of an object of @kind that is there */
+	enum kk_kind kind;
 	int (*run)(struct cli *cli, struct kk_err *err);
 };
 
@@ -79,6 +81,9 @@ extern const struct cli_command cli_root;
 
 /* Find the command and its flags in @argv. Fails with KK_E_USAGE; *@ret_help: help was asked for. */
 int cli_parse(struct cli *cli, int argc, char **argv, bool *ret_help, struct kk_err *err);
+/* The string flag whose value is the word behind @word; NULL: none. */
+const struct cli_flag *cli_flag_waiting(struct cli *cli, const char *word);
+const struct cli_flag *cli_flag_named(struct cli *cli, const char *name, size_t len); /* or NULL */
 const struct cli_command *cli_leaf(const struct cli *cli);
 /* Flag, else environment, else default. Never NULL. */
 const char *cli_string(const struct cli *cli, const char *name);
@@ -88,7 +93,13 @@ bool cli_has(const struct cli *cli, const char *name);       /* the command know
 const char *cli_arg(const struct cli *cli, size_t i);        /* or NULL */
 char *cli_command_path(const struct cli *cli, size_t depth); /* "kuke get realm" */
 
+/* --- complete.c: what a shell asks for while a command is typed --- */
+bool cli_complete_is_asked(int argc, char **argv);
+int cli_complete(int argc, char **argv); /* returns the exit status */
+extern const struct cli_command cli_cmd_complete, cli_cmd_autocomplete;
+
 /* --- help.c --- */
+bool cli_is_hidden(const struct cli_command *command);
 void cli_help_print(const struct cli *cli);
 
 /* --- route.c --- */

@@ -105,6 +105,22 @@ static bool takes_next(struct cli *cli, const char *word)
 	return !value || value->flag->type != CLI_BOOL;
 }
 
+const struct cli_flag *cli_flag_named(struct cli *cli, const char *name, size_t len)
+{
+	const struct cli_value *value = value_named(cli, name, len);
+
+	return value ? value->flag : NULL;
+}
+
+const struct cli_flag *cli_flag_waiting(struct cli *cli, const char *word)
+{
+	if (word[0] != '-' || !word[1] || strcmp(word, "--") == 0 || !takes_next(cli, word))
+		return NULL;
+	if (word[1] == '-')
+		return cli_flag_named(cli, word + 2, strlen(word + 2));
+	return value_lettered(cli, word[1]) ? value_lettered(cli, word[1])->flag : NULL;
+}
+
 /* Walk down to the leaf; command words are replaced by NULL in @words. */
 static const char *commands_find(struct cli *cli, char **words, int n)
 {
@@ -257,6 +273,8 @@ static int unknown_command(const char *word, struct kk_err *err)
 	for (size_t i = 0; cli_root.children[i]; i++) {
 		const char *name = cli_root.children[i]->name;
 
+		if (cli_is_hidden(cli_root.children[i]))
+			continue;
 		if (distance(word, name) <= 2 || kk_str_starts(name, word))
 			kk_buf_printf(&near, "\t%s\n", name);
 	}

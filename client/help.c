@@ -23,6 +23,12 @@ static void flag_print(const struct cli_flag *flag)
 	printf("\n");
 }
 
+/* For programs, not for people. */
+bool cli_is_hidden(const struct cli_command *command)
+{
+	return command->name[0] == '_';
+}
+
 void cli_help_print(const struct cli *cli)
 {
 	const struct cli_command *leaf = cli_leaf(cli);
@@ -34,8 +40,11 @@ void cli_help_print(const struct cli *cli)
 		printf("\nAliases:\n  %s %s\n", leaf->name, leaf->aliases);
 	if (leaf->children) {
 		printf("\nCommands:\n");
-		for (size_t i = 0; leaf->children[i]; i++)
-			printf("  %-12s %s\n", leaf->children[i]->name, leaf->children[i]->summary);
+		for (size_t i = 0; leaf->children[i]; i++) {
+			if (!cli_is_hidden(leaf->children[i]))
+				printf("  %-12s %s\n", leaf->children[i]->name,
+					leaf->children[i]->summary);
+		}
 	}
 	printf("\nFlags:\n");
 	for (size_t i = 0; i < cli->n_values; i++)

@@ -52,7 +52,9 @@ static const struct cli_command help = {
 };
 
 static const struct cli_command *const commands[] = {
+	&cli_cmd_complete,
 	&cli_cmd_apply,
+	&cli_cmd_autocomplete,
 	&cli_cmd_create,
 	&cli_cmd_daemon,
 	&cli_cmd_delete,
@@ -109,6 +111,8 @@ int kuke_main(int argc, char **argv)
 	int r;
 
 	kk_json_set_vital();
+	if (cli_complete_is_asked(argc, argv))
+		return cli_complete(argc, argv);
 	r = cli_parse(&cli, argc, argv, &is_help, &err);
 	if (r == 0 && is_help)
 		cli_help_print(&cli);

@@ -1,5 +1,6 @@
 client_SRC := \
 	client/call.c \
+	client/cmd/autocomplete.c \
 	client/cmd/apply.c \
 	client/cmd/create.c \
 	client/cmd/daemon.c \
@@ -11,6 +12,7 @@ client_SRC := \
 	client/cmd/refresh.c \
 	client/cmd/version.c \
 	client/common.c \
+	client/complete.c \
 	client/daemon.c \
 	client/flag.c \
 	client/help.c \

@@ -142,6 +142,8 @@ static const struct cli_command realm = {
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_REALM,
 	.run = realm_run,
 };
 static const struct cli_command space = {
@@ -153,6 +155,8 @@ static const struct cli_command space = {
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_SPACE,
 	.run = space_run,
 };
 static const struct cli_command stack = {
@@ -164,6 +168,8 @@ static const struct cli_command stack = {
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_STACK,
 	.run = stack_run,
 };
 static const struct cli_command cell = {
@@ -175,6 +181,8 @@ static const struct cli_command cell = {
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_CELL,
 	.run = cell_run,
 };
 
@@ -258,6 +266,8 @@ static const struct cli_command purge_realm = {
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_REALM,
 	.run = purge_realm_run,
 };
 static const struct cli_command purge_space = {
@@ -269,6 +279,8 @@ static const struct cli_command purge_space = {
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_SPACE,
 	.run = purge_space_run,
 };
 static const struct cli_command purge_stack = {
@@ -280,6 +292,8 @@ static const struct cli_command purge_stack = {
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_STACK,
 	.run = purge_stack_run,
 };
 static const struct cli_command purge_cell = {
@@ -291,6 +305,8 @@ static const struct cli_command purge_cell = {
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_CELL,
 	.run = purge_cell_run,
 };
 

@@ -735,6 +735,8 @@ static const struct cli_command realm = {
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.is_reading = true,
+	.names_object = true,
+	.kind = KK_KIND_REALM,
 	.run = realm_run,
 };
 static const struct cli_command space = {
@@ -746,6 +748,8 @@ static const struct cli_command space = {
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.is_reading = true,
+	.names_object = true,
+	.kind = KK_KIND_SPACE,
 	.run = space_run,
 };
 static const struct cli_command stack = {
@@ -757,6 +761,8 @@ static const struct cli_command stack = {
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.is_reading = true,
+	.names_object = true,
+	.kind = KK_KIND_STACK,
 	.run = stack_run,
 };
 static const struct cli_command cell = {
@@ -768,6 +774,8 @@ static const struct cli_command cell = {
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.is_reading = true,
+	.names_object = true,
+	.kind = KK_KIND_CELL,
 	.run = cell_run,
 };
 static const struct cli_command container = {
@@ -779,6 +787,8 @@ static const struct cli_command container = {
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.is_reading = true,
+	.names_object = true,
+	.kind = KK_KIND_CONTAINER,
 	.run = container_run,
 };
 static const struct cli_command image = {

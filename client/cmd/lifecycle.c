@@ -139,6 +139,8 @@ const struct cli_command cli_cmd_start = {
 	.flags = flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_CELL,
 	.run = start_run,
 };
 const struct cli_command cli_cmd_restart = {
@@ -149,6 +151,8 @@ const struct cli_command cli_cmd_restart = {
 	.flags = flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_CELL,
 	.run = restart_run,
 };
 const struct cli_command cli_cmd_stop = {
@@ -159,6 +163,8 @@ const struct cli_command cli_cmd_stop = {
 	.flags = flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_CELL,
 	.run = stop_run,
 };
 const struct cli_command cli_cmd_kill = {
@@ -169,5 +175,7 @@ const struct cli_command cli_cmd_kill = {
 	.flags = flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.names_object = true,
+	.kind = KK_KIND_CELL,
 	.run = kill_run,
 };

@@ -237,5 +237,7 @@ const struct cli_command cli_cmd_log = {
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.is_reading = true,
+	.names_object = true,
+	.kind = KK_KIND_CELL,
 	.run = log_run,
 };
