@@ -39,8 +39,7 @@ int cli_reply_check(const struct kk_text *reply, const char *who, struct kk_err 
 		cli_json_string(failure, "Message"));
 }
 
-int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
-	struct kk_err *err)
+bool cli_is_local(const struct cli *cli)
 {
 	const struct cli_routing routing = {
 		.route = cli_leaf(cli)->route,
@@ -50,9 +49,14 @@ int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_t
 		.is_run_path_given = cli_is_given(cli, "run-path") || getenv("KUKEON_RUN_PATH"),
 	};
 
-	if (cli_route_is_local(&routing))
-		return cli_call_local(cli, method, args, ret_result, err);
-	return cli_call_daemon(cli, method, args, ret_result, err);
+	return cli_route_is_local(&routing);
+}
+
+int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
+	struct kk_err *err)
+{
+	return cli_is_local(cli) ? cli_call_local(cli, method, args, ret_result, err) :
+				   cli_call_daemon(cli, method, args, ret_result, err);
 }
 
 int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,

@@ -14,7 +14,7 @@
 
 struct cli;
 
-enum cli_flag_type { CLI_BOOL, CLI_STRING };
+enum cli_flag_type { CLI_BOOL, CLI_STRING, CLI_STRINGS };
 
 struct cli_flag {
 	const char *name;
@@ -55,7 +55,7 @@ enum { CLI_FLAGS_MAX = 48, CLI_ARGS_MAX = 64, CLI_DEPTH_MAX = 8 };
 /* A flag that this command knows, and what was given. */
 struct cli_value {
 	const struct cli_flag *flag;
-	const char *value; /* as given on the command line, or NULL */
+	const char *value; /* as given on the command line, or NULL; of several the last */
 };
 
 struct cli {
@@ -63,6 +63,8 @@ struct cli {
 	size_t depth;
 	struct cli_value values[CLI_FLAGS_MAX];
 	size_t n_values;
+	struct cli_value given[CLI_ARGS_MAX]; /* all values of CLI_STRINGS flags, in their order */
+	size_t n_given;
 	const char *args[CLI_ARGS_MAX];
 	size_t n_args;
 	struct kk_client_configuration file;
@@ -88,8 +90,10 @@ const struct cli_command *cli_leaf(const struct cli *cli);
 /* Flag, else environment, else default. Never NULL. */
 const char *cli_string(const struct cli *cli, const char *name);
 bool cli_bool(const struct cli *cli, const char *name);
-bool cli_is_given(const struct cli *cli, const char *name);  /* on the command line */
-bool cli_has(const struct cli *cli, const char *name);       /* the command knows the flag */
+bool cli_is_given(const struct cli *cli, const char *name); /* on the command line */
+bool cli_has(const struct cli *cli, const char *name);      /* the command knows the flag */
+/* The @i-th value of a CLI_STRINGS flag, or NULL. */
+const char *cli_nth(const struct cli *cli, const char *name, size_t i);
 const char *cli_arg(const struct cli *cli, size_t i);        /* or NULL */
 char *cli_command_path(const struct cli *cli, size_t depth); /* "kuke get realm" */
 
@@ -121,6 +125,7 @@ void cli_text_print(const struct kk_text *text, unsigned depth);
 
 /* --- call.c --- */
 
+bool cli_is_local(const struct cli *cli); /* is this command carried out in-process? */
 /* Call KukeonV1.@method. @args is taken over. *@ret_result is the whole reply object. Errors of the API
  * come with their message and, where it is known, their kind's code. */
 int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
@@ -190,10 +195,25 @@ char *cli_base64(const void *data, size_t len);
 const char *cli_json_string(const json_t *object, const char *key);
 int cli_root_check(const struct cli *cli, struct kk_err *err);
 
+/* --- cell.c --- */
+
+/* What became of a part of an object, in the words of the reports. */
+const char *cli_outcome(const json_t *result, const char *created, const char *exists);
+const char *cli_metadata_outcome(const json_t *result);
+/* False: it can't be told. */
+bool cli_cell_exists(struct cli *cli, const struct kk_scope *scope, bool *ret_exists,
+	struct kk_err *err);
+/* A free name in the scope of the flags; the caller frees. */
+int cli_cell_name_choose(struct cli *cli, const char *image, char **ret_name, struct kk_err *err);
+/* The call arguments of a cell with one container of the flags --image and --command. */
+json_t *cli_cell_of_image(const struct cli *cli, const struct kk_scope *scope);
+void cli_cell_print(const json_t *result, const struct kk_scope *scope);
+int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct kk_err *err);
+
 /* Tables of the verbs, one per file of cmd/. */
 extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_get,
-	cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh, cli_cmd_start,
-	cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+	cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh, cli_cmd_run,
+	cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

@@ -165,6 +165,19 @@ static int bool_set(struct cli_value *value, const char *text, struct kk_err *er
 		text, value->flag->name, text);
 }
 
+static int string_set(struct cli *cli, struct cli_value *value, const char *text,
+	struct kk_err *err)
+{
+	value->value = text;
+	if (value->flag->type != CLI_STRINGS)
+		return 0;
+	if (cli->n_given == CLI_ARGS_MAX)
+		return kk_fail(err, KK_E_USAGE, "--%s: more than %d of them", value->flag->name,
+			CLI_ARGS_MAX);
+	cli->given[cli->n_given++] = *value;
+	return 0;
+}
+
 static int long_take(struct cli *cli, char **words, int n, int *i, struct kk_err *err)
 {
 	const char *word = words[*i] + 2, *equals = strchr(word, '=');
@@ -177,8 +190,7 @@ static int long_take(struct cli *cli, char **words, int n, int *i, struct kk_err
 		return bool_set(value, equals ? equals + 1 : "true", err);
 	if (!equals && (*i + 1 >= n || !words[*i + 1]))
 		return kk_fail(err, KK_E_USAGE, "flag needs an argument: --%.*s", (int)len, word);
-	value->value = equals ? equals + 1 : words[++*i];
-	return 0;
+	return string_set(cli, value, equals ? equals + 1 : words[++*i], err);
 }
 
 static int short_take(struct cli *cli, char **words, int n, int *i, bool *ret_help,
@@ -200,15 +212,12 @@ static int short_take(struct cli *cli, char **words, int n, int *i, bool *ret_he
 			value->value = "true";
 			continue;
 		}
-		if (p[1]) {
-			value->value = p[1] == '=' ? p + 2 : p + 1;
-			return 0;
-		}
+		if (p[1])
+			return string_set(cli, value, p[1] == '=' ? p + 2 : p + 1, err);
 		if (*i + 1 >= n || !words[*i + 1])
 			return kk_fail(err, KK_E_USAGE, "flag needs an argument: '%c' in -%s", *p,
 				p);
-		value->value = words[++*i];
-		return 0;
+		return string_set(cli, value, words[++*i], err);
 	}
 	return 0;
 }
@@ -296,6 +305,9 @@ static int count_check(const struct cli *cli, struct kk_err *err)
 	if (leaf->max_args == 0 && n > 0)
 		return kk_fail(err, KK_E_USAGE, "unknown command \"%s\" for \"%s\"", cli->args[0],
 			path);
+	/* Labels stand for the name. */
+	if (n == 0 && cli_is_given(cli, "selector"))
+		return 0;
 	if (leaf->min_args == leaf->max_args && n != leaf->min_args)
 		return kk_fail(err, KK_E_USAGE, "accepts %d arg(s), received %d", leaf->min_args,
 			n);
@@ -357,6 +369,15 @@ bool cli_bool(const struct cli *cli, const char *name)
 	const char *text = cli_string(cli, name);
 
 	return strcmp(text, "true") == 0 || strcmp(text, "1") == 0 || strcmp(text, "t") == 0;
+}
+
+const char *cli_nth(const struct cli *cli, const char *name, size_t i)
+{
+	for (size_t k = 0; k < cli->n_given; k++) {
+		if (strcmp(cli->given[k].flag->name, name) == 0 && i-- == 0)
+			return cli->given[k].value;
+	}
+	return NULL;
 }
 
 const char *cli_arg(const struct cli *cli, size_t i)

@@ -13,8 +13,8 @@ static void flag_print(const struct cli_flag *flag)
 
 	if (flag->letter)
 		snprintf(letter, sizeof letter, "-%c, ", flag->letter);
-	left = kk_xprintf("%s--%s%s%s", letter, flag->name, flag->type == CLI_STRING ? " " : "",
-		flag->type == CLI_STRING ? (flag->value_name ? flag->value_name : "string") : "");
+	left = kk_xprintf("%s--%s%s%s", letter, flag->name, flag->type != CLI_BOOL ? " " : "",
+		flag->type != CLI_BOOL ? (flag->value_name ? flag->value_name : "string") : "");
 	printf("  %-34s %s", left, flag->help);
 	if (!kk_str_empty(flag->fallback) && flag->type == CLI_STRING)
 		printf(" (default %s)", flag->fallback);

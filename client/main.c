@@ -65,6 +65,7 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_purge,
 	&cli_cmd_refresh,
 	&cli_cmd_restart,
+	&cli_cmd_run,
 	&cli_cmd_start,
 	&cli_cmd_stop,
 	&cli_cmd_version,

@@ -1,5 +1,6 @@
 client_SRC := \
 	client/call.c \
+	client/cell.c \
 	client/cmd/autocomplete.c \
 	client/cmd/apply.c \
 	client/cmd/create.c \
@@ -10,6 +11,7 @@ client_SRC := \
 	client/cmd/lifecycle.c \
 	client/cmd/log.c \
 	client/cmd/refresh.c \
+	client/cmd/run.c \
 	client/cmd/version.c \
 	client/common.c \
 	client/complete.c \

@@ -5,24 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <kukeon/mem.h>
-
-enum { NAME_TRIES = 64 };
-
-static const char *outcome(const json_t *result, const char *created, const char *exists)
-{
-	if (json_is_true(json_object_get(result, created)))
-		return "created";
-	return json_is_true(json_object_get(result, exists)) ? "already existed" : "missing";
-}
-
-static const char *metadata_outcome(const json_t *result)
-{
-	return json_is_true(json_object_get(result, "MetadataExistsPre")) ? "already existed" :
-									    "created";
-}
 
 static int name_get(const struct cli *cli, enum kk_kind kind, const char **ret_name,
 	struct kk_err *err)
@@ -69,10 +53,10 @@ static int realm_run(struct cli *cli, struct kk_err *err)
 	printf("Realm \"%s\" (namespace \"%s\")\n", name,
 		cli_json_string(json_object_get(json_object_get(result, "Realm"), "spec"),
 			"namespace"));
-	printf("  - metadata: %s\n", metadata_outcome(result));
+	printf("  - metadata: %s\n", cli_metadata_outcome(result));
 	printf("  - containerd namespace: %s\n",
-		outcome(result, "ContainerdNamespaceCreated", "ContainerdNamespaceExistsPost"));
-	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
+		cli_outcome(result, "ContainerdNamespaceCreated", "ContainerdNamespaceExistsPost"));
+	printf("  - cgroup: %s\n", cli_outcome(result, "CgroupCreated", "CgroupExistsPost"));
 	return 0;
 }
 
@@ -89,9 +73,10 @@ static int space_run(struct cli *cli, struct kk_err *err)
 	if (create(cli, KK_KIND_SPACE, cli_doc_args(KK_KIND_SPACE, &scope, NULL), &result, err) < 0)
 		return kk_failed(err);
 	printf("Space \"%s\" (realm \"%s\", network \"%s-%s\")\n", name, realm, realm, name);
-	printf("  - metadata: %s\n", metadata_outcome(result));
-	printf("  - network: %s\n", outcome(result, "CNINetworkCreated", "CNINetworkExistsPost"));
-	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
+	printf("  - metadata: %s\n", cli_metadata_outcome(result));
+	printf("  - network: %s\n",
+		cli_outcome(result, "CNINetworkCreated", "CNINetworkExistsPost"));
+	printf("  - cgroup: %s\n", cli_outcome(result, "CgroupCreated", "CgroupExistsPost"));
 	return 0;
 }
 
@@ -108,63 +93,12 @@ static int stack_run(struct cli *cli, struct kk_err *err)
 	if (create(cli, KK_KIND_STACK, cli_doc_args(KK_KIND_STACK, &scope, NULL), &result, err) < 0)
 		return kk_failed(err);
 	printf("Stack \"%s\" (realm \"%s\", space \"%s\")\n", name, scope.realm, scope.space);
-	printf("  - metadata: %s\n", metadata_outcome(result));
-	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
+	printf("  - metadata: %s\n", cli_metadata_outcome(result));
+	printf("  - cgroup: %s\n", cli_outcome(result, "CgroupCreated", "CgroupExistsPost"));
 	return 0;
 }
 
 /* --- cell --- */
-
-static bool cell_exists(struct cli *cli, const struct kk_scope *scope, bool *ret_exists,
-	struct kk_err *err)
-{
-	kk_auto_json *reply = NULL;
-
-	if (cli_call(cli, "GetCell", cli_doc_args(KK_KIND_CELL, scope, NULL), &reply, err) < 0)
-		return false;
-	*ret_exists =
-		json_is_true(json_object_get(json_object_get(reply, "Result"), "MetadataExists"));
-	return true;
-}
-
-/* `docker.io/library/My_App:3` gives my-app-1a2b3c. */
-static char *name_make(const char *image)
-{
-	const char *slash = strrchr(image, '/'), *base = slash ? slash + 1 : image;
-	kk_auto_free char *prefix = kk_xstrndup(base, strcspn(base, ":@"));
-	unsigned char random[3] = {0};
-	char *start = prefix;
-	size_t len;
-
-	for (char *p = prefix; *p; p++)
-		*p = isalnum((unsigned char)*p) ? (char)tolower((unsigned char)*p) : '-';
-	while (*start == '-')
-		start++;
-	len = strlen(start);
-	while (len && start[len - 1] == '-')
-		start[--len] = '\0';
-	if (getrandom(random, sizeof random, 0) < 0)
-		memset(random, 0, sizeof random);
-	return kk_xprintf("%.50s-%02x%02x%02x", *start ? start : "cell", random[0], random[1],
-		random[2]);
-}
-
-static int name_choose(struct cli *cli, const char *image, char **ret_name, struct kk_err *err)
-{
-	for (int i = 0; i < NAME_TRIES; i++) {
-		kk_auto_free char *name = name_make(image);
-		struct kk_scope scope = cli_scope(cli, KK_KIND_CELL, name);
-		bool exists;
-
-		if (!cell_exists(cli, &scope, &exists, err))
-			return kk_failed(err);
-		if (!exists) {
-			*ret_name = kk_steal(&name);
-			return 0;
-		}
-	}
-	return kk_fail(err, KK_E_STATE, "no free cell name was found for image \"%s\"", image);
-}
 
 static int cell_flags_check(const struct cli *cli, struct kk_err *err)
 {
@@ -206,45 +140,6 @@ static int cell_flags_check(const struct cli *cli, struct kk_err *err)
 	return 0;
 }
 
-static json_t *cell_args(const struct cli *cli, const struct kk_scope *scope)
-{
-	json_t *args = cli_doc_args(KK_KIND_CELL, scope, NULL);
-	json_t *spec = json_object_get(json_object_get(args, "Doc"), "spec");
-	struct kk_container_spec container;
-
-	kk_schema_init(kk_schema_of_container_spec(), &container);
-	container.id = kk_xstrdup("main");
-	container.image = kk_xstrdup(cli_string(cli, "image"));
-	container.command = kk_xstrdup(cli_string(cli, "command"));
-	container.attachable = true;
-	json_object_set_new(spec, "containers",
-		json_pack("[o]",
-			kk_json_encode(kk_schema_of_container_spec(), &container,
-				KK_JSON_REQUEST)));
-	kk_container_spec_release(&container);
-	return args;
-}
-
-static void cell_print(const json_t *result, const struct kk_scope *scope)
-{
-	size_t i;
-	json_t *container;
-
-	printf("Cell \"%s\" (realm \"%s\", space \"%s\", stack \"%s\")\n", scope->cell,
-		scope->realm, scope->space, scope->stack);
-	printf("  - metadata: %s\n", metadata_outcome(result));
-	printf("  - cgroup: %s\n", outcome(result, "CgroupCreated", "CgroupExistsPost"));
-	printf("  - root container: %s\n",
-		outcome(result, "RootContainerCreated", "RootContainerExistsPost"));
-	if (json_array_size(json_object_get(result, "Containers")) == 0)
-		printf("  - containers: none defined\n");
-	json_array_foreach (json_object_get(result, "Containers"), i, container)
-		printf("  - container \"%s\": %s\n", cli_json_string(container, "Name"),
-			outcome(container, "Created", "ExistsPost"));
-	printf("  - containers: %s\n",
-		json_is_true(json_object_get(result, "Started")) ? "started" : "not started");
-}
-
 static int cell_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto_free char *name = kk_xstrdup(cli_arg(cli, 0));
@@ -254,20 +149,17 @@ static int cell_run(struct cli *cli, struct kk_err *err)
 
 	if (cell_flags_check(cli, err) < 0 || cli_scope_check(cli, KK_KIND_CELL, err) < 0)
 		return kk_failed(err);
-	if (kk_str_empty(name) && name_choose(cli, cli_string(cli, "image"), &name, err) < 0)
+	if (kk_str_empty(name) &&
+		cli_cell_name_choose(cli, cli_string(cli, "image"), &name, err) < 0)
 		return kk_failed(err);
 	scope = cli_scope(cli, KK_KIND_CELL, name);
-	if (!cell_exists(cli, &scope, &exists, err))
+	if (!cli_cell_exists(cli, &scope, &exists, err))
 		return kk_failed(err);
 	if (exists)
-		return kk_fail(err, KK_E_STATE,
-			"cell \"%s\" already exists in realm=\"%s\" space=\"%s\" "
-			"stack=\"%s\"; start it with `kuke start %s`, or remove it with `kuke delete cell "
-			"%s`",
-			name, scope.realm, scope.space, scope.stack, name, name);
-	if (cli_call(cli, "MaterializeCell", cell_args(cli, &scope), &reply, err) < 0)
+		return cli_cell_taken_fail(&scope, "start", err);
+	if (cli_call(cli, "MaterializeCell", cli_cell_of_image(cli, &scope), &reply, err) < 0)
 		return kk_failed(err);
-	cell_print(json_object_get(reply, "Result"), &scope);
+	cli_cell_print(json_object_get(reply, "Result"), &scope);
 	return 0;
 }
 

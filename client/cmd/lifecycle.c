@@ -10,12 +10,11 @@ struct verb {
 	const char *method;
 	const char *past;
 	const char *word;
-	bool is_name_counted; /* without one, the text is that of a wrong number of arguments */
 };
 
 static const struct verb start_verb = {"StartCell", "Started", "start"};
-static const struct verb stop_verb = {"StopCell", "Stopped", "stop", true};
-static const struct verb kill_verb = {"KillCell", "Killed", "kill", true};
+static const struct verb stop_verb = {"StopCell", "Stopped", "stop"};
+static const struct verb kill_verb = {"KillCell", "Killed", "kill"};
 static const struct verb restart_verb = {"RestartCell", "Restarted", "restart"};
 
 static int cell_do(struct cli *cli, const struct verb *verb, const struct kk_scope *scope,
@@ -96,9 +95,7 @@ static int verb_do(struct cli *cli, const struct verb *verb, struct kk_err *err)
 		return kk_fail(err, KK_E_USAGE,
 			"--selector cannot be combined with a resource name");
 	if (!cli_arg(cli, 0) && !cli_is_given(cli, "selector"))
-		return verb->is_name_counted ?
-			kk_fail(err, KK_E_USAGE, "accepts 1 arg(s), received 0") :
-			kk_fail(err, KK_E_CELL_NAME_REQUIRED, "cell name is required");
+		return kk_fail(err, KK_E_CELL_NAME_REQUIRED, "cell name is required");
 	return cli_arg(cli, 0) ? named_do(cli, verb, err) : selected_do(cli, verb, selector, err);
 }
 
@@ -161,6 +158,7 @@ const struct cli_command cli_cmd_stop = {
 	.usage = "[name] [flags]",
 	.summary = "Stop a cell: its stop signal, 5 s, then SIGKILL",
 	.flags = flags,
+	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
@@ -173,6 +171,7 @@ const struct cli_command cli_cmd_kill = {
 	.usage = "[name] [flags]",
 	.summary = "Stop a cell by SIGKILL",
 	.flags = flags,
+	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,

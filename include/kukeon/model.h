@@ -163,6 +163,10 @@ void kk_manifests_release(struct kk_manifests *manifests);
 int kk_yaml_parse(const char *text, size_t len, struct kk_manifests *ret_manifests,
 	struct kk_err *err);
 
+/* The same, with the scope of cells that do not say theirs. */
+int kk_yaml_parse_within(const char *text, size_t len, const struct kk_scope *scope,
+	struct kk_manifests *ret_manifests, struct kk_err *err);
+
 /* Read one mapping of a known struct, e.g. a configuration file. Unknown keys are ignored. */
 int kk_yaml_read(const struct kk_schema *schema, const char *text, size_t len, void *ret_object,
 	struct kk_err *err);

@@ -478,8 +478,20 @@ static void problem_add(struct kk_strs *problems, int index, const char *kind, c
 }
 
 /* Read and check one document; what is wrong with it goes to @problems. Fails with KK_E_NOMEM alone. */
+static void scope_fill(struct kk_cell *cell, const struct kk_scope *scope)
+{
+	char **const ids[] = {&cell->spec.realm_id, &cell->spec.space_id, &cell->spec.stack_id};
+	const char *const names[] = {scope->realm, scope->space, scope->stack};
+
+	for (size_t i = 0; i < KK_COUNT(ids); i++) {
+		if (kk_str_empty(*ids[i]))
+			kk_str_set(ids[i], names[i]);
+	}
+}
+
 static int manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int index,
-	struct kk_manifests *manifests, struct kk_strs *problems, struct kk_err *err)
+	const struct kk_scope *scope, struct kk_manifests *manifests, struct kk_strs *problems,
+	struct kk_err *err)
 {
 	struct reading in = {.yaml = yaml, .warnings = &manifests->warnings, .index = index};
 	const char *version = header_get(yaml, root, "apiVersion");
@@ -521,6 +533,8 @@ static int manifest_read(yaml_document_t *yaml, const yaml_node_t *root, int ind
 		kk_err_format(&cause, text, sizeof text);
 		kk_strs_take(&own, kk_xprintf("failed to parse %s: %s", kind_name, text));
 	} else {
+		if (scope && manifest->kind == KK_KIND_CELL)
+			scope_fill(&manifest->doc.cell, scope);
 		kk_doc_default(manifest->kind, &manifest->doc);
 		kk_doc_check(manifest->kind, &manifest->doc, &own);
 	}
@@ -654,6 +668,12 @@ static int stream_check(const char *text, size_t len, struct kk_err *err)
 int kk_yaml_parse(const char *text, size_t len, struct kk_manifests *ret_manifests,
 	struct kk_err *err)
 {
+	return kk_yaml_parse_within(text, len, NULL, ret_manifests, err);
+}
+
+int kk_yaml_parse_within(const char *text, size_t len, const struct kk_scope *scope,
+	struct kk_manifests *ret_manifests, struct kk_err *err)
+{
 	struct kk_manifests manifests = {0};
 	kk_auto(kk_strs_release) struct kk_strs problems = {0};
 	yaml_parser_t parser;
@@ -676,7 +696,7 @@ int kk_yaml_parse(const char *text, size_t len, struct kk_manifests *ret_manifes
 		is_end = !root;
 		/* A document of comments alone counts as none. */
 		if (root && !is_null(root))
-			r = manifest_read(&yaml, root, index++, &manifests, &problems, err);
+			r = manifest_read(&yaml, root, index++, scope, &manifests, &problems, err);
 		yaml_document_delete(&yaml);
 	}
 	yaml_parser_delete(&parser);

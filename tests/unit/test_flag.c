@@ -76,6 +76,26 @@ START_TEST(a_string_flag_has_many_forms)
 }
 END_TEST
 
+START_TEST(some_flags_can_be_repeated)
+{
+	ck_assert_int_eq(parse("run c -d --env A=1 --realm r --env=B=2 --env A=3"), 0);
+	ck_assert_str_eq(cli_nth(&given.cli, "env", 0), "A=1");
+	ck_assert_str_eq(cli_nth(&given.cli, "env", 1), "B=2");
+	ck_assert_str_eq(cli_nth(&given.cli, "env", 2), "A=3");
+	ck_assert_ptr_null(cli_nth(&given.cli, "env", 3));
+	ck_assert_ptr_null(cli_nth(&given.cli, "realm", 0));
+	ck_assert_str_eq(cli_string(&given.cli, "env"), "A=3");
+}
+END_TEST
+
+START_TEST(labels_stand_for_a_name)
+{
+	ck_assert_int_eq(parse("stop -l a=b"), 0);
+	ck_assert_int_eq(parse("stop web"), 0);
+	expect_error("stop", "accepts 1 arg(s), received 0");
+}
+END_TEST
+
 static const struct {
 	const char *flag;
 	const char *value;
@@ -433,6 +453,8 @@ int main(void)
 	TCase *error = tcase_create("error");
 
 	tcase_add_loop_test(value, a_string_flag_has_many_forms, 0, (int)KK_COUNT(string_forms));
+	tcase_add_test(value, some_flags_can_be_repeated);
+	tcase_add_test(value, labels_stand_for_a_name);
 	tcase_add_loop_test(value, a_bool_flag_has_many_forms, 0, (int)KK_COUNT(bool_forms));
 	tcase_add_loop_test(value, short_flags_cluster, 0, (int)KK_COUNT(letters));
 	tcase_add_test(value, a_value_may_look_like_a_flag);

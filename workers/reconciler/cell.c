@@ -905,6 +905,9 @@ static void existing_turn(struct op *op)
 		return;
 	}
 	if (r == 1) {
+		/* For this start alone. */
+		stored.spec.runtime_env = op->cell.spec.runtime_env;
+		op->cell.spec.runtime_env = (struct kk_strs){0};
 		kk_cell_release(&op->cell);
 		op->cell = stored;
 	}

@@ -1,0 +1,124 @@
+/* client/cell.c - cells as `kuke create cell` and `kuke run` make and show them. */
+#include "cli.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <kukeon/mem.h>
+
+enum { NAME_TRIES = 64 };
+
+const char *cli_outcome(const json_t *result, const char *created, const char *exists)
+{
+	if (json_is_true(json_object_get(result, created)))
+		return "created";
+	return json_is_true(json_object_get(result, exists)) ? "already existed" : "missing";
+}
+
+const char *cli_metadata_outcome(const json_t *result)
+{
+	return json_is_true(json_object_get(result, "MetadataExistsPre")) ? "already existed" :
+									    "created";
+}
+
+bool cli_cell_exists(struct cli *cli, const struct kk_scope *scope, bool *ret_exists,
+	struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+
+	if (cli_call(cli, "GetCell", cli_doc_args(KK_KIND_CELL, scope, NULL), &reply, err) < 0)
+		return false;
+	*ret_exists =
+		json_is_true(json_object_get(json_object_get(reply, "Result"), "MetadataExists"));
+	return true;
+}
+
+/* `docker.io/library/My_App:3` gives my-app-1a2b3c. */
+static char *name_make(const char *image)
+{
+	const char *slash = strrchr(image, '/'), *base = slash ? slash + 1 : image;
+	kk_auto_free char *prefix = kk_xstrndup(base, strcspn(base, ":@"));
+	unsigned char random[3] = {0};
+	char *start = prefix;
+	size_t len;
+
+	for (char *p = prefix; *p; p++)
+		*p = isalnum((unsigned char)*p) ? (char)tolower((unsigned char)*p) : '-';
+	while (*start == '-')
+		start++;
+	len = strlen(start);
+	while (len && start[len - 1] == '-')
+		start[--len] = '\0';
+	if (getrandom(random, sizeof random, 0) < 0)
+		memset(random, 0, sizeof random);
+	return kk_xprintf("%.50s-%02x%02x%02x", *start ? start : "cell", random[0], random[1],
+		random[2]);
+}
+
+int cli_cell_name_choose(struct cli *cli, const char *image, char **ret_name, struct kk_err *err)
+{
+	for (int i = 0; i < NAME_TRIES; i++) {
+		kk_auto_free char *name = name_make(image);
+		struct kk_scope scope = cli_scope(cli, KK_KIND_CELL, name);
+		bool exists;
+
+		if (!cli_cell_exists(cli, &scope, &exists, err))
+			return kk_failed(err);
+		if (!exists) {
+			*ret_name = kk_steal(&name);
+			return 0;
+		}
+	}
+	return kk_fail(err, KK_E_STATE, "no free cell name was found for image \"%s\"", image);
+}
+
+int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct kk_err *err)
+{
+	return kk_fail(err, KK_E_STATE,
+		"cell \"%s\" already exists in realm=\"%s\" space=\"%s\" stack=\"%s\"; run `kuke %s %s` "
+		"to have it up, or `kuke delete cell %s` to be rid of it",
+		scope->cell, scope->realm, scope->space, scope->stack, verb, scope->cell,
+		scope->cell);
+}
+
+json_t *cli_cell_of_image(const struct cli *cli, const struct kk_scope *scope)
+{
+	json_t *args = cli_doc_args(KK_KIND_CELL, scope, NULL);
+	json_t *spec = json_object_get(json_object_get(args, "Doc"), "spec");
+	struct kk_container_spec container;
+
+	kk_schema_init(kk_schema_of_container_spec(), &container);
+	container.id = kk_xstrdup("main");
+	container.image = kk_xstrdup(cli_string(cli, "image"));
+	container.command = kk_xstrdup(cli_string(cli, "command"));
+	container.attachable = true;
+	json_object_set_new(spec, "containers",
+		json_pack("[o]",
+			kk_json_encode(kk_schema_of_container_spec(), &container,
+				KK_JSON_REQUEST)));
+	kk_container_spec_release(&container);
+	return args;
+}
+
+void cli_cell_print(const json_t *result, const struct kk_scope *scope)
+{
+	size_t i;
+	json_t *container;
+
+	printf("Cell \"%s\" (realm \"%s\", space \"%s\", stack \"%s\")\n", scope->cell,
+		scope->realm, scope->space, scope->stack);
+	printf("  - metadata: %s\n", cli_metadata_outcome(result));
+	printf("  - cgroup: %s\n", cli_outcome(result, "CgroupCreated", "CgroupExistsPost"));
+	printf("  - root container: %s\n",
+		cli_outcome(result, "RootContainerCreated", "RootContainerExistsPost"));
+	if (json_array_size(json_object_get(result, "Containers")) == 0)
+		printf("  - containers: none defined\n");
+	json_array_foreach (json_object_get(result, "Containers"), i, container)
+		printf("  - container \"%s\": %s\n", cli_json_string(container, "Name"),
+			cli_outcome(container, "Created", "ExistsPost"));
+	printf("  - containers: %s\n",
+		json_is_true(json_object_get(result, "Started")) ? "started" : "not started");
+}
