@@ -106,7 +106,7 @@ policy() {
 egress_is_kept() {
 	cell_yaml e >"$D/e.yaml"
 	kuked apply -f "$D/e.yaml" >/dev/null
-	pings 203.0.113.2 || fail "without a policy the neighbour is not reached"
+	wait_until 5 pings 203.0.113.2 || fail "without a policy the neighbour is not reached"
 	expect_equal "$(tcp 203.0.113.2 81)" passed
 	run policy '{default: deny, allow: [{cidr: 203.0.113.2/32, ports: [80, 443]}, {cidr: 203.0.113.3/32, ports: [25]}]}'
 	expect_equal "$out" $'Space "s": updated\n  - spec.network'
@@ -120,7 +120,7 @@ egress_is_kept() {
 	expect_equal "$out" 'Space "s": unchanged'
 	run policy '{default: DENY, allow: [{cidr: 203.0.113.1/24}, {cidr: "2001:db8::/32"}]}'
 	expect_equal "$(tcp 203.0.113.3 81)" passed
-	pings 203.0.113.3 || fail "an allowed network is not reached"
+	wait_until 5 pings 203.0.113.3 || fail "an allowed network is not reached"
 	run policy '{default: deny}'
 	! pings 203.0.113.2 || fail "what is allowed no more is reached"
 }
@@ -130,7 +130,7 @@ egress_is_repaired() {
 	local table
 	table=kukeon_$(sed -n 's/^kukeon:\([^:]*\):r\/s$/\1/p' "/sys/class/net/$(bridge_of e)/ifalias")
 	nft delete table inet "$table"
-	pings 203.0.113.2 || fail "the rules are still there"
+	wait_until 5 pings 203.0.113.2 || fail "the rules are still there"
 	cell_yaml f >"$D/f.yaml"
 	kuked apply -f "$D/f.yaml" >/dev/null
 	! pings 203.0.113.2 || fail "the rules came back without the policy"
@@ -138,7 +138,7 @@ egress_is_repaired() {
 	kuked restart f --realm r --space s --stack t >/dev/null
 	! pings 203.0.113.2 || fail "a chain that was emptied stays so"
 	run policy '{default: allow}'
-	pings 203.0.113.2 || fail "the policy stays when it is gone"
+	wait_until 5 pings 203.0.113.2 || fail "the policy stays when it is gone"
 	run nft list table inet "$table"
 	[[ $out != *egress_* ]] || fail "a chain is left: $out"
 	policy '{default: deny}' >/dev/null
