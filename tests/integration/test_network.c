@@ -930,6 +930,26 @@ START_TEST(space_repairs_its_rules)
 }
 END_TEST
 
+/* Cells know their gateway by it: it must not follow the links that come and go. */
+START_TEST(a_bridge_keeps_its_hardware_address)
+{
+	const char *bridge = space_ensure("s")->bridge, *names[] = {"a", "b", "c", "d"};
+	char *address = ts_shell("ip -br link show %s | awk '{ print $3 }'", bridge);
+
+	ck_assert_int_eq(strncmp(address, "02:", 3), 0);
+	for (size_t i = 0; i < KK_COUNT(names); i++) {
+		cell_ensure(names[i]);
+		ck_assert_str_eq(ts_shell("ip -br link show %s | awk '{ print $3 }'", bridge),
+			address);
+	}
+	for (size_t i = 0; i < KK_COUNT(names); i++) {
+		TS_ASK(worker, cell_network_remove, CELL(names[i]));
+		ck_assert_str_eq(ts_shell("ip -br link show %s | awk '{ print $3 }'", bridge),
+			address);
+	}
+}
+END_TEST
+
 /* The cell has its address still: the lease must say so again. */
 START_TEST(cell_repairs_its_lease)
 {
@@ -1020,6 +1040,7 @@ static Suite *suite_make(void)
 	tcase_add_test(repair, cell_repairs_its_namespaces);
 	tcase_add_test(repair, cell_undoes_what_failed);
 	tcase_add_test(repair, space_repairs_its_rules);
+	tcase_add_test(repair, a_bridge_keeps_its_hardware_address);
 	tcase_add_test(repair, cell_repairs_its_lease);
 	tcase_add_test(choice, instances_choose_apart);
 	tcase_add_test(traffic, cells_reach_each_other);

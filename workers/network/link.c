@@ -59,14 +59,27 @@ int net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_
 	return 1;
 }
 
+/* A bridge without an address of its own takes that of one of its ports, another one whenever they change, and
+ * whoever knows its gateway by the former one sends into the void until he asks again. */
+static struct nl_addr *hardware_address(const char *name)
+{
+	uint64_t hash = net_hash64(name);
+	uint8_t address[6] = {0x02}; /* of one interface, locally administered */
+
+	memcpy(address + 1, &hash, sizeof address - 1);
+	return nl_addr_build(AF_LLC, address, sizeof address);
+}
+
 int net_bridge_create(struct nl_sock *socket, const char *name, struct kk_err *err)
 {
 	kk_auto(rtnl_link_putp) struct rtnl_link *link = rtnl_link_bridge_alloc();
+	kk_auto(nl_addr_putp) struct nl_addr *address = hardware_address(name);
 	int r;
 
-	if (!link)
+	if (!link || !address)
 		return kk_fail(err, KK_E_NOMEM, "no memory for bridge '%s'", name);
 	rtnl_link_set_name(link, name);
+	rtnl_link_set_addr(link, address);
 	rtnl_link_set_flags(link, IFF_UP);
 	r = rtnl_link_add(socket, link, NLM_F_CREATE | NLM_F_EXCL);
 	if (r < 0)
