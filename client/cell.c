@@ -24,16 +24,19 @@ const char *cli_metadata_outcome(const json_t *result)
 									    "created";
 }
 
-bool cli_cell_exists(struct cli *cli, const struct kk_scope *scope, bool *ret_exists,
+int cli_cell_get(struct cli *cli, const struct kk_scope *scope, json_t **ret_cell,
 	struct kk_err *err)
 {
 	kk_auto_json *reply = NULL;
+	const json_t *result;
 
 	if (cli_call(cli, "GetCell", cli_doc_args(KK_KIND_CELL, scope, NULL), &reply, err) < 0)
-		return false;
-	*ret_exists =
-		json_is_true(json_object_get(json_object_get(reply, "Result"), "MetadataExists"));
-	return true;
+		return kk_failed(err);
+	result = json_object_get(reply, "Result");
+	if (!json_is_true(json_object_get(result, "MetadataExists")))
+		return 0;
+	*ret_cell = json_incref(json_object_get(result, "Cell"));
+	return 1;
 }
 
 /* `docker.io/library/My_App:3` gives my-app-1a2b3c. */
@@ -63,11 +66,12 @@ int cli_cell_name_choose(struct cli *cli, const char *image, char **ret_name, st
 	for (int i = 0; i < NAME_TRIES; i++) {
 		kk_auto_free char *name = name_make(image);
 		struct kk_scope scope = cli_scope(cli, KK_KIND_CELL, name);
-		bool exists;
+		kk_auto_json *cell = NULL;
+		int r = cli_cell_get(cli, &scope, &cell, err);
 
-		if (!cli_cell_exists(cli, &scope, &exists, err))
-			return kk_failed(err);
-		if (!exists) {
+		if (r < 0)
+			return r;
+		if (r == 0) {
 			*ret_name = kk_steal(&name);
 			return 0;
 		}

@@ -193,6 +193,10 @@ int cli_scope_check(const struct cli *cli, enum kk_kind kind, struct kk_err *err
 int cli_input_read(const char *path, struct kk_buf *buf, struct kk_err *err);
 char *cli_base64(const void *data, size_t len);
 const char *cli_json_string(const json_t *object, const char *key);
+const json_t *cli_json_with_id(const json_t *list,
+	const char *id); /* the object with this "id", or NULL */
+const char *cli_filter(const struct cli *cli,
+	const char *flag); /* "": a flag that was not given is none */
 int cli_root_check(const struct cli *cli, struct kk_err *err);
 
 /* --- cell.c --- */
@@ -200,8 +204,8 @@ int cli_root_check(const struct cli *cli, struct kk_err *err);
 /* What became of a part of an object, in the words of the reports. */
 const char *cli_outcome(const json_t *result, const char *created, const char *exists);
 const char *cli_metadata_outcome(const json_t *result);
-/* False: it can't be told. */
-bool cli_cell_exists(struct cli *cli, const struct kk_scope *scope, bool *ret_exists,
+/* 1 with the cell, owned by the caller, 0 where there is none, or a negative code. */
+int cli_cell_get(struct cli *cli, const struct kk_scope *scope, json_t **ret_cell,
 	struct kk_err *err);
 /* A free name in the scope of the flags; the caller frees. */
 int cli_cell_name_choose(struct cli *cli, const char *image, char **ret_name, struct kk_err *err);

@@ -16,6 +16,23 @@ const char *cli_json_string(const json_t *object, const char *key)
 	return kk_str(json_string_value(json_object_get(object, key)));
 }
 
+const json_t *cli_json_with_id(const json_t *list, const char *id)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach (list, i, item) {
+		if (strcmp(cli_json_string(item, "id"), id) == 0)
+			return item;
+	}
+	return NULL;
+}
+
+const char *cli_filter(const struct cli *cli, const char *flag)
+{
+	return cli_is_given(cli, flag) ? cli_string(cli, flag) : "";
+}
+
 static const char *scope_flag(const struct cli *cli, const char *name)
 {
 	return cli_has(cli, name) ? cli_string(cli, name) : "default";

@@ -143,9 +143,9 @@ static int cell_flags_check(const struct cli *cli, struct kk_err *err)
 static int cell_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto_free char *name = kk_xstrdup(cli_arg(cli, 0));
-	kk_auto_json *reply = NULL;
+	kk_auto_json *reply = NULL, *cell = NULL;
 	struct kk_scope scope;
-	bool exists;
+	int r;
 
 	if (cell_flags_check(cli, err) < 0 || cli_scope_check(cli, KK_KIND_CELL, err) < 0)
 		return kk_failed(err);
@@ -153,9 +153,10 @@ static int cell_run(struct cli *cli, struct kk_err *err)
 		cli_cell_name_choose(cli, cli_string(cli, "image"), &name, err) < 0)
 		return kk_failed(err);
 	scope = cli_scope(cli, KK_KIND_CELL, name);
-	if (!cli_cell_exists(cli, &scope, &exists, err))
-		return kk_failed(err);
-	if (exists)
+	r = cli_cell_get(cli, &scope, &cell, err);
+	if (r < 0)
+		return r;
+	if (r == 1)
 		return cli_cell_taken_fail(&scope, "start", err);
 	if (cli_call(cli, "MaterializeCell", cli_cell_of_image(cli, &scope), &reply, err) < 0)
 		return kk_failed(err);

@@ -7,9 +7,9 @@
 #include <kukeon/mem.h>
 
 /* @verb begins the method as well as the line that is printed. */
-static int remove_one(struct cli *cli, enum kk_kind kind, const char *verb, json_t **ret_reply,
-	struct kk_err *err)
+static int remove_one(struct cli *cli, const char *verb, json_t **ret_reply, struct kk_err *err)
 {
+	enum kk_kind kind = cli_leaf(cli)->kind;
 	struct kk_scope scope = cli_scope(cli, kind, cli_arg(cli, 0));
 	kk_auto_free char *method = kk_xprintf("%s%s", verb, kk_kind_name(kind));
 	json_t *args;
@@ -38,31 +38,11 @@ static int remove_one(struct cli *cli, enum kk_kind kind, const char *verb, json
 	return 0;
 }
 
-static int delete_one(struct cli *cli, enum kk_kind kind, struct kk_err *err)
+static int delete_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto_json *reply = NULL;
 
-	return remove_one(cli, kind, "Delete", &reply, err);
-}
-
-static int realm_run(struct cli *cli, struct kk_err *err)
-{
-	return delete_one(cli, KK_KIND_REALM, err);
-}
-
-static int space_run(struct cli *cli, struct kk_err *err)
-{
-	return delete_one(cli, KK_KIND_SPACE, err);
-}
-
-static int stack_run(struct cli *cli, struct kk_err *err)
-{
-	return delete_one(cli, KK_KIND_STACK, err);
-}
-
-static int cell_run(struct cli *cli, struct kk_err *err)
-{
-	return delete_one(cli, KK_KIND_CELL, err);
+	return remove_one(cli, "Delete", &reply, err);
 }
 
 static void resource_print(const json_t *resource)
@@ -144,7 +124,7 @@ static const struct cli_command realm = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_REALM,
-	.run = realm_run,
+	.run = delete_run,
 };
 static const struct cli_command space = {
 	.name = "space",
@@ -157,7 +137,7 @@ static const struct cli_command space = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_SPACE,
-	.run = space_run,
+	.run = delete_run,
 };
 static const struct cli_command stack = {
 	.name = "stack",
@@ -170,7 +150,7 @@ static const struct cli_command stack = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_STACK,
-	.run = stack_run,
+	.run = delete_run,
 };
 static const struct cli_command cell = {
 	.name = "cell",
@@ -183,7 +163,7 @@ static const struct cli_command cell = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
-	.run = cell_run,
+	.run = delete_run,
 };
 
 static const struct cli_command *const children[] = {&realm, &space, &stack, &cell, NULL};
@@ -207,18 +187,18 @@ static const char *yes_no(const json_t *result, const char *key)
 	return json_is_true(json_object_get(result, key)) ? "true" : "false";
 }
 
-static int purge_one(struct cli *cli, enum kk_kind kind, struct kk_err *err)
+static int purge_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto_json *reply = NULL;
 	const json_t *result, *purged;
 	size_t i;
 	json_t *tag;
 
-	if (remove_one(cli, kind, "Purge", &reply, err) < 0)
+	if (remove_one(cli, "Purge", &reply, err) < 0)
 		return kk_failed(err);
 	result = json_object_get(reply, "Result");
 	purged = json_object_get(result, "Purged");
-	if (kind == KK_KIND_SPACE)
+	if (cli_leaf(cli)->kind == KK_KIND_SPACE)
 		printf("Deleted resources -> metadata:%s cgroup:%s cni:%s\n",
 			yes_no(result, "MetadataDeleted"), yes_no(result, "CgroupDeleted"),
 			yes_no(result, "CNINetworkDeleted"));
@@ -229,26 +209,6 @@ static int purge_one(struct cli *cli, enum kk_kind kind, struct kk_err *err)
 		printf("%c%s", i ? ' ' : '[', kk_str(json_string_value(tag)));
 	puts("]");
 	return 0;
-}
-
-static int purge_realm_run(struct cli *cli, struct kk_err *err)
-{
-	return purge_one(cli, KK_KIND_REALM, err);
-}
-
-static int purge_space_run(struct cli *cli, struct kk_err *err)
-{
-	return purge_one(cli, KK_KIND_SPACE, err);
-}
-
-static int purge_stack_run(struct cli *cli, struct kk_err *err)
-{
-	return purge_one(cli, KK_KIND_STACK, err);
-}
-
-static int purge_cell_run(struct cli *cli, struct kk_err *err)
-{
-	return purge_one(cli, KK_KIND_CELL, err);
 }
 
 static const struct cli_flag purge_flags[] = {
@@ -268,7 +228,7 @@ static const struct cli_command purge_realm = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_REALM,
-	.run = purge_realm_run,
+	.run = purge_run,
 };
 static const struct cli_command purge_space = {
 	.name = "space",
@@ -281,7 +241,7 @@ static const struct cli_command purge_space = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_SPACE,
-	.run = purge_space_run,
+	.run = purge_run,
 };
 static const struct cli_command purge_stack = {
 	.name = "stack",
@@ -294,7 +254,7 @@ static const struct cli_command purge_stack = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_STACK,
-	.run = purge_stack_run,
+	.run = purge_run,
 };
 static const struct cli_command purge_cell = {
 	.name = "cell",
@@ -307,7 +267,7 @@ static const struct cli_command purge_cell = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
-	.run = purge_cell_run,
+	.run = purge_run,
 };
 
 static const struct cli_command *const purge_children[] = {

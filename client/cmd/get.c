@@ -229,16 +229,11 @@ static int get_one(struct cli *cli, const struct kind_view *view, enum cli_forma
 	return doc_print(view, json_object_get(result, kk_kind_name(view->kind)), format, err);
 }
 
-static const char *filter(const struct cli *cli, const char *flag)
-{
-	return cli_is_given(cli, flag) ? cli_string(cli, flag) : "";
-}
-
 static json_t *list_args(const struct cli *cli)
 {
-	return json_pack("{s:s, s:s, s:s, s:s}", "RealmName", filter(cli, "realm"), "SpaceName",
-		filter(cli, "space"), "StackName", filter(cli, "stack"), "CellName",
-		filter(cli, "cell"));
+	return json_pack("{s:s, s:s, s:s, s:s}", "RealmName", cli_filter(cli, "realm"), "SpaceName",
+		cli_filter(cli, "space"), "StackName", cli_filter(cli, "stack"), "CellName",
+		cli_filter(cli, "cell"));
 }
 
 /* Documents of a list, one after the other; NULL @selector: all. */
@@ -446,18 +441,6 @@ static int statuses_get(struct cli *cli, json_t *statuses, struct kk_err *err)
 	return 0;
 }
 
-static const json_t *status_in(const json_t *statuses, const char *id)
-{
-	size_t i;
-	json_t *status;
-
-	json_array_foreach (statuses, i, status) {
-		if (strcmp(cli_json_string(status, "id"), id) == 0)
-			return status;
-	}
-	return NULL;
-}
-
 static void none_print(struct cli *cli)
 {
 	static const char *const flags[] = {"cell", "stack", "space", "realm"};
@@ -523,7 +506,7 @@ static int containers_list(struct cli *cli, enum cli_format format, struct kk_er
 		kk_auto_free char *key = cell_key(spec, cli_json_string(spec, "cellId"));
 
 		container_row(&table, spec,
-			status_in(part(statuses, key), cli_json_string(spec, "id")),
+			cli_json_with_id(part(statuses, key), cli_json_string(spec, "id")),
 			format == CLI_WIDE);
 	}
 	table_end(&table);

@@ -42,12 +42,6 @@ static int named_do(struct cli *cli, const struct verb *verb, struct kk_err *err
 	return cell_do(cli, verb, &scope, err);
 }
 
-/* A scope flag that was not given is no filter here. */
-static const char *filter(const struct cli *cli, const char *flag)
-{
-	return cli_is_given(cli, flag) ? cli_string(cli, flag) : "";
-}
-
 static int selected_do(struct cli *cli, const struct verb *verb, const char *text,
 	struct kk_err *err)
 {
@@ -60,8 +54,8 @@ static int selected_do(struct cli *cli, const struct verb *verb, const char *tex
 	if (cli_selector_parse(text, &selector, err) < 0)
 		return kk_failed(err);
 	if (cli_call(cli, "ListCells",
-		    json_pack("{s:s, s:s, s:s}", "RealmName", filter(cli, "realm"), "SpaceName",
-			    filter(cli, "space"), "StackName", filter(cli, "stack")),
+		    json_pack("{s:s, s:s, s:s}", "RealmName", cli_filter(cli, "realm"), "SpaceName",
+			    cli_filter(cli, "space"), "StackName", cli_filter(cli, "stack")),
 		    &reply, err) < 0)
 		return kk_failed(err);
 	json_array_foreach (json_object_get(reply, "Cells"), i, cell) {

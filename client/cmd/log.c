@@ -19,22 +19,6 @@ enum { CHUNK = 64 * 1024 };
 
 /* --- which container --- */
 
-static int cell_get(struct cli *cli, const struct kk_scope *scope, json_t **ret_reply,
-	const json_t **ret_cell, struct kk_err *err)
-{
-	const json_t *result;
-
-	if (cli_call(cli, "GetCell", cli_doc_args(KK_KIND_CELL, scope, NULL), ret_reply, err) < 0)
-		return kk_failed(err);
-	result = json_object_get(*ret_reply, "Result");
-	if (!json_is_true(json_object_get(result, "MetadataExists")))
-		return kk_fail(err, KK_E_CELL_NOT_FOUND,
-			"cell \"%s\" not found in stack \"%s\"/\"%s\"/\"%s\"", scope->cell,
-			scope->realm, scope->space, scope->stack);
-	*ret_cell = json_object_get(result, "Cell");
-	return 0;
-}
-
 /* The one that was named, or the only one that does the work of the cell. */
 static int container_pick(const struct cli *cli, const struct kk_scope *scope, const json_t *cell,
 	const char **ret_id, struct kk_err *err)
@@ -198,14 +182,20 @@ static int file_show(struct cli *cli, const struct kk_scope *scope, const char *
 static int log_run(struct cli *cli, struct kk_err *err)
 {
 	const struct kk_scope scope = cli_scope(cli, KK_KIND_CELL, cli_arg(cli, 0));
-	kk_auto_json *cell_reply = NULL, *reply = NULL;
-	const json_t *cell, *result;
+	kk_auto_json *cell = NULL, *reply = NULL;
+	const json_t *result;
 	const char *container, *path;
 	long long n_lines;
+	int r;
 
-	if (lines_parse(cli, &n_lines, err) < 0 || cli_scope_check(cli, KK_KIND_CELL, err) < 0 ||
-		cell_get(cli, &scope, &cell_reply, &cell, err) < 0 ||
-		container_pick(cli, &scope, cell, &container, err) < 0 ||
+	if (lines_parse(cli, &n_lines, err) < 0 || cli_scope_check(cli, KK_KIND_CELL, err) < 0)
+		return kk_failed(err);
+	r = cli_cell_get(cli, &scope, &cell, err);
+	if (r == 0)
+		return kk_fail(err, KK_E_CELL_NOT_FOUND,
+			"cell \"%s\" not found in stack \"%s\"/\"%s\"/\"%s\"", scope.cell,
+			scope.realm, scope.space, scope.stack);
+	if (r < 0 || container_pick(cli, &scope, cell, &container, err) < 0 ||
 		cli_call(cli, "LogContainer", cli_doc_args(KK_KIND_CONTAINER, &scope, container),
 			&reply, err) < 0)
 		return kk_failed(err);

@@ -188,18 +188,6 @@ static void run_flags_add(const struct cli *cli, json_t *args)
 
 /* --- a cell that differs from its manifest --- */
 
-static const json_t *container_named(const json_t *containers, const char *id)
-{
-	size_t i;
-	json_t *container;
-
-	json_array_foreach (containers, i, container) {
-		if (strcmp(cli_json_string(container, "id"), id) == 0)
-			return container;
-	}
-	return NULL;
-}
-
 static bool is_compared(const struct kk_field *field)
 {
 	return !(field->flags & (KK_NO_DIFF | KK_INPUT_ONLY | KK_INTERNAL));
@@ -258,7 +246,7 @@ static void cells_compare(const json_t *actual, const json_t *desired, struct kk
 		kk_buf_printf(fields, "spec.containers (count: actual=%zu, desired=%zu)",
 			members(there), members(wanted));
 	json_array_foreach (wanted, i, container) {
-		const json_t *same = container_named(there, cli_json_string(container, "id"));
+		const json_t *same = cli_json_with_id(there, cli_json_string(container, "id"));
 
 		if (json_is_true(json_object_get(container, "root")))
 			continue;
@@ -391,21 +379,18 @@ static void result_print(const struct cli *cli, const json_t *result, const stru
 
 static int run_run(struct cli *cli, struct kk_err *err)
 {
-	kk_auto_json *args = NULL, *reply = NULL, *result = NULL;
+	kk_auto_json *args = NULL, *cell = NULL, *result = NULL;
 	struct kk_scope scope;
-	const json_t *found;
 	int r;
 
 	if (flags_check(cli, err) < 0 || args_make(cli, &args, err) < 0)
 		return kk_failed(err);
 	run_flags_add(cli, args);
 	scope = scope_of(args);
-	if (cli_call(cli, "GetCell", cli_doc_args(KK_KIND_CELL, &scope, NULL), &reply, err) < 0)
-		return kk_failed(err);
-	found = json_object_get(reply, "Result");
-	if (json_is_true(json_object_get(found, "MetadataExists")))
-		r = existing_run(cli, json_object_get(found, "Cell"), args, &result, err);
-	else
+	r = cli_cell_get(cli, &scope, &cell, err);
+	if (r == 1)
+		r = existing_run(cli, cell, args, &result, err);
+	else if (r == 0)
 		r = new_run(cli, args, &result, err);
 	if (r == 0)
 		result_print(cli, result, &scope);

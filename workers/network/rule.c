@@ -85,7 +85,8 @@ static uint32_t policy_hash(const struct kk_egress *egress)
 	return net_hash32(text);
 }
 
-static void allow_append(struct kk_buf *text, const struct net_space *space, size_t i)
+static void allow_append(struct kk_buf *text, const struct net_space *space, uint32_t hash,
+	size_t i)
 {
 	const struct kk_egress_rule *rule = &space->egress.allow.items[i];
 
@@ -95,8 +96,7 @@ static void allow_append(struct kk_buf *text, const struct net_space *space, siz
 		space->bridge, rule->cidr);
 	for (size_t k = 0; k < rule->ports.n; k++)
 		kk_buf_printf(text, "%s%s", k ? ", " : " tcp dport { ", rule->ports.items[k]);
-	kk_buf_printf(text, "%s accept comment \"%08x.%zu\"\n", rule->ports.n ? " }" : "",
-		policy_hash(&space->egress), i);
+	kk_buf_printf(text, "%s accept comment \"%08x.%zu\"\n", rule->ports.n ? " }" : "", hash, i);
 }
 
 /* A space that may reach everything has no chain. What is no more is there for a moment, so that it can be
@@ -104,6 +104,7 @@ static void allow_append(struct kk_buf *text, const struct net_space *space, siz
 static void policy_append(struct kk_buf *text, const struct net_space *space)
 {
 	const char *t = net_instance.nft_table;
+	uint32_t hash;
 
 	kk_buf_printf(text,
 		"add chain inet %1$s egress_%2$s\n"
@@ -117,30 +118,34 @@ static void policy_append(struct kk_buf *text, const struct net_space *space)
 			t, space->bridge);
 		return;
 	}
+	hash = policy_hash(&space->egress);
 	for (size_t i = 0; i < space->egress.allow.n; i++)
-		allow_append(text, space, i);
+		allow_append(text, space, hash, i);
 	kk_buf_printf(text,
 		"add rule inet %s egress_%s reject with icmpx type admin-prohibited comment \"%08x\"\n",
-		t, space->bridge, policy_hash(&space->egress));
+		t, space->bridge, hash);
 }
 
 static bool is_policy_whole(const struct net_space *space, const char *listing)
 {
 	kk_auto_free char *jump =
 		kk_xprintf("\"%s\" : jump egress_%s", space->bridge, space->bridge);
-	kk_auto_free char *last = kk_xprintf("comment \"%08x\"", policy_hash(&space->egress));
-	bool is_whole = strstr(listing, last);
+	kk_auto_free char *last = NULL;
+	uint32_t hash;
+	bool is_whole = strstr(listing, jump);
 
 	if (!kk_egress_is_deny(&space->egress))
-		return !strstr(listing, jump);
+		return !is_whole;
+	hash = policy_hash(&space->egress);
+	last = kk_xprintf("comment \"%08x\"", hash);
+	is_whole = is_whole && strstr(listing, last);
 	for (size_t i = 0; i < space->egress.allow.n && is_whole; i++) {
-		kk_auto_free char *one =
-			kk_xprintf("comment \"%08x.%zu\"", policy_hash(&space->egress), i);
+		kk_auto_free char *one = kk_xprintf("comment \"%08x.%zu\"", hash, i);
 
 		is_whole = !kk_egress_rule_is_ipv4(&space->egress.allow.items[i]) ||
 			strstr(listing, one);
 	}
-	return is_whole && strstr(listing, jump);
+	return is_whole;
 }
 
 /* --- all of it --- */

@@ -32,16 +32,16 @@ static int64_t backoff_max(const struct kk_container_spec *spec)
 static bool is_wanted_up(const struct kk_container_spec *spec,
 	const struct kk_container_status *status)
 {
+	const char *policy = kk_str(spec->restart_policy);
+	bool is_after_failure = *policy && strcmp(policy, "never") != 0;
+
 	switch ((enum kk_container_state)status->state) {
 	case KK_CONTAINER_EXITED:
-		return !kk_str_empty(spec->restart_policy) &&
-			strcmp(spec->restart_policy, "never") != 0 &&
-			strcmp(spec->restart_policy, "on-failure") != 0;
+		return is_after_failure && strcmp(policy, "on-failure") != 0;
 	case KK_CONTAINER_ERROR:
 	case KK_CONTAINER_STOPPED:
 	case KK_CONTAINER_NOT_CREATED:
-		return !kk_str_empty(spec->restart_policy) &&
-			strcmp(spec->restart_policy, "never") != 0;
+		return is_after_failure;
 	case KK_CONTAINER_PENDING:
 		/* A restart that was cut off. */
 		return rc_restart_is_owed(status);

@@ -41,9 +41,10 @@ static void error_report(struct pass *pass, const char *what, const struct kk_er
 {
 	char text[KK_ERR_TEXT];
 
+	if (!pass->report)
+		return;
 	kk_err_format(err, text, sizeof text);
-	if (pass->report)
-		kk_strs_take(&pass->report->errors, kk_xprintf("%s: %s", what, text));
+	kk_strs_take(&pass->report->errors, kk_xprintf("%s: %s", what, text));
 }
 
 static void cell_looked(struct rc_outcome *outcome, void *arg)
