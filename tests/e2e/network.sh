@@ -134,11 +134,14 @@ egress_is_repaired() {
 	cell_yaml f >"$D/f.yaml"
 	kuked apply -f "$D/f.yaml" >/dev/null
 	! pings 203.0.113.2 || fail "the rules came back without the policy"
+	# Another space with the same policy has its own rules still.
+	printf 'kind: Space\nmetadata: {name: twin}\nspec:\n  realmId: r\n  network: {egress: {default: deny}}\n' | kuked apply -f - >/dev/null
 	nft flush chain inet "$table" "egress_$(bridge_of e)"
 	kuked restart f --realm r --space s --stack t >/dev/null
 	! pings 203.0.113.2 || fail "a chain that was emptied stays so"
 	run policy '{default: allow}'
 	wait_until 5 pings 203.0.113.2 || fail "the policy stays when it is gone"
+	kuked delete space twin --realm r >/dev/null
 	run nft list table inet "$table"
 	[[ $out != *egress_* ]] || fail "a chain is left: $out"
 	policy '{default: deny}' >/dev/null

@@ -76,11 +76,13 @@ static int nft_run(const char *text, const char **ret_output, struct kk_err *err
 
 /* --- egress policies --- */
 
-/* What tells one policy from another, in the comments of its rules. */
-static uint32_t policy_hash(const struct kk_egress *egress)
+/* What tells one policy from another, in the comments of its rules: of two spaces with the same one as well, since
+ * one of them may have lost its rules. */
+static uint32_t policy_hash(const struct net_space *space)
 {
-	kk_auto_json *json = kk_json_encode(kk_schema_of_egress(), egress, KK_JSON_API);
-	kk_auto_free char *text = json_dumps(json, JSON_COMPACT);
+	kk_auto_json *json = kk_json_encode(kk_schema_of_egress(), &space->egress, KK_JSON_API);
+	kk_auto_free char *policy = json_dumps(json, JSON_COMPACT);
+	kk_auto_free char *text = kk_xprintf("%s %s", space->bridge, policy);
 
 	return net_hash32(text);
 }
@@ -118,7 +120,7 @@ static void policy_append(struct kk_buf *text, const struct net_space *space)
 			t, space->bridge);
 		return;
 	}
-	hash = policy_hash(&space->egress);
+	hash = policy_hash(space);
 	for (size_t i = 0; i < space->egress.allow.n; i++)
 		allow_append(text, space, hash, i);
 	kk_buf_printf(text,
@@ -136,7 +138,7 @@ static bool is_policy_whole(const struct net_space *space, const char *listing)
 
 	if (!kk_egress_is_deny(&space->egress))
 		return !is_whole;
-	hash = policy_hash(&space->egress);
+	hash = policy_hash(space);
 	last = kk_xprintf("comment \"%08x\"", hash);
 	is_whole = is_whole && strstr(listing, last);
 	for (size_t i = 0; i < space->egress.allow.n && is_whole; i++) {
