@@ -105,7 +105,7 @@ DEPS_BUILD := gcc make pkg-config libgrpc-dev libevent-dev libmsgpack-dev libyam
 	libnl-route-3-dev libcgroup-dev libjansson-dev libarchive-dev libssl-dev libseccomp-dev \
 	libcap-ng-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
 DEPS_RUN := containerd runc libnftables1 busybox-static
-DEPS_TEST := check libcap2-bin iproute2 nftables iputils-ping procps clang clang-tidy clang-format cppcheck \
+DEPS_TEST := check libcap2-bin iproute2 nftables iptables iputils-ping procps clang clang-tidy clang-format cppcheck \
 	libclang-rt-14-dev valgrind socat python3
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 

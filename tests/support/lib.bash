@@ -49,6 +49,16 @@ wait_until() {
 	done
 }
 
+# within MS COMMAND…: the same for what has to be quick.
+within() {
+	local end=$((${EPOCHREALTIME/./} + $1 * 1000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "${EPOCHREALTIME/./}" -lt $end ] || return 1
+		pause 0.01
+	done
+}
+
 pause() {
 	read -rt "$1" <> <(:) || :
 }

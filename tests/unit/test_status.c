@@ -285,7 +285,10 @@ static const struct {
 	{"running", "R", "U", "Unknown"},
 	{"running", "R", "E", "Exited"},
 	{"running", "R", "X", "Error"},
-	{"running", "R", "S", "Stopped"},
+	/* Nobody of ours deletes the task of what shall run. */
+	{"running", "R", "S", "Error"},
+	{"running", "C", "S", "Stopped"},
+	{"stopped", "R", "S", "Stopped"},
 	{"running", "R", "-", "NotCreated"},
 	{"running", "E", "-", "NotCreated"},
 	{"running", "S", "-", "NotCreated"},

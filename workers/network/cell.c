@@ -109,7 +109,8 @@ static bool has_eth0(const char *netns_path)
 	return eth0_find(netns_path, &socket, &eth0);
 }
 
-static int veth_ensure(const struct net_space *space, const struct names *names, struct kk_err *err)
+static int veth_ensure(const struct net_space *space, const struct names *names, uint32_t address,
+	struct kk_err *err)
 {
 	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
 	kk_auto_fd int netns_fd = -1;
@@ -124,17 +125,21 @@ static int veth_ensure(const struct net_space *space, const struct names *names,
 	r = net_link_get(socket, names->veth, &veth, err);
 	if (r < 0)
 		return r;
-	if (r == 1 && veth.master == bridge.index && has_eth0(names->ns.net))
+	if (r == 1 && has_eth0(names->ns.net)) {
+		if ((veth.master != bridge.index || !veth.is_up) &&
+			net_link_attach(socket, veth.index, bridge.index, err) < 0)
+			return kk_failed(err);
 		return strcmp(veth.alias, names->alias) == 0 ?
 			0 :
 			net_link_own(socket, names->veth, names->alias, err);
-	/* Left over from a namespace that is going away, or off its bridge. */
+	}
+	/* Left over from a namespace that is going away. */
 	if (r == 1 && net_link_remove(socket, names->veth, err) < 0)
 		return kk_failed(err);
 	netns_fd = open(names->ns.net, O_RDONLY | O_CLOEXEC);
 	if (netns_fd < 0)
 		return kk_fail_errno(err, KK_E_NETWORK, "open %s", names->ns.net);
-	if (net_veth_create(socket, names->veth, bridge.index, netns_fd, err) < 0 ||
+	if (net_veth_create(socket, names->veth, bridge.index, netns_fd, address, err) < 0 ||
 		kk_fault(KK_FAULT_network_link_unowned, err) < 0)
 		return kk_failed(err);
 	return net_link_own(socket, names->veth, names->alias, err);
@@ -195,7 +200,7 @@ int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cel
 			&address, err) < 0)
 		goto undo_ns;
 	if (kk_fault(KK_FAULT_network_lease_taken, err) < 0 ||
-		veth_ensure(&space, &names, err) < 0 ||
+		veth_ensure(&space, &names, address, err) < 0 ||
 		kk_fault(KK_FAULT_network_link_made, err) < 0 ||
 		inside_ensure(&space, names.ns.net, address, err) < 0 ||
 		kk_fault(KK_FAULT_network_address_set, err) < 0)
@@ -237,6 +242,21 @@ int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool
 	if (*ret_exists)
 		cell_fill(&names, &space, address, ret_cell);
 	return r < 0 ? r : 0;
+}
+
+const char *net_cell_fault(const struct net_cell_key *key, const struct net_space *space,
+	const struct net_view *view)
+{
+	kk_auto(names_release) struct names names = {0};
+	const struct net_link *bridge = net_links_find(&view->links, space->bridge), *veth;
+
+	names_make(key, &names);
+	veth = net_links_find(&view->links, names.veth);
+	if (!net_ns_exists(&names.ns))
+		return "its namespaces";
+	if (!veth || !veth->is_up || !bridge || veth->master != bridge->index)
+		return "its link";
+	return kk_strs_has(&view->owners, names.owner) ? NULL : "the lease of its address";
 }
 
 bool net_cell_is_known(const struct net_cell_key *key)

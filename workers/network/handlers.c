@@ -97,6 +97,12 @@ static KK_HANDLES(cell_network_remove)
 	return net_cell_remove(&key, &rep->was_present, err);
 }
 
+static KK_HANDLES(network_survey)
+{
+	(void)call;
+	return net_survey(&req->spaces, &req->cells, &rep->spaces, &rep->cells, err);
+}
+
 static const struct kk_handler handlers[] = {
 	KK_HANDLER(space_network_ensure),
 	KK_HANDLER(space_network_get),
@@ -104,11 +110,11 @@ static const struct kk_handler handlers[] = {
 	KK_HANDLER(cell_network_ensure),
 	KK_HANDLER(cell_network_get),
 	KK_HANDLER(cell_network_remove),
+	KK_HANDLER(network_survey),
 };
 
 static int network_start(struct kk_worker *worker, struct kk_err *err)
 {
-	(void)err;
 	net_instance = (struct net_instance){
 		.id = worker->config.instance,
 		.run_path = worker->config.run_path,
@@ -116,7 +122,7 @@ static int network_start(struct kk_worker *worker, struct kk_err *err)
 		.pool_cidr = worker->config.pod_subnet_cidr,
 		.nft_table = worker->config.nft_table,
 	};
-	return 0;
+	return worker->config.is_embedded ? 0 : net_watch_start(worker, err);
 }
 
 int kk_network_main(void)

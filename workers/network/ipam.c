@@ -24,7 +24,7 @@
 
 enum { LEASE_MAX = 4096 };
 
-static char *dir_of(const struct net_space *space)
+char *net_lease_dir(const struct net_space *space)
 {
 	return kk_xprintf(LEASE_ROOT "/%s", space->network);
 }
@@ -119,7 +119,7 @@ static int lease_find(const char *dir, const char *owner, uint32_t *ret_address,
 int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address,
 	struct kk_err *err)
 {
-	kk_auto_free char *dir = dir_of(space);
+	kk_auto_free char *dir = net_lease_dir(space);
 
 	return lease_find(dir, owner, ret_address, err);
 }
@@ -232,7 +232,7 @@ static int lease_reclaim(const char *dir, const char *ip, const char *owner, voi
 int net_lease_take(const struct net_space *space, const char *owner, uint32_t wanted,
 	uint32_t *ret_address, struct kk_err *err)
 {
-	kk_auto_free char *dir = dir_of(space);
+	kk_auto_free char *dir = net_lease_dir(space);
 	kk_auto_fd int lock = -1;
 	uint32_t first = space->subnet.address + 2, n = (~0u >> space->subnet.bits) - 2;
 	int r;
@@ -257,9 +257,26 @@ int net_lease_take(const struct net_space *space, const char *owner, uint32_t wa
 		space->network);
 }
 
+static int lease_collect(const char *dir, const char *ip, const char *owner, void *arg,
+	struct kk_err *err)
+{
+	(void)dir;
+	(void)ip;
+	(void)err;
+	kk_strs_add(arg, owner);
+	return 0;
+}
+
+int net_lease_owners(const struct net_space *space, struct kk_strs *ret_owners, struct kk_err *err)
+{
+	kk_auto_free char *dir = net_lease_dir(space);
+
+	return leases_each(dir, lease_collect, ret_owners, err);
+}
+
 int net_lease_drop(const struct net_space *space, const char *owner, struct kk_err *err)
 {
-	kk_auto_free char *dir = dir_of(space);
+	kk_auto_free char *dir = net_lease_dir(space);
 	kk_auto_fd int lock = -1;
 	uint32_t address;
 	int r;
@@ -282,7 +299,7 @@ int net_lease_drop(const struct net_space *space, const char *owner, struct kk_e
 
 int net_lease_remove_all(const struct net_space *space, struct kk_err *err)
 {
-	kk_auto_free char *dir = dir_of(space);
+	kk_auto_free char *dir = net_lease_dir(space);
 
 	return kk_tree_remove(dir, err);
 }

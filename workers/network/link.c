@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include <netlink/route/link/bridge.h>
 #include <netlink/route/link/veth.h>
 #include <netlink/route/route.h>
+
+#include <kukeon/mem.h>
 
 KK_DEFINE_FREEP(struct rtnl_link, rtnl_link_put)
 KK_DEFINE_FREEP(struct rtnl_addr, rtnl_addr_put)
@@ -38,24 +41,64 @@ void net_socket_close(struct nl_sock *socket)
 	nl_socket_free(socket);
 }
 
-int net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_link,
-	struct kk_err *err)
+static void link_fill(struct rtnl_link *link, struct net_link *ret_link)
 {
-	kk_auto(rtnl_link_putp) struct rtnl_link *link = NULL;
-	int r = rtnl_link_get_kernel(socket, 0, name, &link);
-	const char *alias;
+	const char *alias = rtnl_link_get_ifalias(link);
 
-	if (r == -NLE_NODEV || r == -NLE_OBJ_NOTFOUND)
-		return 0;
-	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "look up link '%s': %s", name, nl_geterror(r));
-	alias = rtnl_link_get_ifalias(link);
 	*ret_link = (struct net_link){
 		.index = rtnl_link_get_ifindex(link),
 		.master = rtnl_link_get_master(link),
 		.is_up = rtnl_link_get_flags(link) & IFF_UP,
 	};
+	strncpy(ret_link->name, rtnl_link_get_name(link), sizeof ret_link->name - 1);
 	strncpy(ret_link->alias, alias ? alias : "", sizeof ret_link->alias - 1);
+}
+
+static int links_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct net_link *)a)->name, ((const struct net_link *)b)->name);
+}
+
+int net_links_read(struct nl_sock *socket, struct net_links *ret_links, struct kk_err *err)
+{
+	kk_auto(nl_cache_freep) struct nl_cache *cache = NULL;
+	int r = rtnl_link_alloc_cache(socket, AF_UNSPEC, &cache);
+
+	if (r < 0)
+		return kk_fail(err, KK_E_NETWORK, "list links: %s", nl_geterror(r));
+	*ret_links = (struct net_links){
+		.items = kk_xalloc((size_t)(nl_cache_nitems(cache) + 1) * sizeof(struct net_link))};
+	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o))
+		link_fill((struct rtnl_link *)o, &ret_links->items[ret_links->n++]);
+	qsort(ret_links->items, ret_links->n, sizeof(struct net_link), links_compare);
+	return 0;
+}
+
+const struct net_link *net_links_find(const struct net_links *links, const char *name)
+{
+	struct net_link key;
+
+	snprintf(key.name, sizeof key.name, "%s", name);
+	return bsearch(&key, links->items, links->n, sizeof key, links_compare);
+}
+
+void net_links_release(struct net_links *links)
+{
+	free(links->items);
+	*links = (struct net_links){0};
+}
+
+int net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_link,
+	struct kk_err *err)
+{
+	kk_auto(rtnl_link_putp) struct rtnl_link *link = NULL;
+	int r = rtnl_link_get_kernel(socket, 0, name, &link);
+
+	if (r == -NLE_NODEV || r == -NLE_OBJ_NOTFOUND)
+		return 0;
+	if (r < 0)
+		return kk_fail(err, KK_E_NETWORK, "look up link '%s': %s", name, nl_geterror(r));
+	link_fill(link, ret_link);
 	return 1;
 }
 
@@ -103,20 +146,39 @@ int net_link_own(struct nl_sock *socket, const char *name, const char *alias, st
 	return 0;
 }
 
-int net_link_up(struct nl_sock *socket, int index, struct kk_err *err)
+static int link_change(struct nl_sock *socket, int index, struct rtnl_link *change,
+	const char *what, struct kk_err *err)
 {
 	kk_auto(rtnl_link_putp) struct rtnl_link *which = rtnl_link_alloc();
-	kk_auto(rtnl_link_putp) struct rtnl_link *change = rtnl_link_alloc();
 	int r;
 
 	if (!which || !change)
 		return kk_fail(err, KK_E_NOMEM, "no memory for a link");
 	rtnl_link_set_ifindex(which, index);
-	rtnl_link_set_flags(change, IFF_UP);
 	r = rtnl_link_change(socket, which, change, 0);
 	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "set link %d up: %s", index, nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "%s link %d: %s", what, index, nl_geterror(r));
 	return 0;
+}
+
+int net_link_up(struct nl_sock *socket, int index, struct kk_err *err)
+{
+	kk_auto(rtnl_link_putp) struct rtnl_link *change = rtnl_link_alloc();
+
+	if (change)
+		rtnl_link_set_flags(change, IFF_UP);
+	return link_change(socket, index, change, "set up", err);
+}
+
+int net_link_attach(struct nl_sock *socket, int index, int bridge_index, struct kk_err *err)
+{
+	kk_auto(rtnl_link_putp) struct rtnl_link *change = rtnl_link_alloc();
+
+	if (change) {
+		rtnl_link_set_master(change, bridge_index);
+		rtnl_link_set_flags(change, IFF_UP);
+	}
+	return link_change(socket, index, change, "attach to its bridge", err);
 }
 
 int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err)
@@ -133,14 +195,25 @@ int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err
 	return 0;
 }
 
+/* Of whoever has the address: who knows it by a former link, or a former cell, still reaches it. */
+static struct nl_addr *hardware_address_of_ip(uint32_t ip)
+{
+	uint32_t wire = htonl(ip);
+	uint8_t address[6] = {0x0a, 0x58}; /* as CNI's bridge does */
+
+	memcpy(address + 2, &wire, sizeof wire);
+	return nl_addr_build(AF_LLC, address, sizeof address);
+}
+
 int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, int netns_fd,
-	struct kk_err *err)
+	uint32_t ip, struct kk_err *err)
 {
 	kk_auto(rtnl_link_putp) struct rtnl_link *link = rtnl_link_veth_alloc();
+	kk_auto(nl_addr_putp) struct nl_addr *address = hardware_address_of_ip(ip);
 	struct rtnl_link *peer;
 	int r;
 
-	if (!link)
+	if (!link || !address)
 		return kk_fail(err, KK_E_NOMEM, "no memory for link '%s'", name);
 	peer = rtnl_link_veth_get_peer(link);
 	rtnl_link_set_name(link, name);
@@ -148,6 +221,7 @@ int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, 
 	rtnl_link_set_flags(link, IFF_UP);
 	/* Only named and moved here: IFF_UP on the peer in the same message fails with ENOTCONN. */
 	rtnl_link_set_name(peer, "eth0");
+	rtnl_link_set_addr(peer, address);
 	rtnl_link_set_ns_fd(peer, netns_fd);
 	r = rtnl_link_add(socket, link, NLM_F_CREATE | NLM_F_EXCL);
 	rtnl_link_put(peer);

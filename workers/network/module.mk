@@ -2,9 +2,13 @@ workers_network_SRC := \
 	workers/network/cell.c \
 	workers/network/cidr.c \
 	workers/network/file.c \
+	workers/network/forward.c \
 	workers/network/handlers.c \
 	workers/network/ipam.c \
 	workers/network/link.c \
 	workers/network/netns.c \
+	workers/network/nft.c \
 	workers/network/rule.c \
-	workers/network/space.c
+	workers/network/space.c \
+	workers/network/survey.c \
+	workers/network/watch.c

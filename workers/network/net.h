@@ -9,7 +9,9 @@
 #include <kukeon/err.h>
 #include <kukeon/model.h>
 
+struct kk_buf;
 struct kk_worker;
+struct net_view;
 struct nl_sock;
 
 enum { NET_NAME_MAX = 16, NET_ALIAS_MAX = 256, NET_IP_MAX = 16 };
@@ -58,6 +60,8 @@ int net_space_load(const char *realm, const char *name, struct net_space *ret_sp
  * the record. Fails with KK_E_SUBNET_EXHAUSTED, KK_E_NETWORK, KK_E_IO. */
 int net_space_ensure(const char *realm, const char *name, const struct kk_egress *egress,
 	struct net_space *ret_space, bool *ret_created, struct kk_err *err);
+/* What of the network of a space is not there, or not as it was made; NULL: nothing. */
+const char *net_space_fault(const struct net_space *space, const struct net_view *view);
 int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
 	struct kk_err *err);
 
@@ -90,6 +94,10 @@ int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool
 int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struct kk_err *err);
 bool net_cell_is_known(const struct net_cell_key *key); /* has it a document, or a namespace? */
 
+/* What of a cell is not there, or not as it was made; NULL: nothing. */
+const char *net_cell_fault(const struct net_cell_key *key, const struct net_space *space,
+	const struct net_view *view);
+
 /* netns.c: namespaces pinned by bind mounts, so that no process has to live for them. */
 struct net_ns_paths {
 	char *net;
@@ -110,6 +118,7 @@ void net_socket_close(struct nl_sock *socket);
 KK_DEFINE_FREEP(struct nl_sock, net_socket_close)
 
 struct net_link {
+	char name[NET_NAME_MAX];
 	int index;
 	int master;
 	bool is_up;
@@ -118,15 +127,26 @@ struct net_link {
 /* Returns 1 when the link is there, 0 when not, or a negative code. */
 int net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_link,
 	struct kk_err *err);
+/* All links of the host, for who looks at many. Fails with KK_E_NETWORK. */
+struct net_links {
+	struct net_link *items; /* by name */
+	size_t n;
+};
+int net_links_read(struct nl_sock *socket, struct net_links *ret_links, struct kk_err *err);
+const struct net_link *net_links_find(const struct net_links *links,
+	const char *name); /* or NULL */
+void net_links_release(struct net_links *links);
 int net_bridge_create(struct nl_sock *socket, const char *name, struct kk_err *err);
 /* Say whose it is. The kernel ignores an alias in the message that creates: who dies between the two leaves
  * a link of nobody's. */
 int net_link_own(struct nl_sock *socket, const char *name, const char *alias, struct kk_err *err);
 int net_link_up(struct nl_sock *socket, int index, struct kk_err *err);
+/* Make it a port of the bridge, and up. */
+int net_link_attach(struct nl_sock *socket, int index, int bridge_index, struct kk_err *err);
 int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err);
-/* A pair: @name on @bridge here and up, eth0 in the namespace of @netns_fd. */
+/* A pair: @name on the bridge here and up, eth0 in the namespace of @netns_fd, with the hardware address for @ip. */
 int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, int netns_fd,
-	struct kk_err *err);
+	uint32_t ip, struct kk_err *err);
 int net_address_add(struct nl_sock *socket, int index, uint32_t address, unsigned bits,
 	struct kk_err *err);
 bool net_address_has(struct nl_sock *socket, int index, uint32_t address);
@@ -136,17 +156,58 @@ int net_default_route_add(struct nl_sock *socket, int index, uint32_t gateway, s
 int net_route_overlaps(struct nl_sock *socket, const struct net_cidr *cidr, bool *ret_overlaps,
 	struct kk_err *err);
 
-/* rule.c: masquerading, isolation and egress policies through libnftables, in one table of our own. */
+/* nft.c: one transaction. @ret_output, NULL or what was listed, stays valid until the next one. Fails with
+ * KK_E_NETWORK and nft's own words. */
+int net_nft_run(const char *text, const char **ret_output, struct kk_err *err);
+
+/* rule.c: masquerading, isolation and egress policies, in one table of our own. */
+
+/* What nft lists, "" where there is nothing: our table, and the one in which iptables and Docker filter. */
+struct net_rules {
+	char *own;
+	char *foreign;
+};
+void net_rules_read(struct net_rules *ret_rules);
+void net_rules_release(struct net_rules *rules);
 int net_rule_ensure(const struct net_space *space, struct kk_err *err);
 int net_rule_remove(const struct net_space *space, struct kk_err *err);
+bool net_rule_is_whole(const struct net_space *space, const struct net_rules *rules);
+
+/* forward.c: who else filters what is forwarded, and drops it. An accept of ours can't undo that, so each bridge has
+ * two rules where that owner provides for them. @listing: net_rules.foreign. */
+bool net_forward_is_open(const struct net_space *space, const char *listing);
+void net_forward_append(struct kk_buf *text, const struct net_space *space, const char *listing);
+void net_forward_remove_append(struct kk_buf *text, const struct net_space *space,
+	const char *listing);
 
 /* ipam.c: leases as host-local keeps them, so that its users never hand out the same address. */
+char *net_lease_dir(const struct net_space *space); /* owned by the caller */
 int net_lease_take(const struct net_space *space, const char *owner, uint32_t wanted,
 	uint32_t *ret_address, struct kk_err *err);
 int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address,
 	struct kk_err *err); /* 1, 0 when there is none, or a negative code */
+/* Who has a lease in this network. Fails with KK_E_IO. */
+int net_lease_owners(const struct net_space *space, struct kk_strs *ret_owners, struct kk_err *err);
 int net_lease_drop(const struct net_space *space, const char *owner, struct kk_err *err);
 int net_lease_remove_all(const struct net_space *space, struct kk_err *err);
+
+/* survey.c: looking at much at once. */
+
+struct net_view {
+	struct nl_sock *socket;
+	struct net_links links;
+	struct net_rules rules;
+	struct kk_strs owners; /* of the leases of one space */
+};
+
+/* Of these spaces (realm/space) and cells (realm/space/stack/cell) those that miss something, and what.
+ * Fails with KK_E_NETWORK, KK_E_IO. */
+int net_survey(const struct kk_strs *spaces, const struct kk_strs *cells, struct kk_map *ret_spaces,
+	struct kk_map *ret_cells, struct kk_err *err);
+
+/* watch.c: what somebody else does to our links, rules and files is told to the reconciler as network_changed. */
+int net_watch_start(struct kk_worker *worker, struct kk_err *err);
+void net_watch_space(const struct net_space *space);
 
 /* file.c: /etc/hostname, /etc/hosts and /etc/resolv.conf of a cell. */
 int net_files_write(const char *dir, const char *hostname, const char *ip, struct kk_err *err);

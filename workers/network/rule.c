@@ -1,78 +1,14 @@
-/* workers/network/rule.c - libnftables is loaded here and nowhere else: it is large, and no other process
- * needs it. One table holds all; a space is an element of its sets, so two spaces never touch the same
- * rule, and every change is one transaction. An egress policy is a chain of its own, to which the bridge leads, for
- * what is forwarded and for what is for the host itself. */
+/* workers/network/rule.c - one table of our own holds all. A space is an element of its sets, so two spaces never touch
+ * the same rule, and every change is one transaction. An egress policy is a chain of its own, to which the bridge leads,
+ * for what is forwarded and for what is for the host itself. */
 #include "net.h"
 
-#include <dlfcn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <kukeon/buf.h>
 #include <kukeon/json.h>
-#include <kukeon/log.h>
 #include <kukeon/mem.h>
-
-struct nft_ctx;
-
-/* The functions of libnftables.so.1 that we use. */
-static struct {
-	struct nft_ctx *(*ctx_new)(uint32_t flags);
-	int (*buffer_output)(struct nft_ctx *ctx);
-	int (*buffer_error)(struct nft_ctx *ctx);
-	const char *(*get_output)(struct nft_ctx *ctx);
-	const char *(*get_error)(struct nft_ctx *ctx);
-	int (*run)(struct nft_ctx *ctx, const char *text);
-	struct nft_ctx *ctx;
-} nft;
-
-static int symbol_load(void *library, const char *name, void *fn, struct kk_err *err)
-{
-	*(void **)fn = dlsym(library, name);
-	return *(void **)fn ? 0 : kk_fail(err, KK_E_NETWORK, "libnftables has no '%s'", name);
-}
-
-static int nft_open(struct kk_err *err)
-{
-	void *library;
-
-	if (nft.ctx)
-		return 0;
-	library = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL);
-	if (!library)
-		return kk_fail(err, KK_E_NETWORK,
-			"load libnftables.so.1 (package libnftables1): %s", dlerror());
-	if (symbol_load(library, "nft_ctx_new", &nft.ctx_new, err) < 0 ||
-		symbol_load(library, "nft_ctx_buffer_output", &nft.buffer_output, err) < 0 ||
-		symbol_load(library, "nft_ctx_buffer_error", &nft.buffer_error, err) < 0 ||
-		symbol_load(library, "nft_ctx_get_output_buffer", &nft.get_output, err) < 0 ||
-		symbol_load(library, "nft_ctx_get_error_buffer", &nft.get_error, err) < 0 ||
-		symbol_load(library, "nft_run_cmd_from_buffer", &nft.run, err) < 0)
-		return kk_failed(err);
-	nft.ctx = nft.ctx_new(0);
-	if (!nft.ctx || nft.buffer_output(nft.ctx) || nft.buffer_error(nft.ctx))
-		return kk_fail(err, KK_E_NOMEM, "no memory for libnftables");
-	return 0;
-}
-
-/* One transaction. The output stays valid until the next one. */
-static int nft_run(const char *text, const char **ret_output, struct kk_err *err)
-{
-	int r = nft_open(err);
-
-	if (r < 0)
-		return r;
-	r = nft.run(nft.ctx, text);
-	/* Fetching empties the buffers. */
-	if (ret_output)
-		*ret_output = nft.get_output(nft.ctx);
-	if (r != 0)
-		return kk_fail(err, KK_E_NETWORK, "change the rules: %s",
-			kk_str(nft.get_error(nft.ctx)));
-	(void)nft.get_error(nft.ctx);
-	return 0;
-}
 
 /* --- egress policies --- */
 
@@ -152,10 +88,32 @@ static bool is_policy_whole(const struct net_space *space, const char *listing)
 
 /* --- all of it --- */
 
-/* Is all there that net_rule_ensure makes? Asking is cheaper than a transaction. */
-static bool is_whole(const struct net_space *space)
+static char *listing_read(const char *table)
 {
-	kk_auto_free char *text = kk_xprintf("list table inet %s\n", net_instance.nft_table);
+	kk_auto_free char *text = kk_xprintf("list table %s\n", table);
+	const char *output = NULL;
+	struct kk_err err = {0};
+
+	return kk_xstrdup(net_nft_run(text, &output, &err) == 0 ? kk_str(output) : "");
+}
+
+void net_rules_read(struct net_rules *ret_rules)
+{
+	kk_auto_free char *table = kk_xprintf("inet %s", net_instance.nft_table);
+
+	ret_rules->own = listing_read(table);
+	ret_rules->foreign = listing_read("ip filter");
+}
+
+void net_rules_release(struct net_rules *rules)
+{
+	free(rules->own);
+	free(rules->foreign);
+	*rules = (struct net_rules){0};
+}
+
+static bool is_table_whole(const struct net_space *space, const char *listing)
+{
 	kk_auto_free char *within = kk_xprintf("\"%s\" . \"%s\"", space->bridge, space->bridge);
 	kk_auto_free char *bridge = kk_xprintf("\"%s\"", space->bridge);
 	char subnet[32];
@@ -163,23 +121,25 @@ static bool is_whole(const struct net_space *space)
 		"type filter hook input", "ip saddr @subnets oifname != @bridges masquerade",
 		"ct state established,related accept", "iifname . oifname @within accept",
 		"iifname @bridges oifname @bridges drop", subnet, within};
-	const char *output = NULL, *set, *jump;
-	struct kk_err err = {0};
+	const char *set, *jump;
 
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
-	if (nft_run(text, &output, &err) < 0 || !output)
-		return false;
 	for (size_t i = 0; i < KK_COUNT(parts); i++) {
-		if (!strstr(output, parts[i]))
+		if (!strstr(listing, parts[i]))
 			return false;
 	}
 	/* One for what is forwarded, one for what is for the host. */
-	jump = strstr(output, "iifname vmap @egress");
-	if (!jump || !strstr(jump + 1, "iifname vmap @egress") || !is_policy_whole(space, output))
+	jump = strstr(listing, "iifname vmap @egress");
+	if (!jump || !strstr(jump + 1, "iifname vmap @egress") || !is_policy_whole(space, listing))
 		return false;
 	/* The name stands in two sets. */
-	set = strstr(output, "set bridges");
+	set = strstr(listing, "set bridges");
 	return set && strstr(set, bridge) && strstr(set, bridge) < strchr(set, '}');
+}
+
+bool net_rule_is_whole(const struct net_space *space, const struct net_rules *rules)
+{
+	return is_table_whole(space, rules->own) && net_forward_is_open(space, rules->foreign);
 }
 
 static bool has_bridge(const struct net_space *space)
@@ -189,18 +149,22 @@ static bool has_bridge(const struct net_space *space)
 	struct kk_err err = {0};
 	const char *output = NULL;
 
-	return nft_run(text, &output, &err) == 0 && output && strstr(output, element);
+	return net_nft_run(text, &output, &err) == 0 && output && strstr(output, element);
 }
 
 /* Names are ours and hold nothing that nft could take for syntax. */
 int net_rule_ensure(const struct net_space *space, struct kk_err *err)
 {
 	const char *t = net_instance.nft_table;
+	kk_auto(net_rules_release) struct net_rules rules;
 	kk_auto_buf text = {0};
 	char subnet[32];
 
-	if (is_whole(space))
+	/* Asking is cheaper than a transaction. */
+	net_rules_read(&rules);
+	if (net_rule_is_whole(space, &rules))
 		return 0;
+	net_forward_append(&text, space, rules.foreign);
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
 	kk_buf_printf(&text,
 		"add table inet %1$s\n"
@@ -226,7 +190,7 @@ int net_rule_ensure(const struct net_space *space, struct kk_err *err)
 		"add element inet %1$s within { \"%3$s\" . \"%3$s\" }\n",
 		t, subnet, space->bridge);
 	policy_append(&text, space);
-	return nft_run((char *)text.data, NULL, err);
+	return net_nft_run((char *)text.data, NULL, err);
 }
 
 int net_rule_remove(const struct net_space *space, struct kk_err *err)
@@ -235,14 +199,17 @@ int net_rule_remove(const struct net_space *space, struct kk_err *err)
 	kk_auto_free char *list = kk_xprintf("list set inet %s bridges\n", t);
 	kk_auto_free char *drop = kk_xprintf("delete table inet %s\n", t);
 	struct net_space open = *space;
+	kk_auto(net_rules_release) struct net_rules rules = {0};
 	kk_auto_buf text = {0};
 	const char *output = NULL;
 	struct kk_err ignored = {0};
 	char subnet[32];
 	int r;
 
+	net_rules_read(&rules);
+	net_forward_remove_append(&text, space, rules.foreign);
 	if (!has_bridge(space))
-		return 0;
+		return text.len ? net_nft_run((char *)text.data, NULL, err) : 0;
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
 	kk_buf_printf(&text,
 		"delete element inet %1$s subnets { %2$s }\n"
@@ -253,11 +220,11 @@ int net_rule_remove(const struct net_space *space, struct kk_err *err)
 	open.egress = (struct kk_egress){0};
 	kk_buf_printf(&text, "add map inet %s egress { type ifname : verdict; }\n", t);
 	policy_append(&text, &open);
-	r = nft_run((char *)text.data, NULL, err);
+	r = net_nft_run((char *)text.data, NULL, err);
 	if (r < 0)
 		return r;
 	/* The last one takes the table with it. */
-	if (nft_run(list, &output, &ignored) == 0 && output && !strstr(output, "elements"))
-		return nft_run(drop, NULL, err);
+	if (net_nft_run(list, &output, &ignored) == 0 && output && !strstr(output, "elements"))
+		return net_nft_run(drop, NULL, err);
 	return 0;
 }

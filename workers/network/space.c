@@ -269,15 +269,12 @@ static int forwarding_enable(struct kk_err *err)
 	return kk_file_write(path, "1\n", 2, 0644, err);
 }
 
-static int conflist_write(const struct net_space *space, struct kk_err *err)
+static char *conflist_text(const struct net_space *space)
 {
-	kk_auto_free char *path = kk_xprintf("%s/network.conflist", space->dir);
-	kk_auto_free char *text = NULL;
-	kk_auto_buf old = {.max = 65536};
 	char subnet[32];
 
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
-	text = kk_xprintf("{\n"
+	return kk_xprintf("{\n"
 			  "  \"cniVersion\": \"0.4.0\",\n"
 			  "  \"name\": \"%s\",\n"
 			  "  \"plugins\": [\n"
@@ -296,7 +293,27 @@ static int conflist_write(const struct net_space *space, struct kk_err *err)
 			  "  ]\n"
 			  "}\n",
 		space->network, space->bridge, subnet);
-	if (kk_file_read(path, &old, NULL) == 0 && old.data && strcmp((char *)old.data, text) == 0)
+}
+
+static char *conflist_path(const struct net_space *space)
+{
+	return kk_xprintf("%s/network.conflist", space->dir);
+}
+
+static bool conflist_is_current(const struct net_space *space)
+{
+	kk_auto_free char *path = conflist_path(space), *text = conflist_text(space);
+	kk_auto_buf old = {.max = 65536};
+
+	return kk_file_read(path, &old, NULL) == 0 && old.data &&
+		strcmp((char *)old.data, text) == 0;
+}
+
+static int conflist_write(const struct net_space *space, struct kk_err *err)
+{
+	kk_auto_free char *path = conflist_path(space), *text = conflist_text(space);
+
+	if (conflist_is_current(space))
 		return 0;
 	kk_leftovers_remove(path);
 	return kk_file_replace(path, text, strlen(text), 0600, err);
@@ -331,16 +348,31 @@ int net_space_ensure(const char *realm, const char *name, const struct kk_egress
 		kk_fault(KK_FAULT_network_rules_made, err) < 0 || forwarding_enable(err) < 0 ||
 		conflist_write(&space, err) < 0)
 		return kk_wrap(err, "set up network '%s'", space.network);
+	net_watch_space(&space);
 	*ret_created = r == 0;
 	*ret_space = space;
 	space = (struct net_space){0};
 	return 0;
 }
 
+const char *net_space_fault(const struct net_space *space, const struct net_view *view)
+{
+	const struct net_link *bridge = net_links_find(&view->links, space->bridge);
+
+	if (!bridge || strcmp(bridge->alias, space->alias) != 0)
+		return "its bridge";
+	if (!bridge->is_up ||
+		!net_address_has(view->socket, bridge->index, space->subnet.address + 1))
+		return "the address of its bridge";
+	if (!net_rule_is_whole(space, &view->rules))
+		return "its rules";
+	return conflist_is_current(space) ? NULL : "its network.conflist";
+}
+
 /* The record goes last: until then a repetition finds what is left to do. A power cut knows no such order. */
 static int files_remove(const struct net_space *space, struct kk_err *err)
 {
-	kk_auto_free char *conflist = kk_xprintf("%s/network.conflist", space->dir);
+	kk_auto_free char *conflist = conflist_path(space);
 	kk_auto_free char *record = kk_xprintf("%s/network.json", space->dir);
 
 	if ((unlink(conflist) < 0 && errno != ENOENT && errno != ENOTDIR) ||

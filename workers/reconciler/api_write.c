@@ -401,6 +401,7 @@ static void refresh_done(const struct kk_err *err, void *arg)
 	kk_strs_release(&refresh->report.containers);
 	kk_strs_release(&refresh->report.errors);
 	free(refresh);
+	rc_health_check(true);
 }
 
 void rc_api_refresh(struct api *api)

@@ -762,8 +762,9 @@ static void restart_halted(const struct kk_err *err, void *arg)
 
 	if (!halt_record(op, err))
 		return;
-	/* A repetition must not stop what this one has started. */
-	rc_journal_note(op->id, &op->scope, HALTED);
+	/* A repetition must not stop what this one has started. A repair is nobody's and has none. */
+	if (op->id)
+		rc_journal_note(op->id, &op->scope, HALTED);
 	bring_up(op);
 }
 
@@ -819,6 +820,54 @@ static void halted(const struct kk_err *err, void *arg)
 	op->outcome.action = RC_UPDATED;
 	if (save(op))
 		op_end(op);
+}
+
+/* --- repair --- */
+
+static void rewired(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+	const struct kk_rep_cell_network_ensure *network =
+		rc_plan_reply(&op->sandbox, KK_MSG_cell_network_ensure, 0);
+
+	if (err) {
+		op_fail(op, err);
+		return;
+	}
+	op->is_dirty |= !kk_str_equal(op->cell.status.network.ip, network->ip);
+	kk_str_set(&op->cell.status.network.ip, network->ip);
+	if (!network->is_created) {
+		finish(op);
+		return;
+	}
+	/* The containers live on in namespaces that nobody can enter any more, and the next one would be alone in the
+	 * new ones. */
+	kk_warning("cell '%s' is started again, in new namespaces", op->scope.cell);
+	rc_plan_release(&op->sandbox);
+	restart_halt(op);
+}
+
+static void repair_seen(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+	const struct kk_rep_network_survey *survey =
+		rc_plan_reply(&op->plan, KK_MSG_network_survey, 0);
+	kk_auto_free char *fault = NULL;
+
+	if (err) {
+		op_fail(op, err);
+		return;
+	}
+	fault = survey->cells.n ? kk_xstrdup(survey->cells.items[0].value) : NULL;
+	op->is_dirty |= observed_update(op);
+	if (!fault || (!is_running(&op->cell) && op->cell.status.state != KK_CELL_DEGRADED)) {
+		finish(op);
+		return;
+	}
+	kk_warning("cell '%s' has lost %s, which is made again", op->scope.cell, fault);
+	op->outcome.action = RC_UPDATED;
+	rc_plan_sandbox_make(&op->sandbox, &op->cell);
+	rc_plan_run(&op->sandbox, op->id, rewired, op);
 }
 
 /* --- delete --- */
@@ -942,6 +991,11 @@ static void existing_turn(struct op *op)
 		rc_plan_cell_list(&op->plan, &op->scope, op->namespace, true);
 		rc_plan_run(&op->plan, op->id, delete_seen, op);
 		break;
+	case RC_CELL_REPAIR:
+		op->outcome.action = RC_UNCHANGED;
+		rc_plan_cell_look(&op->plan, &op->scope, op->namespace);
+		rc_plan_run(&op->plan, op->id, repair_seen, op);
+		break;
 	default:
 		op->outcome.action = RC_UNCHANGED;
 		observe(op, refresh_done);
@@ -974,6 +1028,7 @@ static void turn_begin(struct rc_turn *turn, void *arg)
 	case RC_CELL_PURGE:
 	case RC_CELL_REFRESH:
 	case RC_CELL_OOM:
+	case RC_CELL_REPAIR:
 		existing_turn(op);
 		break;
 	}

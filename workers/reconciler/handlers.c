@@ -25,6 +25,7 @@ static const struct kk_handler handlers[] = {
 	KK_HANDLER(containerd_connected),
 	KK_HANDLER(cgroup_oom),
 	KK_HANDLER(cgroup_started),
+	KK_HANDLER(network_changed),
 };
 
 static int reconciler_start(struct kk_worker *worker, struct kk_err *err)

@@ -7,6 +7,7 @@ workers_reconciler_SRC := \
 	workers/reconciler/apply.c \
 	workers/reconciler/cell.c \
 	workers/reconciler/handlers.c \
+	workers/reconciler/health.c \
 	workers/reconciler/journal.c \
 	workers/reconciler/name.c \
 	workers/reconciler/plan.c \
@@ -15,4 +16,5 @@ workers_reconciler_SRC := \
 	workers/reconciler/scope.c \
 	workers/reconciler/status.c \
 	workers/reconciler/store.c \
-	workers/reconciler/tick.c
+	workers/reconciler/tick.c \
+	workers/reconciler/walk.c

@@ -91,7 +91,7 @@ void rc_plan_stack_make(struct rc_plan *plan, const struct kk_stack *stack)
 	cgroup_add(plan, 0, &scope);
 }
 
-static bool wants_host_network(const struct kk_cell *cell)
+bool rc_cell_is_on_host_network(const struct kk_cell *cell)
 {
 	for (size_t i = 0; i < cell->spec.containers.n; i++) {
 		if (cell->spec.containers.items[i].host_network)
@@ -109,7 +109,7 @@ void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell)
 	req->space = kk_xstrdup(scope.space);
 	req->stack = kk_xstrdup(scope.stack);
 	req->cell = kk_xstrdup(scope.cell);
-	req->is_host = wants_host_network(cell);
+	req->is_host = rc_cell_is_on_host_network(cell);
 	cgroup_add(plan, 0, &scope);
 }
 
@@ -294,6 +294,30 @@ void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const
 	kk_map_set(&req->labels, "kukeon.io/cell", scope->cell);
 	kk_map_set(&req->labels, "kukeon.io/stack", scope->stack);
 	kk_map_set(&req->labels, "kukeon.io/space", scope->space);
+}
+
+void rc_plan_scope_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace)
+{
+	struct kk_req_cgroup_get *cgroup = rc_plan_add(plan, 0, KK_MSG_cgroup_get);
+
+	cgroup->path = rc_cgroup_path(scope);
+	if (!scope->space) {
+		struct kk_req_namespace_get *req = rc_plan_add(plan, 0, KK_MSG_namespace_get);
+
+		req->namespace = kk_xstrdup(namespace);
+	} else if (!scope->stack) {
+		struct kk_req_network_survey *req = rc_plan_add(plan, 0, KK_MSG_network_survey);
+
+		kk_strs_take(&req->spaces, rc_scope_path(scope));
+	}
+}
+
+void rc_plan_cell_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace)
+{
+	struct kk_req_network_survey *req = rc_plan_add(plan, 0, KK_MSG_network_survey);
+
+	kk_strs_take(&req->cells, rc_scope_path(scope));
+	rc_plan_cell_list(plan, scope, namespace, false);
 }
 
 static void cgroup_remove_add(struct rc_plan *plan, unsigned phase, const struct kk_scope *scope)

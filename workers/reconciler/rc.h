@@ -114,6 +114,10 @@ void rc_plan_run(struct rc_plan *plan, uint64_t op, rc_done_f fn, void *arg);
 void rc_plan_realm_make(struct rc_plan *plan, const struct kk_realm *realm);
 void rc_plan_space_make(struct rc_plan *plan, const struct kk_space *space);
 void rc_plan_stack_make(struct rc_plan *plan, const struct kk_stack *stack);
+bool rc_cell_is_on_host_network(const struct kk_cell *cell);
+/* Is there what rc_plan_realm_make and the like make? */
+void rc_plan_scope_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace);
+void rc_plan_cell_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace);
 void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell);
 /* @only: containers, NULL or empty for all. */
 void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell,
@@ -181,6 +185,8 @@ typedef void (*rc_outcome_f)(struct rc_outcome *outcome, void *arg); /* @outcome
  * anew where they miss. */
 void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, uint64_t op,
 	rc_outcome_f fn, void *arg);
+/* Make again what of a realm, space or stack was taken away: a document is needed. */
+void rc_scope_repair(const struct kk_scope *scope, rc_outcome_f fn, void *arg);
 /* How it is deleted: with its children; whatever is in it; also where its document is gone, and theirs. */
 enum { RC_CASCADE = 1, RC_FORCE = 2, RC_PURGE = 4 };
 void rc_scope_delete(const struct kk_scope *scope, unsigned how, uint64_t op, rc_outcome_f fn,
@@ -200,10 +206,14 @@ enum rc_cell_verb {
 	RC_CELL_PURGE,   /* the same, also where its document is gone */
 	RC_CELL_REFRESH, /* look at it, and record what was seen */
 	RC_CELL_OOM,     /* the same, after the kernel killed in it for memory */
+	RC_CELL_REPAIR,  /* the same, and make again what of its network was taken away */
 };
 /* @cell gives the identity, and for APPLY, CREATE and MATERIALIZE the wanted spec. */
 void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, uint64_t op, rc_outcome_f fn,
 	void *arg);
+/* The verbs that only look at what is there. */
+void rc_cell_look(const struct kk_scope *scope, enum rc_cell_verb verb, uint64_t op,
+	rc_outcome_f fn, void *arg);
 /* APPLY for one container of a cell. */
 void rc_container_apply(const struct kk_container *container, uint64_t op, rc_outcome_f fn,
 	void *arg);
@@ -214,6 +224,7 @@ KK_HANDLES_EVENT(task_exited);
 KK_HANDLES_EVENT(containerd_connected);
 KK_HANDLES_EVENT(cgroup_oom);
 KK_HANDLES_EVENT(cgroup_started);
+KK_HANDLES_EVENT(network_changed);
 void rc_tick_start(void);
 /* Look at the cell at @when, KK_TIME_ZERO for never. An in-process command is over by then. */
 void rc_tick_wake(const struct kk_scope *scope, int64_t when);
@@ -225,6 +236,17 @@ struct rc_report {
 };
 /* Look at all cells of all realms, then call @fn. @report: NULL, or what is filled until then. */
 void rc_observe_all(uint64_t op, struct rc_report *report, rc_done_f fn, void *arg);
+
+/* --- walk.c --- */
+typedef void (*rc_walk_f)(const struct kk_scope *scope, void *arg);
+/* Each object below @under (nothing: all), those above first. What can't be looked at now is logged and left out. */
+void rc_walk(const struct kk_scope *under, rc_walk_f fn, void *arg);
+void rc_walk_children(const struct kk_scope *scope, struct kk_strs *ret_names);
+
+/* --- health.c --- */
+/* Look whether all is there that was made for networks, and with @is_full cgroups and namespaces, and make
+ * again what is missing. In-process, nothing. */
+void rc_health_check(bool is_full);
 
 /* --- apply.c: whole manifests --- */
 typedef void (*rc_documents_f)(json_t *resources, const struct kk_strs *warnings,

@@ -472,6 +472,74 @@ void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, uint64_t
 	rc_turn_take(&op->scope, false, apply_turn, op);
 }
 
+/* --- repair --- */
+
+/* What it lacks; NULL: nothing. */
+static const char *fault_of(const struct rc_plan *plan)
+{
+	const struct kk_rep_cgroup_get *cgroup = rc_plan_reply(plan, KK_MSG_cgroup_get, 0);
+	const struct kk_rep_namespace_get *namespace = rc_plan_reply(plan, KK_MSG_namespace_get, 0);
+	const struct kk_rep_network_survey *survey = rc_plan_reply(plan, KK_MSG_network_survey, 0);
+
+	if (!cgroup->exists)
+		return "its cgroup";
+	if (namespace && !namespace->exists)
+		return "its namespace in containerd";
+	return survey && survey->spaces.n ? survey->spaces.items[0].value : NULL;
+}
+
+static void repair_seen(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+	const char *fault = err ? NULL : fault_of(&op->plan);
+
+	if (err) {
+		op_fail(op, err);
+		return;
+	}
+	op->outcome.action = fault ? RC_UPDATED : RC_UNCHANGED;
+	if (!fault) {
+		op_end(op);
+		return;
+	}
+	kk_warning("%s '%s' has lost %s, which is made again", kk_kind_word(op->kind),
+		kk_doc_name(op->kind, op->doc), fault);
+	rc_plan_release(&op->plan);
+	make(op);
+}
+
+static void repair_turn(struct rc_turn *turn, void *arg)
+{
+	struct op *op = arg;
+	kk_auto_free void *stored = kk_xalloc(kk_kind_schema(op->kind)->size);
+	kk_auto_free char *namespace = NULL;
+	struct kk_err err = {0};
+	int r;
+
+	op->turn = turn;
+	r = rc_store_load(&op->scope, stored, &err);
+	op->outcome.action = RC_NOT_FOUND;
+	if (r == 1) {
+		op->doc = kk_steal(&stored);
+		namespace = rc_store_namespace(op->scope.realm, &err);
+	}
+	if (err.code) {
+		op_fail(op, &err);
+	} else if (r == 0) {
+		op_end(op);
+	} else {
+		rc_plan_scope_look(&op->plan, &op->scope, namespace);
+		rc_plan_run(&op->plan, op->id, repair_seen, op);
+	}
+}
+
+void rc_scope_repair(const struct kk_scope *scope, rc_outcome_f fn, void *arg)
+{
+	struct op *op = op_new(scope, 0, fn, arg);
+
+	rc_turn_take(&op->scope, false, repair_turn, op);
+}
+
 /* --- parents --- */
 
 struct parents {

@@ -8,6 +8,8 @@
 #include <kukeon/clock.h>
 #include <kukeon/mem.h>
 
+enum { EXIT_UNKNOWN = 255 }; /* as containerd reports it */
+
 static const struct kk_task_info *task_find(const struct kk_task_info *tasks, size_t n,
 	const char *id)
 {
@@ -40,8 +42,19 @@ static bool is_up(int state)
 		state == KK_CONTAINER_PAUSING;
 }
 
+/* The task of what ran a moment ago was deleted by somebody else, and its exit status with it. */
+static void lost_record(struct kk_container_status *status)
+{
+	status->state = KK_CONTAINER_ERROR;
+	status->exit_code = EXIT_UNKNOWN;
+	status->finish_time = kk_time_now();
+	kk_str_set(&status->exit_signal, NULL);
+	kk_str_set(&status->reason, "TaskGone");
+	kk_str_set(&status->message, "its task was removed by somebody else");
+}
+
 static void container_update(struct kk_container_status *status, const struct kk_task_info *task,
-	bool is_wanted)
+	bool is_wanted, bool is_this_boot)
 {
 	int64_t now = kk_time_now();
 
@@ -54,7 +67,10 @@ static void container_update(struct kk_container_status *status, const struct kk
 	if (status->created_at == KK_TIME_ZERO)
 		status->created_at = now;
 	if (!task->has_task) {
-		if (status->state != KK_CONTAINER_EXITED && status->state != KK_CONTAINER_ERROR)
+		if (is_wanted && is_this_boot && is_up(status->state))
+			lost_record(status);
+		else if (status->state != KK_CONTAINER_EXITED &&
+			status->state != KK_CONTAINER_ERROR)
 			status->state = KK_CONTAINER_STOPPED;
 		return;
 	}
@@ -231,7 +247,8 @@ bool rc_status_update(struct kk_cell *cell, const struct kk_task_info *tasks, si
 		struct kk_container_status *status = &cell->status.containers.items[i];
 		kk_auto_free char *id = rc_container_id(&scope, status->id);
 
-		container_update(status, task_find(tasks, n, id), is_wanted);
+		container_update(status, task_find(tasks, n, id), is_wanted,
+			kk_str_equal(cell->intent.boot_id, rc.boot_id));
 	}
 	/* What failed to come up stays Failed until someone does something about it. */
 	if (cell->status.state != KK_CELL_FAILED || state_of(cell) == KK_CELL_READY)

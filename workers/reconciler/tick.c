@@ -54,7 +54,7 @@ static void cell_looked(struct rc_outcome *outcome, void *arg)
 	pass_step(arg);
 }
 
-static void cell_look(const struct kk_scope *scope, enum rc_cell_verb verb, uint64_t op,
+void rc_cell_look(const struct kk_scope *scope, enum rc_cell_verb verb, uint64_t op,
 	rc_outcome_f fn, void *arg)
 {
 	struct kk_cell cell;
@@ -88,46 +88,6 @@ static void oom_watch(const struct kk_cell *cell, uint64_t op)
 	rc_plan_run(plan, op, watched, plan);
 }
 
-typedef void (*each_cell_f)(const struct kk_scope *scope, void *arg);
-
-/* What can't be looked at now is left for the next pass. */
-static void children_get(const struct kk_scope *scope, struct kk_strs *ret_names)
-{
-	struct kk_err err = {0};
-	char text[KK_ERR_TEXT];
-
-	if (rc_store_children(scope, ret_names, &err) == 0)
-		return;
-	kk_err_format(&err, text, sizeof text);
-	kk_warning("not all objects could be looked at: %s", text);
-}
-
-static void each_cell(const char *realm, each_cell_f fn, void *arg)
-{
-	kk_auto(kk_strs_release) struct kk_strs spaces = {0};
-
-	children_get(&(struct kk_scope){.realm = realm}, &spaces);
-	for (size_t s = 0; s < spaces.n; s++) {
-		const struct kk_scope space = {realm, spaces.items[s], NULL, NULL};
-		kk_auto(kk_strs_release) struct kk_strs stacks = {0};
-
-		children_get(&space, &stacks);
-		for (size_t t = 0; t < stacks.n; t++) {
-			const struct kk_scope stack = {
-				realm, spaces.items[s], stacks.items[t], NULL};
-			kk_auto(kk_strs_release) struct kk_strs cells = {0};
-
-			children_get(&stack, &cells);
-			for (size_t c = 0; c < cells.n; c++) {
-				const struct kk_scope cell = {
-					realm, spaces.items[s], stacks.items[t], cells.items[c]};
-
-				fn(&cell, arg);
-			}
-		}
-	}
-}
-
 static void change_report(struct rc_report *report, const struct kk_scope *scope,
 	const struct kk_cell_status *before, const struct kk_cell *cell)
 {
@@ -155,7 +115,7 @@ static void look_at_cell(const struct kk_scope *scope, void *arg)
 	struct kk_err err = {0};
 	int r;
 
-	if (rc_turn_is_busy(scope))
+	if (!scope->cell || rc_turn_is_busy(scope))
 		return;
 	r = rc_store_load(scope, &cell, &err);
 	if (r < 0)
@@ -170,7 +130,7 @@ static void look_at_cell(const struct kk_scope *scope, void *arg)
 		look->pass->n_open++;
 		if (look->pass->report)
 			change_report(look->pass->report, scope, &before, &cell);
-		cell_look(scope, RC_CELL_REFRESH, look->pass->op, cell_looked, look->pass);
+		rc_cell_look(scope, RC_CELL_REFRESH, look->pass->op, cell_looked, look->pass);
 	}
 	kk_cell_status_release(&before);
 	kk_cell_release(&cell);
@@ -184,7 +144,7 @@ static void realm_looked(const struct kk_err *err, void *arg)
 	if (err)
 		error_report(pass, look->realm, err);
 	else
-		each_cell(look->realm, look_at_cell, look);
+		rc_walk(&(struct kk_scope){.realm = look->realm}, look_at_cell, look);
 	rc_plan_release(&look->plan);
 	free(look->realm);
 	free(look);
@@ -287,7 +247,7 @@ static void wake_on_timer(void *arg)
 			link = &(*link)->next;
 			continue;
 		}
-		cell_look(&scope, RC_CELL_REFRESH, 0, event_done, NULL);
+		rc_cell_look(&scope, RC_CELL_REFRESH, 0, event_done, NULL);
 		wake_drop(link);
 	}
 	wake_timer_start();
@@ -302,7 +262,7 @@ void rc_observe_all(uint64_t op, struct rc_report *report, rc_done_f fn, void *a
 
 	has_passed = true;
 	*pass = (struct pass){.n_open = 1, .report = report, .op = op, .fn = fn, .arg = arg};
-	children_get(&(struct kk_scope){0}, &realms);
+	rc_walk_children(&(struct kk_scope){0}, &realms);
 	for (size_t i = 0; i < realms.n; i++) {
 		kk_auto_free char *namespace = rc_store_namespace(realms.items[i], NULL);
 		struct kk_req_container_list *req;
@@ -329,6 +289,7 @@ static void pass_done(const struct kk_err *err, void *arg)
 	(void)arg;
 	if (rc.worker->config.reconcile_interval_ms > 0)
 		kk_timer_start(pass_timer, rc.worker->config.reconcile_interval_ms);
+	rc_health_check(true);
 }
 
 static void pass_on_timer(void *arg)
@@ -380,7 +341,7 @@ static void exit_match(const struct kk_scope *scope, void *arg)
 	struct kk_err err = {0};
 	bool is_it = false;
 
-	if (rc_store_load(scope, &cell, &err) != 1)
+	if (!scope->cell || rc_store_load(scope, &cell, &err) != 1)
 		return;
 	for (size_t i = 0; i < cell.spec.containers.n && !is_it; i++) {
 		kk_auto_free char *id = rc_container_id(scope, cell.spec.containers.items[i].id);
@@ -388,7 +349,7 @@ static void exit_match(const struct kk_scope *scope, void *arg)
 		is_it = kk_str_equal(id, search->event->id);
 	}
 	if (is_it)
-		cell_look(scope, RC_CELL_REFRESH, 0, event_done, NULL);
+		rc_cell_look(scope, RC_CELL_REFRESH, 0, event_done, NULL);
 	kk_cell_release(&cell);
 }
 
@@ -400,9 +361,9 @@ static void exit_take(const char *realm, const struct kk_req_task_exited *event)
 	struct kk_scope scope = {.realm = realm};
 
 	if (rc_container_id_parse(id, &scope))
-		cell_look(&scope, RC_CELL_REFRESH, 0, event_done, NULL);
+		rc_cell_look(&scope, RC_CELL_REFRESH, 0, event_done, NULL);
 	else
-		each_cell(realm, exit_match, &search);
+		rc_walk(&(struct kk_scope){.realm = realm}, exit_match, &search);
 }
 
 int on_task_exited(struct kk_call *call, const struct kk_req_task_exited *req, void *rep,
@@ -415,7 +376,7 @@ int on_task_exited(struct kk_call *call, const struct kk_req_task_exited *req, v
 	(void)err;
 	kk_info("container '%s' ended status=%llu namespace=%s", kk_str(req->id),
 		(unsigned long long)req->exit_status, kk_str(req->namespace));
-	children_get(&(struct kk_scope){0}, &realms);
+	rc_walk_children(&(struct kk_scope){0}, &realms);
 	for (size_t i = 0; i < realms.n; i++) {
 		kk_auto_free char *namespace = rc_store_namespace(realms.items[i], NULL);
 
@@ -444,6 +405,17 @@ int on_cgroup_started(struct kk_call *call, const struct kk_req_cgroup_started *
 	(void)rep;
 	(void)err;
 	rc_observe_all(0, NULL, pass_done, NULL);
+	return 0;
+}
+
+int on_network_changed(struct kk_call *call, const struct kk_req_network_changed *req, void *rep,
+	struct kk_err *err)
+{
+	(void)call;
+	(void)req;
+	(void)rep;
+	(void)err;
+	rc_health_check(false);
 	return 0;
 }
 
@@ -476,6 +448,6 @@ int on_cgroup_oom(struct kk_call *call, const struct kk_req_cgroup_oom *req, voi
 	kk_warning("out of memory in cgroup '%s' oom_kills=%llu", path,
 		(unsigned long long)req->oom_kills);
 	if (scope_of_cgroup(path, &scope))
-		cell_look(&scope, RC_CELL_OOM, 0, event_done, NULL);
+		rc_cell_look(&scope, RC_CELL_OOM, 0, event_done, NULL);
 	return 0;
 }
