@@ -1,11 +1,13 @@
-/* client/cmd/image.c - kuke image load|delete: always in-process. */
+/* client/cmd/image.c - kuke image load|delete|prune: always in-process. */
 #include "../cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <kukeon/fd.h>
@@ -41,18 +43,25 @@ static int load_call(struct cli *cli, const char *path, struct kk_err *err)
 	return 0;
 }
 
-static int spool_copy(int to, off_t *ret_size, struct kk_err *err)
+static int spool_copy(int from, int to, off_t *ret_size, struct kk_err *err)
 {
 	kk_auto_free char *piece = kk_xalloc(PIECE);
 	ssize_t n;
 
 	*ret_size = 0;
-	while ((n = read(STDIN_FILENO, piece, PIECE)) > 0) {
+	while ((n = read(from, piece, PIECE)) > 0) {
 		if (kk_fd_write_all(to, piece, (size_t)n) < 0)
 			return kk_fail_errno(err, KK_E_IO, "keep standard input in %s", SPOOL_DIR);
 		*ret_size += n;
 	}
-	return n < 0 ? kk_fail_errno(err, KK_E_IO, "read standard input") : 0;
+	return n < 0 ? kk_fail_errno(err, KK_E_IO, "read the image") : 0;
+}
+
+static int spool_open(struct kk_err *err)
+{
+	int fd = open(SPOOL_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? kk_fail_errno(err, KK_E_IO, "make a file in %s", SPOOL_DIR) : fd;
 }
 
 /* Standard input as a file that can be read from its start as often as it takes: a pipe would be half
@@ -67,26 +76,75 @@ static int stdin_file(off_t *ret_size, struct kk_err *err)
 		*ret_size = st.st_size;
 		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 	} else {
-		fd = open(SPOOL_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-		if (fd >= 0 && spool_copy(fd, ret_size, err) < 0)
+		fd = spool_open(err);
+		if (fd < 0 || spool_copy(STDIN_FILENO, fd, ret_size, err) < 0)
 			return kk_failed(err);
 	}
-	return fd < 0 ? kk_fail_errno(err, KK_E_IO, "keep standard input in %s", SPOOL_DIR) :
-			kk_steal_fd(&fd);
+	return fd < 0 ? kk_fail_errno(err, KK_E_IO, "keep standard input") : kk_steal_fd(&fd);
+}
+
+/* @fd: lent to the worker that reads it. */
+static int load_fd(struct cli *cli, int fd, off_t size, struct kk_err *err)
+{
+	kk_auto_free char *path = kk_xprintf("/proc/self/fd/%d", KK_WORKER_LENT_FD);
+
+	if (size == 0)
+		return kk_fail(err, KK_E_USAGE, "image tarball is required");
+	cli->lent_fd = fd;
+	return load_call(cli, path, err);
 }
 
 static int load_stdin(struct cli *cli, struct kk_err *err)
 {
 	off_t size;
 	kk_auto_fd int fd = stdin_file(&size, err);
-	kk_auto_free char *path = kk_xprintf("/proc/self/fd/%d", KK_WORKER_LENT_FD);
 
-	if (fd < 0)
+	return fd < 0 ? kk_failed(err) : load_fd(cli, fd, size, err);
+}
+
+/* `docker save` with its standard output in a pipe; what it says is for the user. */
+static int docker_start(const char *ref, pid_t *ret_pid, int *ret_fd, struct kk_err *err)
+{
+	const char *const argv[] = {"docker", "save", ref, NULL};
+	posix_spawn_file_actions_t actions;
+	int ends[2], r;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return kk_fail_errno(err, KK_E_IO, "make a pipe");
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+	r = posix_spawnp(ret_pid, "docker", &actions, NULL, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(ends[1]);
+	*ret_fd = ends[0];
+	if (r == 0)
+		return 0;
+	close(ends[0]);
+	return kk_fail(err, KK_E_IO, "docker save %s: %s", ref,
+		r == ENOENT ? "there is no docker on this host" : kk_errno_text(r));
+}
+
+static int load_docker(struct cli *cli, const char *ref, struct kk_err *err)
+{
+	kk_auto_fd int spool = spool_open(err), fd = -1;
+	off_t size = 0;
+	pid_t pid;
+	int r, status;
+
+	if (spool < 0 || docker_start(ref, &pid, &fd, err) < 0)
 		return kk_failed(err);
-	if (size == 0)
-		return kk_fail(err, KK_E_USAGE, "image tarball is required");
-	cli->lent_fd = fd;
-	return load_call(cli, path, err);
+	r = spool_copy(fd, spool, &size, err);
+	kk_closep(&fd);
+	fd = -1;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		return r;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return kk_fail(err, KK_E_IO, "docker save %s: %s %d", ref,
+			WIFEXITED(status) ? "exit status" : "signal",
+			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	return load_fd(cli, spool, size, err);
 }
 
 static int load_run(struct cli *cli, struct kk_err *err)
@@ -101,10 +159,7 @@ static int load_run(struct cli *cli, struct kk_err *err)
 		return kk_fail(err, KK_E_USAGE,
 			"pass either a tarball path or --from-docker, not both");
 	if (cli_is_given(cli, "from-docker"))
-		return kk_fail(err, KK_E_USAGE,
-			"--from-docker is not supported yet; use `docker save %s | "
-			"kuke image load -`",
-			cli_string(cli, "from-docker"));
+		return load_docker(cli, cli_string(cli, "from-docker"), err);
 	if (!file)
 		return kk_fail(err, KK_E_USAGE,
 			"a tarball path, '-' for stdin, or --from-docker <ref> is required");
@@ -141,12 +196,29 @@ static int delete_run(struct cli *cli, struct kk_err *err)
 	return 0;
 }
 
+static int prune_run(struct cli *cli, struct kk_err *err)
+{
+	const char *realm = cli_string(cli, "realm");
+	kk_auto_json *reply = NULL;
+	const json_t *result;
+
+	if (cli_call(cli, "PruneImages", json_pack("{s:s}", "RealmName", realm), &reply, err) < 0)
+		return kk_failed(err);
+	result = json_object_get(reply, "Result");
+	printf("pruned realm \"%s\" (namespace \"%s\"): released %" JSON_INTEGER_FORMAT
+	       " lease(s), retained %" JSON_INTEGER_FORMAT "\n",
+		realm, cli_json_string(result, "Namespace"),
+		json_integer_value(json_object_get(result, "Released")),
+		json_integer_value(json_object_get(result, "Retained")));
+	return 0;
+}
+
 static const struct cli_flag load_flags[] = {
 	CLI_FLAG_REALM,
-	{"from-docker", 0, CLI_STRING, NULL, NULL, "not supported yet", "ref"},
+	{"from-docker", 0, CLI_STRING, NULL, NULL, "Take the image from the local Docker", "ref"},
 	CLI_FLAGS_END,
 };
-static const struct cli_flag delete_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
+static const struct cli_flag realm_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
 
 static const struct cli_command load = {
 	.name = "load",
@@ -162,18 +234,27 @@ static const struct cli_command delete = {
 	.aliases = "rm remove",
 	.usage = "<ref> [flags]",
 	.summary = "Delete an image",
-	.flags = delete_flags,
+	.flags = realm_flags,
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_LOCAL,
 	.run = delete_run,
 };
 
-static const struct cli_command *const children[] = {&load, &delete, NULL};
+static const struct cli_command prune = {
+	.name = "prune",
+	.usage = "[flags]",
+	.summary = "Give back what only a forgotten lease keeps",
+	.flags = realm_flags,
+	.route = CLI_ROUTE_LOCAL,
+	.run = prune_run,
+};
+
+static const struct cli_command *const children[] = {&load, &delete, &prune, NULL};
 
 const struct cli_command cli_cmd_image = {
 	.name = "image",
 	.usage = "<command>",
-	.summary = "Load and delete images",
+	.summary = "Load, delete and prune images",
 	.children = children,
 };

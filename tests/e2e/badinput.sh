@@ -48,6 +48,12 @@ documents() {
 	refused "key 'name' is there twice" 'kind: Realm\nmetadata: {name: x, name: y}\n'
 }
 
+unknown_fields() {
+	run kuked apply -f - <<<'{kind: Realm, metadata: {name: r, bogus: 1}}'
+	expect_equal "$out" 'Realm "r": unchanged'
+	expect_err "unknown field 'metadata.bogus' ignored"
+}
+
 # Problems of one document leave the others alone, and say which it was.
 names() {
 	local name
@@ -153,6 +159,7 @@ kuked create realm r >/dev/null
 it "refuses a run path that another user owns" foreign_run_paths
 it "refuses files that are none" files
 it "refuses documents that are wrong, and applies nothing" documents
+it "tells which fields it does not know" unknown_fields
 it "refuses names" names
 it "undoes a cell whose image is missing" missing_image
 it "refuses archives, and keeps nothing of them" archives 0

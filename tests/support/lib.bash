@@ -113,6 +113,11 @@ expect_equal() {
 	[ "$1" = "$2" ] || fail "'$1' is not '$2'"
 }
 
+# json EXPRESSION: of the document d on standard input, in Python.
+json() {
+	python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"
+}
+
 containerd_start() {
 	mkdir -p "$D/containerd"
 	cat >"$D/containerd.toml" <<-END
@@ -221,11 +226,11 @@ cell_ip() {
 	cell_json "$1" | sed -n 's/.*"ip": "\(.*\)".*/\1/p'
 }
 
-# The number that names of this run path's objects carry: FNV-1a of the path.
-instance_id() {
+# fnv TEXT: its FNV-1a hash, the number that names of a run path's objects and those of bridges carry.
+fnv() {
 	local hash=2166136261 i
-	for ((i = 0; i < ${#RP}; i++)); do
-		hash=$((((hash ^ $(printf %d "'${RP:i:1}")) * 16777619) & 0xffffffff))
+	for ((i = 0; i < ${#1}; i++)); do
+		hash=$((((hash ^ $(printf %d "'${1:i:1}")) * 16777619) & 0xffffffff))
 	done
 	printf %08x $hash
 }
@@ -310,7 +315,7 @@ D=$(mktemp -d "/tmp/kuke-$id.XXXX")
 RP=$D/rp
 export HOME=$D/home
 mkdir -p "$HOME" "$RP"
-instance=$(instance_id)
+instance=$(fnv "$RP")
 pool=
 pool_take
 trap 'finish' EXIT

@@ -290,7 +290,8 @@ static const struct {
 	{"running", "C", "S", "Stopped"},
 	{"stopped", "R", "S", "Stopped"},
 	{"running", "R", "-", "NotCreated"},
-	{"running", "E", "-", "NotCreated"},
+	{"running", "E", "-", "Exited"},
+	{"running", "X", "-", "Error"},
 	{"running", "S", "-", "NotCreated"},
 	/* The task is gone, but how it ended is known. */
 	{"running", "E", "S", "Exited"},

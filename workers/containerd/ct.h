@@ -87,6 +87,12 @@ int ct_namespace_ensure(const struct ct_ctx *ctx, bool *ret_created, struct kk_e
 int ct_namespace_exists(const struct ct_ctx *ctx, bool *ret_exists, struct kk_err *err);
 int ct_namespace_remove(const struct ct_ctx *ctx, bool *ret_removed, struct kk_err *err);
 
+/* lease.c: what keeps content and snapshots that have no other reason to be. */
+int ct_lease_remove_all(const struct ct_ctx *ctx, struct kk_err *err);
+/* Those stay that keep the layer of a container, or say when they end: somebody is at work. */
+int ct_lease_prune(const struct ct_ctx *ctx, uint64_t *ret_released, uint64_t *ret_retained,
+	struct kk_err *err);
+
 /* content.c */
 enum { CT_BLOB_MAX = 8 * 1024 * 1024 }; /* bytes of a manifest or configuration */
 

@@ -58,6 +58,13 @@ static KK_HANDLES(image_remove)
 	return ct_image_remove(&ctx, kk_str(req->ref), &rep->name, err);
 }
 
+static KK_HANDLES(image_prune)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_lease_prune(&ctx, &rep->released, &rep->retained, err);
+}
+
 static KK_HANDLES(container_create)
 {
 	const struct ct_ctx ctx = ctx_of(call, req->namespace);
@@ -101,6 +108,7 @@ static const struct kk_handler handlers[] = {
 	KK_HANDLER(image_load),
 	KK_HANDLER(image_list),
 	KK_HANDLER(image_remove),
+	KK_HANDLER(image_prune),
 	KK_HANDLER(container_create),
 	KK_HANDLER(container_start),
 	KK_HANDLER(container_stop),

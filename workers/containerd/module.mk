@@ -6,6 +6,7 @@ workers_containerd_SRC := \
 	workers/containerd/event.c \
 	workers/containerd/handlers.c \
 	workers/containerd/image.c \
+	workers/containerd/lease.c \
 	workers/containerd/namespace.c \
 	workers/containerd/pool.c \
 	workers/containerd/ref.c \

@@ -75,25 +75,6 @@ static int images_remove(const struct ct_ctx *ctx, struct kk_err *err)
 	return r;
 }
 
-/* Leases keep content and snapshots alive for whoever made them; nobody is left. */
-static int leases_remove(const struct ct_ctx *ctx, struct kk_err *err)
-{
-	Ct__LeaseListRequest list = CT__LEASE_LIST_REQUEST__INIT;
-	ct_auto_message Ct__LeaseListResponse *leases = NULL;
-	int r = ct_unary(ctx, "leases.v1.Leases/List", &list.base,
-		&ct__lease_list_response__descriptor, &leases, err);
-
-	for (size_t i = 0; r == 0 && i < leases->n_leases; i++) {
-		Ct__LeaseDeleteRequest req = CT__LEASE_DELETE_REQUEST__INIT;
-
-		req.id = leases->leases[i]->id;
-		req.sync = true;
-		r = ct_unary(ctx, "leases.v1.Leases/Delete", &req.base, &ct__empty__descriptor,
-			NULL, err);
-	}
-	return r;
-}
-
 static void names_restart(void *arg)
 {
 	kk_strs_release(arg);
@@ -199,7 +180,7 @@ int ct_namespace_remove(const struct ct_ctx *ctx, bool *ret_removed, struct kk_e
 	if (r < 0 || !exists)
 		return r;
 	if (containers_remove(ctx, err) < 0 || images_remove(ctx, err) < 0 ||
-		leases_remove(ctx, err) < 0 || snapshots_remove(ctx, err) < 0 ||
+		ct_lease_remove_all(ctx, err) < 0 || snapshots_remove(ctx, err) < 0 ||
 		content_remove(ctx, err) < 0)
 		return kk_wrap(err, "empty containerd namespace '%s'", ctx->namespace);
 	req.name = (char *)ctx->namespace;

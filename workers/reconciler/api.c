@@ -236,6 +236,7 @@ static const struct method methods[] = {
 		.result = "$HostCapturePath $HostLogPath"},
 	{"MaterializeCell", KK_KIND_CELL, rc_api_create_cell, .result = CELL_CREATED,
 		.is_change = true},
+	{"PruneImages", -1, rc_api_image_call, .result = "@Images", .is_local = true},
 	{"PurgeCell", KK_KIND_CELL, rc_api_purge,
 		.result = "*Cell ?ContainersDeleted ?CgroupDeleted ?MetadataDeleted "
 			  "?PurgeSucceeded ?Force ?Cascade @Deleted @Purged",

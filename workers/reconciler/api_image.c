@@ -27,6 +27,7 @@ static void image_done(const struct kk_err *err, void *arg)
 	const struct kk_rep_image_list *list = rc_plan_reply(&api->plan, KK_MSG_image_list, 0);
 	const struct kk_rep_image_remove *removed =
 		rc_plan_reply(&api->plan, KK_MSG_image_remove, 0);
+	const struct kk_rep_image_prune *prune = rc_plan_reply(&api->plan, KK_MSG_image_prune, 0);
 	const char *realm = rc_api_string(api, "RealmName");
 	struct kk_err failure = {0};
 	kk_auto_free char *namespace = rc_store_namespace(realm, &failure);
@@ -48,6 +49,10 @@ static void image_done(const struct kk_err *err, void *arg)
 		json_object_set_new(result, "Images",
 			kk_json_encode_list(kk_schema_of_image_info(),
 				(const struct kk_list *)(const void *)&list->images, KK_JSON_API));
+	if (prune)
+		json_object_update_new(result,
+			json_pack("{s:I, s:I}", "Released", (json_int_t)prune->released, "Retained",
+				(json_int_t)prune->retained));
 	if (removed)
 		json_object_set_new(result, "Name", json_string(kk_str(removed->name)));
 	rc_api_result(api, result);
@@ -75,6 +80,10 @@ void rc_api_image_call(struct api *api)
 		req->path = kk_xstrdup(rc_api_string(api, "Path"));
 	} else if (strcmp(method, "ListImages") == 0) {
 		struct kk_req_image_list *req = rc_plan_add(&api->plan, 0, KK_MSG_image_list);
+
+		req->namespace = kk_steal(&namespace);
+	} else if (strcmp(method, "PruneImages") == 0) {
+		struct kk_req_image_prune *req = rc_plan_add(&api->plan, 0, KK_MSG_image_prune);
 
 		req->namespace = kk_steal(&namespace);
 	} else {

@@ -347,7 +347,25 @@ struct refresh {
 	struct rc_report report;
 };
 
-/* All there is, by name and for containers by path. */
+/* The containers of a cell, by path. One that can't be read is in the errors of the look itself. */
+static void containers_add(json_t *found, const struct kk_scope *scope)
+{
+	kk_auto_free char *path = rc_scope_path(scope);
+	struct kk_err ignored = {0};
+	struct kk_cell cell;
+
+	if (rc_store_load(scope, &cell, &ignored) != 1)
+		return;
+	for (size_t i = 0; i < cell.spec.containers.n; i++) {
+		kk_auto_free char *one =
+			kk_xprintf("%s/%s", path, cell.spec.containers.items[i].id);
+
+		json_array_append_new(found, kk_json_string(one));
+	}
+	kk_cell_release(&cell);
+}
+
+/* All there is, by name. */
 static void found_add(json_t *found[], const struct kk_scope *scope, int level,
 	struct kk_strs *errors)
 {
@@ -361,23 +379,13 @@ static void found_add(json_t *found[], const struct kk_scope *scope, int level,
 	}
 	for (size_t i = 0; i < names.n; i++) {
 		struct kk_scope child = *scope;
-		struct kk_cell cell;
 
 		*rc_scope_part(&child, level) = names.items[i];
 		json_array_append_new(found[level], kk_json_string(names.items[i]));
-		if (level < 3) {
+		if (level < 3)
 			found_add(found, &child, level + 1, errors);
-		} else if (rc_store_load(&child, &cell, &err) == 1) {
-			kk_auto_free char *path = rc_scope_path(&child);
-
-			for (size_t c = 0; c < cell.spec.containers.n; c++) {
-				kk_auto_free char *one =
-					kk_xprintf("%s/%s", path, cell.spec.containers.items[c].id);
-
-				json_array_append_new(found[level + 1], kk_json_string(one));
-			}
-			kk_cell_release(&cell);
-		}
+		else
+			containers_add(found[level + 1], &child);
 	}
 }
 

@@ -59,8 +59,10 @@ static void container_update(struct kk_container_status *status, const struct kk
 	int64_t now = kk_time_now();
 
 	if (!task) {
-		/* Stopped by us and made no more: what is recorded stays true. */
-		if (is_wanted || status->state == KK_CONTAINER_READY)
+		/* Stopped by us and made no more, or ended before somebody cleared up: what is recorded stays true. */
+		if (is_wanted ? status->state != KK_CONTAINER_EXITED &&
+					status->state != KK_CONTAINER_ERROR :
+				status->state == KK_CONTAINER_READY)
 			status->state = KK_CONTAINER_NOT_CREATED;
 		return;
 	}

@@ -96,6 +96,38 @@ static void damage_set(struct entry *entry, const struct kk_err *err)
 	*entry->damage = *err;
 }
 
+/* What a later release wrote may mean something else. */
+static int version_check(const void *doc, struct kk_err *err)
+{
+	const struct kk_realm *any = doc;
+
+	if (kk_str_empty(any->api_version) || strcmp(any->api_version, KK_API_VERSION) == 0)
+		return 0;
+	return kk_fail(err, KK_E_CONVERSION,
+		"apiVersion %s is not known to this release (expected " KK_API_VERSION ")",
+		any->api_version);
+}
+
+/* The Go release records no intent: it is what the cell was at last. */
+static void intent_complete(struct entry *entry)
+{
+	struct kk_cell *cell = entry->doc;
+
+	if (entry->kind != KK_KIND_CELL || !kk_str_empty(cell->intent.want))
+		return;
+	switch ((enum kk_cell_state)cell->status.state) {
+	case KK_CELL_READY:
+	case KK_CELL_DEGRADED:
+	case KK_CELL_EXITED:
+	case KK_CELL_ERROR:
+		kk_str_set(&cell->intent.want, "running");
+		break;
+	default:
+		kk_str_set(&cell->intent.want, "stopped");
+		break;
+	}
+}
+
 static void entry_read(struct entry *entry)
 {
 	const struct kk_schema *schema = kk_kind_schema(entry->kind);
@@ -112,7 +144,11 @@ static void entry_read(struct entry *entry)
 	if (r == 0)
 		r = kk_json_decode(schema, json, entry->doc, &err);
 	if (r == 0)
+		r = version_check(entry->doc, &err);
+	if (r == 0) {
+		intent_complete(entry);
 		return;
+	}
 	free(entry->doc);
 	entry->doc = NULL;
 	damage_set(entry, &err);
