@@ -31,9 +31,12 @@ int sv_spawn_open_image(struct kk_err *err)
 	return fd < 0 ? kk_fail_errno(err, KK_E_IO, "open /proc/self/exe") : fd;
 }
 
-/* The environment a worker may see. */
-static bool env_is_passed(const char *entry)
+/* The environment a worker may see. That of the containerd worker is kukeond's, since secrets may come from there; what
+ * tells libraries how to behave is for none of them. */
+static bool env_is_passed(const char *entry, enum kk_role role)
 {
+	static const char *const kept[] = {"LD_", "GRPC_", "GLIBC_", "MALLOC_", "SSL_", "OPENSSL_"};
+
 	static const char *const passed[] = {
 		"PATH=", "TZ=", "LANG=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=",
 		"LSAN_OPTIONS=", "GCOV_PREFIX=", "KUKEON_FAULTS="};
@@ -42,10 +45,14 @@ static bool env_is_passed(const char *entry)
 		if (kk_str_starts(entry, passed[i]))
 			return true;
 	}
-	return false;
+	for (size_t i = 0; i < KK_COUNT(kept); i++) {
+		if (kk_str_starts(entry, kept[i]))
+			return false;
+	}
+	return role == KK_ROLE_containerd;
 }
 
-static char **env_make(void)
+static char **env_make(enum kk_role role)
 {
 	size_t n = 0;
 	char **env;
@@ -57,7 +64,7 @@ static char **env_make(void)
 		return NULL;
 	n = 0;
 	for (char **entry = environ; *entry; entry++) {
-		if (env_is_passed(*entry))
+		if (env_is_passed(*entry, role))
 			env[n++] = *entry;
 	}
 	return env;
@@ -145,7 +152,7 @@ int sv_spawn(struct sv_worker *worker, struct kk_err *err)
 	kk_auto(pair_close) int line[2] = {-1, -1};
 	kk_auto(pair_close) int log[2] = {-1, -1};
 	kk_auto(pair_close) int error[2] = {-1, -1};
-	kk_auto_free char **env = env_make();
+	kk_auto_free char **env = env_make(worker->role);
 	struct kk_supervisor *sv = worker->sv;
 	char name[64];
 	pid_t pid, parent = getpid();

@@ -209,6 +209,45 @@ static void tty_check(const struct kk_container_spec *spec, struct kk_strs *prob
 	}
 }
 
+static void secret_problem(const struct kk_container_spec *spec, size_t i, const char *why,
+	struct kk_strs *problems)
+{
+	kk_strs_take(problems,
+		kk_xprintf("container \"%s\" secret %zu: %s", kk_str(spec->id), i, why));
+}
+
+/* It names a file, or a variable. */
+static bool is_secret_name(const char *name)
+{
+	return *name && name[0] != '.' && !strpbrk(name, "/=\\") && strlen(name) <= NAME_MAX_BYTES;
+}
+
+static void secrets_check(const struct kk_container_spec *spec, struct kk_strs *problems)
+{
+	for (size_t i = 0; i < spec->secrets.n; i++) {
+		const struct kk_container_secret *secret = &spec->secrets.items[i];
+		bool has_ref = !kk_schema_is_empty(kk_schema_of_secret_ref(), &secret->secret_ref);
+		int n = !kk_str_empty(secret->from_file) + !kk_str_empty(secret->from_env) +
+			has_ref;
+
+		if (!is_secret_name(kk_str(secret->name)))
+			secret_problem(spec, i,
+				"name is required, without '/', '=' or a leading '.'", problems);
+		if (n != 1)
+			secret_problem(spec, i,
+				"exactly one of fromFile, fromEnv and secretRef is required",
+				problems);
+		if (has_ref)
+			secret_problem(spec, i,
+				"secretRef is not supported yet; use fromFile or fromEnv",
+				problems);
+		if (!kk_str_empty(secret->from_file) && secret->from_file[0] != '/')
+			secret_problem(spec, i, "fromFile must be an absolute path", problems);
+		if (!kk_str_empty(secret->mount_path) && secret->mount_path[0] != '/')
+			secret_problem(spec, i, "mountPath must be an absolute path", problems);
+	}
+}
+
 static void security_check(const struct kk_container_spec *spec, struct kk_strs *problems)
 {
 	for (size_t i = 0; i < spec->security_opts.n; i++) {
@@ -240,6 +279,7 @@ static void container_spec_check(const struct kk_container_spec *spec, struct kk
 	restart_check(spec, problems);
 	tty_check(spec, problems);
 	security_check(spec, problems);
+	secrets_check(spec, problems);
 }
 
 void kk_container_check(const struct kk_container *container, struct kk_strs *ret_problems)

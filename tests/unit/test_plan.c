@@ -202,23 +202,19 @@ START_TEST(containers_are_made_one_after_the_other)
 	auto_plan plan = {0};
 
 	cell.spec.containers.items[0].root = true;
-	kk_strs_add(&cell.spec.runtime_env, "A=1");
-	kk_strs_add(&cell.spec.runtime_env, "B=2");
 	rc_plan_containers_make(&plan, &cell, NULL, "r.ns", &network);
 	expect_plan(&plan,
 		"0 container_create namespace=r.ns id=s_t_web_one spec=one " LABELS("one",
 			"root") " spec_hash=# group=s-t-web hostname=web"
 				" cgroup_path=/kukeon/r/s/t/web/s_t_web_one cell_cgroup_path=/kukeon/r/s/t/web"
 				" netns_path=/net utsns_path=/uts ipcns_path=/ipc files_dir=/files"
-				" log_path=/run path/data/r/s/t/web/one/log memory_limit_bytes=1048576"
-				" runtime_env=A=1,B=2\n"
+				" log_path=/run path/data/r/s/t/web/one/log memory_limit_bytes=1048576\n"
 				"1 container_create namespace=r.ns id=s_t_web_two spec=two " LABELS(
 					"two",
 					"container") " spec_hash=# group=s-t-web hostname=web"
 						     " cgroup_path=/kukeon/r/s/t/web/s_t_web_two cell_cgroup_path=/kukeon/r/s/t/web"
 						     " netns_path=/net utsns_path=/uts ipcns_path=/ipc files_dir=/files"
-						     " log_path=/run path/data/r/s/t/web/two/log memory_limit_bytes=1048576"
-						     " runtime_env=A=1,B=2\n");
+						     " log_path=/run path/data/r/s/t/web/two/log memory_limit_bytes=1048576\n");
 }
 END_TEST
 

@@ -196,15 +196,16 @@ START_TEST(the_environment_has_a_path_a_home_and_who_one_is)
 }
 END_TEST
 
-START_TEST(the_environment_is_the_images_then_ours_then_the_containers_then_the_calls)
+START_TEST(the_environment_is_the_images_then_ours_then_the_containers)
 {
 	image_set("{\"Cmd\":[\"sh\"],\"Env\":[\"A=image\",\"B=image\",\"C=image\",\"PATH=/bin\"]}");
 	kk_strs_add(&given.req.spec.env, "B=container");
 	kk_strs_add(&given.req.spec.env, "D=container");
 	kk_strs_add(&given.req.spec.env, "E=container");
-	kk_strs_add(&given.req.runtime_env, "C=call");
-	kk_strs_add(&given.req.runtime_env, "E=call");
-	kk_strs_add(&given.req.runtime_env, "F=call");
+	/* The last one of a name counts: those of one start come behind. */
+	kk_strs_add(&given.req.spec.env, "C=call");
+	kk_strs_add(&given.req.spec.env, "E=call");
+	kk_strs_add(&given.req.spec.env, "F=call");
 	build();
 	expect("process/env",
 		"[\"PATH=/bin\",\"A=image\",\"B=container\",\"C=call\"," OWN_ENV
@@ -830,8 +831,7 @@ int main(void)
 	tcase_add_loop_test(process, the_directory_is_the_containers_or_the_images, 0,
 		(int)KK_COUNT(directories));
 	tcase_add_test(process, the_environment_has_a_path_a_home_and_who_one_is);
-	tcase_add_test(process,
-		the_environment_is_the_images_then_ours_then_the_containers_then_the_calls);
+	tcase_add_test(process, the_environment_is_the_images_then_ours_then_the_containers);
 	tcase_add_test(process, the_container_may_override_all_that_we_set);
 	tcase_add_test(process, a_variable_is_told_by_its_whole_name);
 	tcase_add_loop_test(process, the_user_is_the_containers_or_the_images, 0,

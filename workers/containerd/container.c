@@ -755,6 +755,8 @@ int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_
 	if (r == 0)
 		r = kk_fault(KK_FAULT_containerd_snapshot_gone, err);
 	if (r == 0)
+		r = ct_secret_remove(ctx->namespace, id, err);
+	if (r == 0)
 		r = record_remove(ctx, id, ret_was_present, err);
 	ct_container_unlock(ctx->namespace, id);
 	return r;

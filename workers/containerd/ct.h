@@ -93,6 +93,15 @@ int ct_lease_remove_all(const struct ct_ctx *ctx, struct kk_err *err);
 int ct_lease_prune(const struct ct_ctx *ctx, uint64_t *ret_released, uint64_t *ret_retained,
 	struct kk_err *err);
 
+/* secret.c */
+void ct_secret_open(const char *runtime_dir); /* kept */
+/* "NAME=value", owned by the caller. Fails with KK_E_IO, KK_E_INVALID, KK_E_TOO_BIG. */
+int ct_secret_env(const struct kk_container_secret *secret, char **ret_entry, struct kk_err *err);
+/* Its value in a file of this container, below a directory that is root's alone. */
+int ct_secret_stage(const char *namespace, const char *id, const struct kk_container_secret *secret,
+	char **ret_path, struct kk_err *err);
+int ct_secret_remove(const char *namespace, const char *id, struct kk_err *err);
+
 /* content.c */
 enum { CT_BLOB_MAX = 8 * 1024 * 1024 }; /* bytes of a manifest or configuration */
 
@@ -150,6 +159,8 @@ struct ct_mounts {
 	Ct__Mount **items;
 	size_t n;
 };
+/* Ask which capabilities this host has: in a container, fewer than its kernel knows, and nobody in it gets more. */
+void ct_spec_open(void);
 /* The OCI runtime specification as JSON text; the caller frees it. */
 char *ct_spec_build(const struct kk_req_container_create *req, const struct ct_image *image,
 	const struct ct_mounts *rootfs, struct kk_err *err);

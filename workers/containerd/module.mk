@@ -11,6 +11,7 @@ workers_containerd_SRC := \
 	workers/containerd/pool.c \
 	workers/containerd/ref.c \
 	workers/containerd/seccomp.c \
+	workers/containerd/secret.c \
 	workers/containerd/shim.c \
 	workers/containerd/spec.c \
 	workers/containerd/user.c

@@ -40,7 +40,7 @@ static const char *const default_capabilities[] = {
 	"CAP_AUDIT_WRITE",
 };
 
-/* All that this kernel knows, for privileged containers; the last is CAP_CHECKPOINT_RESTORE. */
+/* All that kernels know, for privileged containers, at their numbers. */
 static const char *const all_capabilities[] = {
 	"CAP_CHOWN",
 	"CAP_DAC_OVERRIDE",
@@ -118,6 +118,7 @@ struct build {
 	const struct kk_container_spec *spec;
 	const json_t *image;
 	struct kk_strs capabilities;
+	struct kk_strs secrets; /* as variables */
 	struct ct_user user;
 };
 
@@ -170,6 +171,22 @@ static void env_set_own(struct kk_strs *env, const char *name, const char *value
 		env_set(env, entry);
 }
 
+/* Those that have no path. */
+static int secrets_read(struct build *b, struct kk_err *err)
+{
+	for (size_t i = 0; i < b->spec->secrets.n; i++) {
+		const struct kk_container_secret *secret = &b->spec->secrets.items[i];
+		kk_auto_free char *entry = NULL;
+
+		if (!kk_str_empty(secret->mount_path))
+			continue;
+		if (ct_secret_env(secret, &entry, err) < 0)
+			return kk_wrap(err, "container \"%s\"", kk_str(b->spec->id));
+		kk_strs_take(&b->secrets, kk_steal(&entry));
+	}
+	return 0;
+}
+
 static json_t *env_build(const struct build *b)
 {
 	kk_auto(kk_strs_release) struct kk_strs env = {0};
@@ -189,8 +206,8 @@ static json_t *env_build(const struct build *b)
 	env_set_own(&env, "KUKEON_CGROUP_PATH", b->req->cgroup_path);
 	for (i = 0; i < spec->env.n; i++)
 		env_set(&env, spec->env.items[i]);
-	for (i = 0; i < b->req->runtime_env.n; i++)
-		env_set(&env, b->req->runtime_env.items[i]);
+	for (i = 0; i < b->secrets.n; i++)
+		env_set(&env, b->secrets.items[i]);
 	for (i = 0; i < env.n && !kk_str_starts(env.items[i], "HOME="); i++)
 		;
 	if (i == env.n)
@@ -218,16 +235,39 @@ static void capability_drop(struct kk_strs *set, const char *name)
 	}
 }
 
+static uint64_t host_capabilities = UINT64_MAX;
+
+void ct_spec_open(void)
+{
+	kk_auto_buf status = {.max = 65536};
+	unsigned long long set;
+	const char *line;
+
+	if (kk_file_read("/proc/1/status", &status, NULL) < 0 || !status.data)
+		return;
+	line = strstr((char *)status.data, "\nCapBnd:");
+	if (line && sscanf(line, "\nCapBnd: %llx", &set) == 1)
+		host_capabilities = set;
+}
+
+/* Those of the table that the host has. */
+static void capabilities_add_all(struct kk_strs *set)
+{
+	for (size_t i = 0; i < KK_COUNT(all_capabilities); i++) {
+		if (host_capabilities & UINT64_C(1) << i)
+			kk_strs_add(set, all_capabilities[i]);
+	}
+}
+
 static void capabilities_resolve(struct build *b)
 {
 	const struct kk_capabilities *wanted = &b->spec->capabilities;
 	struct kk_strs *set = &b->capabilities;
-	const char *const *base = b->spec->privileged ? all_capabilities : default_capabilities;
-	size_t n = b->spec->privileged ? KK_COUNT(all_capabilities) :
-					 KK_COUNT(default_capabilities);
 
-	for (size_t i = 0; i < n; i++)
-		kk_strs_add(set, base[i]);
+	if (b->spec->privileged)
+		capabilities_add_all(set);
+	for (size_t i = 0; i < KK_COUNT(default_capabilities) && !b->spec->privileged; i++)
+		kk_strs_add(set, default_capabilities[i]);
 	for (size_t i = 0; i < wanted->drop.n; i++) {
 		kk_auto_free char *name = capability_name(wanted->drop.items[i]);
 
@@ -241,8 +281,7 @@ static void capabilities_resolve(struct build *b)
 
 		if (strcmp(name, "CAP_ALL") == 0) {
 			kk_strs_release(set);
-			for (size_t k = 0; k < KK_COUNT(all_capabilities); k++)
-				kk_strs_add(set, all_capabilities[k]);
+			capabilities_add_all(set);
 		} else if (!kk_strs_has(set, name)) {
 			kk_strs_add(set, name);
 		}
@@ -392,6 +431,19 @@ static void tmpfs_add(json_t *mounts, const struct kk_tmpfs *tmpfs)
 	mount_add(mounts, tmpfs->path, "tmpfs", "tmpfs", (char *)options.data);
 }
 
+static int secret_mount_add(json_t *mounts, const struct build *b,
+	const struct kk_container_secret *secret, struct kk_err *err)
+{
+	kk_auto_free char *path = NULL;
+
+	if (kk_str_empty(secret->mount_path))
+		return 0;
+	if (ct_secret_stage(kk_str(b->req->namespace), kk_str(b->req->id), secret, &path, err) < 0)
+		return kk_failed(err);
+	mount_add(mounts, secret->mount_path, "bind", path, "bind,ro,nosuid,nodev,noexec");
+	return 0;
+}
+
 static int mounts_build(const struct build *b, json_t **ret_mounts, struct kk_err *err)
 {
 	kk_auto_json *mounts = json_array();
@@ -414,6 +466,10 @@ static int mounts_build(const struct build *b, json_t **ret_mounts, struct kk_er
 	}
 	for (size_t i = 0; i < b->spec->tmpfs.n; i++)
 		tmpfs_add(mounts, &b->spec->tmpfs.items[i]);
+	for (size_t i = 0; i < b->spec->secrets.n; i++) {
+		if (secret_mount_add(mounts, b, &b->spec->secrets.items[i], err) < 0)
+			return kk_wrap(err, "container \"%s\"", kk_str(b->spec->id));
+	}
 	*ret_mounts = kk_steal(&mounts);
 	return 0;
 }
@@ -589,7 +645,8 @@ static int spec_build(struct build *b, json_t **ret_spec, struct kk_err *err)
 	kk_auto_json *mounts = NULL, *linux_part = NULL;
 
 	capabilities_resolve(b);
-	if (mounts_build(b, &mounts, err) < 0 || linux_build(b, &linux_part, err) < 0)
+	if (secrets_read(b, err) < 0 || mounts_build(b, &mounts, err) < 0 ||
+		linux_build(b, &linux_part, err) < 0)
 		return kk_failed(err);
 	/* One shim for all containers of the cell. */
 	*ret_spec = json_pack("{s:s, s:o, s:{s:s, s:b}, s:O, s:O, s:{s:s}}", "ociVersion", "1.0.2",
@@ -614,6 +671,7 @@ char *ct_spec_build(const struct kk_req_container_create *req, const struct ct_i
 	if (r == 0)
 		r = spec_build(&b, &spec, err);
 	kk_strs_release(&b.capabilities);
+	kk_strs_release(&b.secrets);
 	if (r < 0)
 		return NULL;
 	if (json_array_size(json_object_get(json_object_get(spec, "process"), "args")) == 0) {

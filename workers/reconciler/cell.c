@@ -16,7 +16,8 @@ enum { EXIT_KILLED = 137, TRIES_MAX = 3 };
 
 struct op {
 	enum rc_cell_verb verb;
-	struct kk_cell cell; /* wanted, then as stored */
+	struct kk_cell cell;      /* wanted, then as stored */
+	struct kk_cell effective; /* what it is brought up with */
 	char *names[4];
 	struct kk_scope scope;
 	char *namespace;
@@ -45,6 +46,7 @@ static void op_end(struct op *op)
 	kk_strs_release(&op->removed);
 	kk_strs_release(&op->only);
 	kk_cell_release(&op->cell);
+	kk_cell_release(&op->effective);
 	if (op->one)
 		kk_container_spec_release(op->one);
 	free(op->one);
@@ -191,13 +193,13 @@ static void oom_apply(struct op *op)
 
 	for (size_t i = 0; i < op->cell.status.containers.n; i++) {
 		struct kk_container_status *status = &op->cell.status.containers.items[i];
-		const struct kk_container_spec *spec = kk_cell_container(&op->cell, status->id);
-		int64_t limit = spec ? rc_memory_limit(spec) : 0;
 		const struct kk_rep_cgroup_get *cgroup;
+		int64_t limit;
 
 		if (!oom_is_possible(op, status))
 			continue;
 		cgroup = rc_plan_reply(&op->plan, KK_MSG_cgroup_get, nth++);
+		limit = cgroup ? (int64_t)cgroup->memory_limit_bytes : 0;
 		if (status->state == KK_CONTAINER_READY && cgroup && cgroup->oom_kills)
 			oom_survived(op, status, cgroup->oom_kills, limit);
 		else if (status->state == KK_CONTAINER_ERROR && cgroup && cgroup->oom_kills)
@@ -408,7 +410,7 @@ static void made(const struct kk_err *err, void *arg)
 		op->outcome.n_containers += created && created->is_created;
 	}
 	plan_again(op);
-	rc_plan_containers_start(&op->plan, &op->cell, &op->only, op->namespace);
+	rc_plan_containers_start(&op->plan, &op->effective, &op->only, op->namespace);
 	/* Those that run already were adopted: starting them is no error, and does nothing. */
 	rc_plan_run(&op->plan, op->id, started, op);
 }
@@ -433,12 +435,19 @@ static void sandboxed(const struct kk_err *err, void *arg)
 	op->cell.status.cgroup_ready = true;
 	op->cell.status.observed_generation = op->cell.metadata.generation;
 	plan_again(op);
-	rc_plan_containers_make(&op->plan, &op->cell, &op->only, op->namespace, network);
+	rc_plan_containers_make(&op->plan, &op->effective, &op->only, op->namespace, network);
 	rc_plan_run(&op->plan, op->id, made, op);
 }
 
 static void bring_up(struct op *op)
 {
+	struct kk_err err = {0};
+
+	kk_cell_release(&op->effective);
+	if (rc_effective_make(&op->cell, &op->effective, &err) < 0) {
+		up_failed(op, &err);
+		return;
+	}
 	rc_plan_sandbox_make(&op->sandbox, &op->cell);
 	rc_plan_run(&op->sandbox, op->id, sandboxed, op);
 }

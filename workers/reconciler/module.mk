@@ -6,6 +6,7 @@ workers_reconciler_SRC := \
 	workers/reconciler/api_write.c \
 	workers/reconciler/apply.c \
 	workers/reconciler/cell.c \
+	workers/reconciler/effective.c \
 	workers/reconciler/handlers.c \
 	workers/reconciler/health.c \
 	workers/reconciler/journal.c \

@@ -174,8 +174,6 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 	req->files_dir = kk_xstrdup(network->files_dir);
 	req->log_path = kk_xprintf("%s/%s/log", dir, spec->id);
 	req->memory_limit_bytes = rc.worker->config.default_memory_limit_bytes;
-	for (size_t i = 0; i < cell->spec.runtime_env.n; i++)
-		kk_strs_add(&req->runtime_env, cell->spec.runtime_env.items[i]);
 }
 
 static bool is_among(const struct kk_strs *only, const struct kk_container_spec *spec)

@@ -90,6 +90,15 @@ void rc_turn_take(const struct kk_scope *scope, bool is_heavy, rc_turn_f fn, voi
 void rc_turn_end(struct rc_turn *turn);
 bool rc_turn_is_busy(const struct kk_scope *scope);
 
+/* --- effective.c: what a cell is started with --- */
+
+/* What the containers of a space have that do not say otherwise. */
+void rc_defaults_merge(const struct kk_container_defaults *defaults,
+	struct kk_container_spec *spec);
+/* @stored with the defaults of its space, and with its variables for one start where they belong. Fails with
+ * KK_E_IO, KK_E_CONVERSION. */
+int rc_effective_make(const struct kk_cell *stored, struct kk_cell *ret_cell, struct kk_err *err);
+
 /* --- plan.c: steps, and their execution --- */
 struct rc_step {
 	unsigned phase; /* steps of one phase go out together; the next waits for all of them */

@@ -80,11 +80,15 @@ static void watched(const struct kk_err *err, void *arg)
 static void oom_watch(const struct kk_cell *cell, uint64_t op)
 {
 	struct rc_plan *plan;
+	struct kk_cell effective;
+	struct kk_err ignored = {0};
 
-	if (cell->status.state != KK_CELL_READY && cell->status.state != KK_CELL_DEGRADED)
+	if ((cell->status.state != KK_CELL_READY && cell->status.state != KK_CELL_DEGRADED) ||
+		rc_effective_make(cell, &effective, &ignored) < 0)
 		return;
 	plan = kk_xalloc(sizeof *plan);
-	rc_plan_oom_watch(plan, 0, cell);
+	rc_plan_oom_watch(plan, 0, &effective);
+	kk_cell_release(&effective);
 	rc_plan_run(plan, op, watched, plan);
 }
 
