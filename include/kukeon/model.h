@@ -108,6 +108,15 @@ void kk_doc_check(enum kk_kind kind, const void *doc, struct kk_strs *ret_proble
 /* Egress policies: every problem as a line in @ret_problems. */
 void kk_egress_check(const struct kk_egress *egress, struct kk_strs *ret_problems);
 bool kk_egress_is_deny(const struct kk_egress *egress);
+
+/* A port of the host that leads to one of a cell, as in "8080:80", "192.0.2.1:53:53/udp" or "80". */
+struct kk_port {
+	uint32_t address; /* of the host, in its byte order; 0: any */
+	uint16_t host;
+	uint16_t cell;
+	bool is_udp;
+};
+bool kk_port_parse(const char *text, struct kk_port *ret_port); /* false: it is none */
 bool kk_egress_rule_is_ipv4(const struct kk_egress_rule
 		*rule); /* the only family that cells have */
 

@@ -248,6 +248,54 @@ static void secrets_check(const struct kk_container_spec *spec, struct kk_strs *
 	}
 }
 
+/* As in /etc/hosts. */
+static bool is_host_name(const char *name)
+{
+	static const char alphabet[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+
+	return *name && strspn(name, alphabet) == strlen(name) && name[0] != '-' && name[0] != '.';
+}
+
+static bool is_space_path(const char *text)
+{
+	kk_auto_free char *copy = kk_xstrdup(text);
+	char *space = strchr(copy, '/');
+	struct kk_err first = {0}, second = {0};
+
+	if (space)
+		*space++ = '\0';
+	return kk_name_check(KK_KIND_REALM, copy, &first) == 0 &&
+		(!space || kk_name_check(KK_KIND_SPACE, space, &second) == 0);
+}
+
+static void network_check(const struct kk_container_spec *spec, struct kk_strs *problems)
+{
+	const char *id = kk_str(spec->id);
+	struct kk_port port;
+
+	for (size_t i = 0; i < spec->ports.n; i++) {
+		if (!kk_port_parse(spec->ports.items[i], &port))
+			kk_strs_take(problems,
+				kk_xprintf("container \"%s\": port \"%s\" is not "
+					   "[address:]hostPort[:port][/tcp|/udp]",
+					id, spec->ports.items[i]));
+	}
+	for (size_t i = 0; i < spec->networks.n; i++) {
+		if (!is_space_path(spec->networks.items[i]))
+			kk_strs_take(problems,
+				kk_xprintf("container \"%s\": network \"%s\" is not the name of a "
+					   "space, or realm/space",
+					id, spec->networks.items[i]));
+	}
+	for (size_t i = 0; i < spec->networks_aliases.n; i++) {
+		if (!is_host_name(spec->networks_aliases.items[i]))
+			kk_strs_take(problems,
+				kk_xprintf("container \"%s\": alias \"%s\" is no host name", id,
+					spec->networks_aliases.items[i]));
+	}
+}
+
 static void security_check(const struct kk_container_spec *spec, struct kk_strs *problems)
 {
 	for (size_t i = 0; i < spec->security_opts.n; i++) {
@@ -280,6 +328,7 @@ static void container_spec_check(const struct kk_container_spec *spec, struct kk
 	tty_check(spec, problems);
 	security_check(spec, problems);
 	secrets_check(spec, problems);
+	network_check(spec, problems);
 }
 
 void kk_container_check(const struct kk_container *container, struct kk_strs *ret_problems)

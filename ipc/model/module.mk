@@ -4,4 +4,5 @@ ipc_model_SRC := \
 	ipc/model/doc.c \
 	ipc/model/doc_json.c \
 	ipc/model/doc_yaml.c \
-	ipc/model/egress.c
+	ipc/model/egress.c \
+	ipc/model/port.c

@@ -4,17 +4,17 @@
 # shellcheck source=tests/support/lib.bash
 . tests/support/lib.bash
 
-host="$id-host" out="$id-out"
+host="$id-host" beyond="$id-out"
 
 hosts_make() {
-	ip netns add "$host" && ip netns add "$out" || return
+	ip netns add "$host" && ip netns add "$beyond" || return
 	ip -n "$host" link set lo up
-	ip -n "$host" link add eth0 type veth peer name eth0 netns "$out"
+	ip -n "$host" link add eth0 type veth peer name eth0 netns "$beyond"
 	ip -n "$host" addr add 203.0.113.1/24 dev eth0
 	ip -n "$host" link set eth0 up
-	ip -n "$out" addr add 203.0.113.2/24 dev eth0
-	ip -n "$out" link set eth0 up
-	ip -n "$out" route add default via 203.0.113.1
+	ip -n "$beyond" addr add 203.0.113.2/24 dev eth0
+	ip -n "$beyond" link set eth0 up
+	ip -n "$beyond" route add default via 203.0.113.1
 	mkdir -p "$D/bin"
 	# Nothing but the network is another one: `ip netns exec` would hide mounts from containerd.
 	cat >"$D/bin/kukeond" <<-END
@@ -28,7 +28,7 @@ hosts_make() {
 hosts_remove() {
 	daemon_stop
 	ip netns del "$host"
-	ip netns del "$out"
+	ip netns del "$beyond"
 	finish
 }
 

@@ -301,7 +301,8 @@ finish() {
 		printf 'FAILED  %s: finds no fault by a sanitizer\n' "$test_name"
 		sed 's/^/    /' <<<"$findings"
 	}
-	kill "$containerd_pid" 2>/dev/null
+	# A case may have started another one.
+	pkill -f "^containerd --config $D/containerd.toml"
 	wait "$containerd_pid" 2>/dev/null
 	umount -R "$RP/run/netns" 2>/dev/null
 	rm -rf "$D" "/tmp/kuke-pool.${pool#10.}"

@@ -140,11 +140,13 @@ static void file_put(const char *path, const char *text)
 static const char *address_of_cell(void)
 {
 	static char ip[NET_IP_MAX];
+	static const struct kk_strs none;
+	const struct net_wish wish = {false, &none, &none, &none};
 	const struct net_cell_key key = {"r", "s", "t", "web"};
 	kk_auto(net_cell_release) struct net_cell cell = {0};
 	struct kk_err err = {0};
 
-	check_ok(net_cell_ensure(&key, false, &cell, &err), &err);
+	check_ok(net_cell_ensure(&key, &wish, &cell, &err), &err);
 	memcpy(ip, cell.ip, sizeof ip);
 	return ip;
 }
@@ -188,6 +190,8 @@ static const char *const kept[] = {
 
 START_TEST(no_other_lease_is_taken_back)
 {
+	static const struct kk_strs none;
+	const struct net_wish wish = {false, &none, &none, &none};
 	const struct net_cell_key key = {"r", "s", "t", "web"};
 	struct net_cell cell = {0};
 	struct kk_err err = {0};
@@ -195,7 +199,7 @@ START_TEST(no_other_lease_is_taken_back)
 	leases_put(kept[_i]);
 	check_ok(kk_dir_make("run/data/r/s/t/other", 0755, &err), &err);
 	file_put("run/data/r/s/t/other/metadata.json", "{}");
-	check_code(net_cell_ensure(&key, false, &cell, &err), KK_E_SUBNET_EXHAUSTED);
+	check_code(net_cell_ensure(&key, &wish, &cell, &err), KK_E_SUBNET_EXHAUSTED);
 }
 END_TEST
 

@@ -15,8 +15,7 @@
 /* The names that a cell's objects have in the kernel and on disk. */
 struct names {
 	struct net_ns_paths ns;
-	char veth[NET_NAME_MAX];
-	char alias[NET_ALIAS_MAX];
+	char *path;  /* realm/space/stack/cell */
 	char *owner; /* of the lease: the id that the reference release uses */
 	char *files_dir;
 };
@@ -24,25 +23,35 @@ struct names {
 static void names_release(struct names *names)
 {
 	net_ns_paths_release(&names->ns);
+	free(names->path);
 	free(names->owner);
 	free(names->files_dir);
 }
 
 static void names_make(const struct net_cell_key *key, struct names *ret_names)
 {
-	kk_auto_free char *path =
-		kk_xprintf("%s/%s/%s/%s", key->realm, key->space, key->stack, key->cell);
+	char *path = kk_xprintf("%s/%s/%s/%s", key->realm, key->space, key->stack, key->cell);
 	kk_auto_free char *unique = kk_xprintf("%s:%s", net_instance.id, path);
 	char ns_name[32];
-	uint64_t hash = net_hash64(unique);
 
-	snprintf(ns_name, sizeof ns_name, "k%016llx", (unsigned long long)hash);
-	snprintf(ret_names->veth, sizeof ret_names->veth, "kv%011llx",
-		(unsigned long long)(hash & 0xfffffffffffULL));
-	snprintf(ret_names->alias, sizeof ret_names->alias, "kukeon:%.240s", unique);
+	snprintf(ns_name, sizeof ns_name, "k%016llx", (unsigned long long)net_hash64(unique));
 	net_ns_paths_make(ns_name, &ret_names->ns);
+	ret_names->path = path;
 	ret_names->owner = kk_xprintf("%s_%s_%s_root", key->space, key->stack, key->cell);
 	ret_names->files_dir = kk_xprintf("%s/data/%s", net_instance.run_path, path);
+}
+
+/* @joined: the space of a further network, realm/space; NULL: that of the cell itself. */
+static void nic_name(struct net_nic *nic, const struct names *names, const char *joined, size_t nth)
+{
+	kk_auto_free char *unique = kk_xprintf("%s:%s%s%s", net_instance.id, names->path,
+		joined ? "@" : "", kk_str(joined));
+
+	snprintf(nic->veth, sizeof nic->veth, "kv%011llx",
+		(unsigned long long)(net_hash64(unique) & 0xfffffffffffULL));
+	snprintf(nic->alias, sizeof nic->alias, "kukeon:%.240s", unique);
+	snprintf(nic->ifname, sizeof nic->ifname, "eth%zu", nth);
+	nic->is_first = !joined;
 }
 
 void net_cell_release(struct net_cell *cell)
@@ -52,97 +61,6 @@ void net_cell_release(struct net_cell *cell)
 	free(cell->ipcns_path);
 	free(cell->files_dir);
 	*cell = (struct net_cell){0};
-}
-
-/* What is inside the namespace: loopback, address, route. */
-static int inside_ensure(const struct net_space *space, const char *netns_path, uint32_t address,
-	struct kk_err *err)
-{
-	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
-	struct net_link eth0;
-	int r;
-
-	if (net_ns_socket(netns_path, &socket, err) < 0 || net_link_up(socket, 1, err) < 0)
-		return kk_failed(err);
-	r = net_link_get(socket, "eth0", &eth0, err);
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return kk_fail(err, KK_E_NETWORK, "the namespace has no eth0");
-	if (net_link_up(socket, eth0.index, err) < 0 ||
-		net_address_add(socket, eth0.index, address, space->subnet.bits, err) < 0)
-		return kk_failed(err);
-	return net_default_route_add(socket, eth0.index, space->subnet.address + 1, err);
-}
-
-static bool eth0_find(const char *netns_path, struct nl_sock **ret_socket,
-	struct net_link *ret_eth0)
-{
-	struct kk_err err = {0};
-
-	return net_ns_socket(netns_path, ret_socket, &err) == 0 &&
-		net_link_get(*ret_socket, "eth0", ret_eth0, &err) == 1;
-}
-
-/* The address that the cell has, whatever became of its lease; 0: none. */
-static uint32_t inside_address(const char *netns_path)
-{
-	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
-	struct net_link eth0;
-
-	return eth0_find(netns_path, &socket, &eth0) ? net_address_get(socket, eth0.index) : 0;
-}
-
-/* Left by a former space of this name, which had another subnet. */
-static bool is_foreign(const struct net_space *space, const char *netns_path)
-{
-	const struct net_cidr inside = {.address = inside_address(netns_path), .bits = 32};
-
-	return inside.address && !net_cidr_overlaps(&space->subnet, &inside);
-}
-
-static bool has_eth0(const char *netns_path)
-{
-	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
-	struct net_link eth0;
-
-	return eth0_find(netns_path, &socket, &eth0);
-}
-
-static int veth_ensure(const struct net_space *space, const struct names *names, uint32_t address,
-	struct kk_err *err)
-{
-	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
-	kk_auto_fd int netns_fd = -1;
-	struct net_link bridge, veth;
-	int r;
-
-	if (net_socket_open(&socket, err) < 0)
-		return kk_failed(err);
-	r = net_link_get(socket, space->bridge, &bridge, err);
-	if (r <= 0)
-		return r < 0 ? r : kk_fail(err, KK_E_NETWORK, "bridge '%s' is gone", space->bridge);
-	r = net_link_get(socket, names->veth, &veth, err);
-	if (r < 0)
-		return r;
-	if (r == 1 && has_eth0(names->ns.net)) {
-		if ((veth.master != bridge.index || !veth.is_up) &&
-			net_link_attach(socket, veth.index, bridge.index, err) < 0)
-			return kk_failed(err);
-		return strcmp(veth.alias, names->alias) == 0 ?
-			0 :
-			net_link_own(socket, names->veth, names->alias, err);
-	}
-	/* Left over from a namespace that is going away. */
-	if (r == 1 && net_link_remove(socket, names->veth, err) < 0)
-		return kk_failed(err);
-	netns_fd = open(names->ns.net, O_RDONLY | O_CLOEXEC);
-	if (netns_fd < 0)
-		return kk_fail_errno(err, KK_E_NETWORK, "open %s", names->ns.net);
-	if (net_veth_create(socket, names->veth, bridge.index, netns_fd, address, err) < 0 ||
-		kk_fault(KK_FAULT_network_link_unowned, err) < 0)
-		return kk_failed(err);
-	return net_link_own(socket, names->veth, names->alias, err);
 }
 
 static void cell_fill(const struct names *names, const struct net_space *space, uint32_t address,
@@ -158,64 +76,221 @@ static void cell_fill(const struct names *names, const struct net_space *space, 
 }
 
 /* A cell on the host's network has its files, and no namespace of its own. */
-static int host_ensure(const struct names *names, struct net_cell *ret_cell, struct kk_err *err)
+static int host_ensure(const struct net_cell_key *key, const struct names *names,
+	struct net_cell *ret_cell, struct kk_err *err)
 {
+	const struct kk_connection nothing = {0};
 	char hostname[256] = "";
 
 	gethostname(hostname, sizeof hostname - 1);
-	if (net_files_write(names->files_dir, hostname, "", err) < 0)
+	if (net_files_write(names->files_dir, hostname, err) < 0 ||
+		net_hosts_write(key, &nothing, err) < 0)
 		return kk_failed(err);
 	*ret_cell = (struct net_cell){.files_dir = kk_xstrdup(names->files_dir)};
 	return 0;
 }
 
-int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cell *ret_cell,
-	struct kk_err *err)
+/* --- further networks --- */
+
+/* The path of a space as @key's cell calls it. */
+static char *joined_path(const struct net_cell_key *key, const char *name)
 {
-	kk_auto(net_space_release) struct net_space space = {0};
+	return strchr(name, '/') ? kk_xstrdup(name) : kk_xprintf("%s/%s", key->realm, name);
+}
+
+static int joined_load(const char *path, struct net_space *ret_space, struct kk_err *err)
+{
+	kk_auto_free char *copy = kk_xstrdup(path);
+	char *name = copy;
+	const char *realm = strsep(&name, "/");
+
+	return net_space_load(realm, kk_str(name), ret_space, err);
+}
+
+static int extra_remove(const struct names *names, const char *path, struct kk_err *err)
+{
+	kk_auto(net_nic_release) struct net_nic nic = {0};
+	int r = joined_load(path, &nic.space, err);
+
+	if (r <= 0)
+		return r;
+	nic_name(&nic, names, path, 0);
+	if (net_nic_remove(&nic, names->owner, err) < 0 ||
+		net_guest_remove(&nic.space, nic.veth, err) < 0)
+		return kk_failed(err);
+	net_hosts_refresh(&nic.space);
+	return 0;
+}
+
+/* What its neighbours there are told, and where it is from. */
+static int guest_write(const struct net_cell_key *key, const struct net_nic *nic,
+	const struct kk_connection *record, const char *ip, struct kk_err *err)
+{
+	struct kk_connection guest = {.ip = (char *)ip, .names = record->names};
+	kk_auto_free char *home = kk_xprintf("%s/%s", key->realm, key->space);
+	struct kk_connection_extra from = {.space = home};
+
+	guest.extras.items = &from;
+	guest.extras.n = 1;
+	return net_guest_write(&nic->space, nic->veth, &guest, err);
+}
+
+static int extra_ensure(const struct net_cell_key *key, const struct names *names, const char *path,
+	struct kk_connection *record, struct kk_err *err)
+{
+	kk_auto(net_nic_release) struct net_nic nic = {0};
+	struct kk_connection_extra *extra;
+	char ip[NET_IP_MAX];
+	int r = joined_load(path, &nic.space, err);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return kk_fail(err, KK_E_NETWORK_NOT_FOUND,
+			"network not found: there is no space '%s' to join", path);
+	nic_name(&nic, names, path, record->extras.n + 1);
+	if (net_nic_ensure(&nic, names->owner, names->ns.net, false, err) < 0)
+		return kk_wrap(err, "join the network of space '%s'", path);
+	net_ip_format(nic.address, ip, sizeof ip);
+	extra = kk_list_add(KK_LIST(&record->extras), kk_schema_of_connection_extra());
+	extra->space = kk_xstrdup(path);
+	extra->ip = kk_xstrdup(ip);
+	if (guest_write(key, &nic, record, ip, err) < 0)
+		return kk_failed(err);
+	net_hosts_refresh(&nic.space);
+	return 0;
+}
+
+static bool has_extra(const struct kk_connection *record, const char *path)
+{
+	for (size_t i = 0; i < record->extras.n; i++) {
+		if (kk_str_equal(record->extras.items[i].space, path))
+			return true;
+	}
+	return false;
+}
+
+static int extras_ensure(const struct net_cell_key *key, const struct names *names,
+	const struct net_wish *wish, struct kk_connection *record, struct kk_err *err)
+{
+	struct kk_connection former = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < wish->networks->n && r == 0; i++) {
+		kk_auto_free char *path = joined_path(key, wish->networks->items[i]);
+		kk_auto_free char *own = kk_xprintf("%s/%s", key->realm, key->space);
+
+		if (strcmp(path, own) != 0 && !has_extra(record, path))
+			r = extra_ensure(key, names, path, record, err);
+	}
+	if (r == 0 && net_record_read(key, &former)) {
+		for (size_t i = 0; i < former.extras.n && r == 0; i++) {
+			if (!has_extra(record, former.extras.items[i].space))
+				r = extra_remove(names, former.extras.items[i].space, err);
+		}
+	}
+	kk_connection_release(&former);
+	return r;
+}
+
+/* --- all of it --- */
+
+static void record_fill(const struct net_cell_key *key, const struct net_wish *wish, const char *ip,
+	struct kk_connection *record)
+{
+	record->ip = kk_xstrdup(ip);
+	kk_strs_add(&record->names, key->cell);
+	for (size_t i = 0; i < wish->aliases->n; i++) {
+		if (!kk_strs_has(&record->names, wish->aliases->items[i]))
+			kk_strs_add(&record->names, wish->aliases->items[i]);
+	}
+	for (size_t i = 0; i < wish->ports->n; i++)
+		kk_strs_add(&record->ports, wish->ports->items[i]);
+}
+
+/* Left by a former space of this name, which had another subnet. */
+static bool is_foreign(const struct net_space *space, const char *netns_path)
+{
+	const struct net_cidr inside = {.address = net_nic_address(netns_path, "eth0"), .bits = 32};
+
+	return inside.address && !net_cidr_overlaps(&space->subnet, &inside);
+}
+
+/* Everything behind the first link: ports, further networks, files, and the record of it all. */
+static int rest_ensure(const struct net_cell_key *key, const struct names *names,
+	const struct net_wish *wish, const struct net_nic *nic, struct kk_err *err)
+{
+	kk_auto(kk_connection_release) struct kk_connection record = {0};
+	char ip[NET_IP_MAX];
+
+	net_ip_format(nic->address, ip, sizeof ip);
+	record_fill(key, wish, ip, &record);
+	if (net_files_write(names->files_dir, key->cell, err) < 0 ||
+		net_port_ensure(nic->space.bridge, nic->veth, ip, wish->ports, err) < 0 ||
+		extras_ensure(key, names, wish, &record, err) < 0 ||
+		net_record_write(key, &record, err) < 0 || net_hosts_write(key, &record, err) < 0)
+		return kk_failed(err);
+	net_hosts_refresh(&nic->space);
+	return 0;
+}
+
+static int rest_remove(const struct net_cell_key *key, const struct names *names,
+	const struct net_nic *nic, struct kk_err *err)
+{
+	kk_auto(kk_connection_release) struct kk_connection record = {0};
+	bool has_record = net_record_read(key, &record);
+
+	for (size_t i = 0; i < record.extras.n; i++) {
+		if (extra_remove(names, record.extras.items[i].space, err) < 0)
+			return kk_failed(err);
+	}
+	/* Without a record it can't be told whether there are any. */
+	if ((!has_record || record.ports.n) && net_port_drop(nic->veth, err) < 0)
+		return kk_failed(err);
+	return net_record_remove(key, err);
+}
+
+int net_cell_ensure(const struct net_cell_key *key, const struct net_wish *wish,
+	struct net_cell *ret_cell, struct kk_err *err)
+{
+	kk_auto(net_nic_release) struct net_nic nic = {0};
 	kk_auto(names_release) struct names names = {0};
 	struct net_cell cell = {0};
 	struct kk_err ignored = {0};
 	bool ignored_bool, had_ns;
-	uint32_t address;
 
 	names_make(key, &names);
-	if (is_host)
-		return host_ensure(&names, ret_cell, err);
-	if (net_space_ensure(key->realm, key->space, NULL, &space, &ignored_bool, err) < 0)
+	if (wish->is_host)
+		return host_ensure(key, &names, ret_cell, err);
+	nic_name(&nic, &names, NULL, 0);
+	if (net_space_ensure(key->realm, key->space, NULL, &nic.space, &ignored_bool, err) < 0)
 		return kk_failed(err);
 	had_ns = net_ns_exists(&names.ns);
-	if (had_ns && is_foreign(&space, names.ns.net)) {
+	if (had_ns && is_foreign(&nic.space, names.ns.net)) {
 		kk_warning("the namespace of cell '%s' is of another network, made anew",
 			key->cell);
 		if (net_ns_remove(&names.ns, &ignored_bool, err) < 0 ||
-			net_lease_drop(&space, names.owner, err) < 0)
+			net_lease_drop(&nic.space, names.owner, err) < 0)
 			return kk_wrap(err, "connect cell '%s'", key->cell);
 		had_ns = false;
 	}
 	if (!had_ns && net_ns_create(&names.ns, key->cell, err) < 0)
 		goto undo_ns;
-	if (kk_fault(KK_FAULT_network_namespaces_pinned, err) < 0 ||
-		net_lease_take(&space, names.owner, had_ns ? inside_address(names.ns.net) : 0,
-			&address, err) < 0)
+	if (kk_fault(KK_FAULT_network_namespaces_pinned, err) < 0)
 		goto undo_ns;
-	if (kk_fault(KK_FAULT_network_lease_taken, err) < 0 ||
-		veth_ensure(&space, &names, address, err) < 0 ||
-		kk_fault(KK_FAULT_network_link_made, err) < 0 ||
-		inside_ensure(&space, names.ns.net, address, err) < 0 ||
-		kk_fault(KK_FAULT_network_address_set, err) < 0)
+	if (net_nic_ensure(&nic, names.owner, names.ns.net, !had_ns, err) < 0 ||
+		rest_ensure(key, &names, wish, &nic, err) < 0)
 		goto undo_lease;
-	cell_fill(&names, &space, address, &cell);
+	cell_fill(&names, &nic.space, nic.address, &cell);
 	cell.is_created = !had_ns;
-	if (net_files_write(names.files_dir, key->cell, cell.ip, err) < 0) {
-		net_cell_release(&cell);
-		goto undo_lease;
-	}
 	*ret_cell = cell;
 	return 0;
 undo_lease:
-	if (!had_ns)
-		net_lease_drop(&space, names.owner, &ignored);
+	if (!had_ns) {
+		(void)rest_remove(key, &names, &nic, &ignored);
+		kk_err_clear(&ignored);
+		net_lease_drop(&nic.space, names.owner, &ignored);
+	}
 undo_ns:
 	if (!had_ns) {
 		kk_err_clear(&ignored);
@@ -244,19 +319,43 @@ int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool
 	return r < 0 ? r : 0;
 }
 
+static bool extras_are_whole(const struct names *names, const struct kk_connection *record,
+	const struct net_view *view)
+{
+	for (size_t i = 0; i < record->extras.n; i++) {
+		kk_auto(net_nic_release) struct net_nic nic = {0};
+		struct kk_err ignored = {0};
+		const char *path = record->extras.items[i].space;
+
+		/* Without its space there is nothing to be on. */
+		if (joined_load(path, &nic.space, &ignored) != 1)
+			continue;
+		nic_name(&nic, names, path, 0);
+		if (!net_nic_is_whole(&nic, view))
+			return false;
+	}
+	return true;
+}
+
 const char *net_cell_fault(const struct net_cell_key *key, const struct net_space *space,
 	const struct net_view *view)
 {
 	kk_auto(names_release) struct names names = {0};
-	const struct net_link *bridge = net_links_find(&view->links, space->bridge), *veth;
+	kk_auto(kk_connection_release) struct kk_connection record = {0};
+	struct net_nic nic = {.space = *space};
 
 	names_make(key, &names);
-	veth = net_links_find(&view->links, names.veth);
+	nic_name(&nic, &names, NULL, 0);
+	(void)net_record_read(key, &record);
 	if (!net_ns_exists(&names.ns))
 		return "its namespaces";
-	if (!veth || !veth->is_up || !bridge || veth->master != bridge->index)
+	if (!net_nic_is_whole(&nic, view))
 		return "its link";
-	return kk_strs_has(&view->owners, names.owner) ? NULL : "the lease of its address";
+	if (!kk_strs_has(&view->owners, names.owner))
+		return "the lease of its address";
+	if (!net_port_are_whole(nic.veth, kk_str(record.ip), &record.ports, view->rules.own))
+		return "its published ports";
+	return extras_are_whole(&names, &record, view) ? NULL : "its link to a further network";
 }
 
 bool net_cell_is_known(const struct net_cell_key *key)
@@ -271,17 +370,23 @@ bool net_cell_is_known(const struct net_cell_key *key)
 
 int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struct kk_err *err)
 {
-	kk_auto(net_space_release) struct net_space space = {0};
+	kk_auto(net_nic_release) struct net_nic nic = {0};
 	kk_auto(names_release) struct names names = {0};
-	int r = net_space_load(key->realm, key->space, &space, err);
+	int r = net_space_load(key->realm, key->space, &nic.space, err);
 
 	if (r < 0)
 		return r;
 	names_make(key, &names);
+	nic_name(&nic, &names, NULL, 0);
+	if (rest_remove(key, &names, &nic, err) < 0)
+		return kk_failed(err);
 	/* The namespace takes its link with it, in the kernel's own time: deleting the link by hand
 	 * would wait 30 ms for the same. */
 	if (net_ns_remove(&names.ns, ret_was_present, err) < 0 ||
-		kk_fault(KK_FAULT_network_namespaces_gone, err) < 0)
+		kk_fault(KK_FAULT_network_namespaces_gone, err) < 0 ||
+		net_lease_drop(&nic.space, names.owner, err) < 0)
 		return kk_failed(err);
-	return net_lease_drop(&space, names.owner, err);
+	if (r == 1)
+		net_hosts_refresh(&nic.space);
+	return 0;
 }

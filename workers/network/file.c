@@ -43,22 +43,15 @@ static int resolv_write(const char *dir, struct kk_err *err)
 	return kk_file_write(path, text.data ? (char *)text.data : "", text.len, 0644, err);
 }
 
-int net_files_write(const char *dir, const char *hostname, const char *ip, struct kk_err *err)
+int net_files_write(const char *dir, const char *hostname, struct kk_err *err)
 {
 	kk_auto_free char *hostname_path = kk_xprintf("%s/etc-hostname", dir);
-	kk_auto_free char *hosts_path = kk_xprintf("%s/etc-hosts", dir);
 	kk_auto_buf text = {0};
 
 	if (kk_dir_make(dir, 02750, err) < 0)
 		return kk_failed(err);
 	kk_buf_printf(&text, "%s\n", hostname);
 	if (kk_file_write(hostname_path, text.data, text.len, 0644, err) < 0)
-		return kk_failed(err);
-	kk_buf_clear(&text);
-	kk_buf_str(&text, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-	if (*ip)
-		kk_buf_printf(&text, "%s\t%s\n", ip, hostname);
-	if (kk_file_write(hosts_path, text.data, text.len, 0644, err) < 0)
 		return kk_failed(err);
 	return resolv_write(dir, err);
 }

@@ -55,7 +55,8 @@ static KK_HANDLES(cell_network_ensure)
 	const struct net_cell_key key = {
 		kk_str(req->realm), kk_str(req->space), kk_str(req->stack), kk_str(req->cell)};
 	struct net_cell cell = {0};
-	int r = net_cell_ensure(&key, req->is_host, &cell, err);
+	const struct net_wish wish = {req->is_host, &req->ports, &req->networks, &req->aliases};
+	int r = net_cell_ensure(&key, &wish, &cell, err);
 
 	(void)call;
 	if (r < 0)
@@ -122,7 +123,10 @@ static int network_start(struct kk_worker *worker, struct kk_err *err)
 		.pool_cidr = worker->config.pod_subnet_cidr,
 		.nft_table = worker->config.nft_table,
 	};
-	return worker->config.is_embedded ? 0 : net_watch_start(worker, err);
+	if (worker->config.is_embedded)
+		return 0;
+	net_hosts_open(worker);
+	return net_watch_start(worker, err);
 }
 
 int kk_network_main(void)

@@ -63,9 +63,11 @@ static int owner_read(const char *dir, const char *ip, char **ret_owner, struct 
 typedef int (*lease_f)(const char *dir, const char *ip, const char *owner, void *arg,
 	struct kk_err *err);
 
-/* Call @fn for each lease until it returns anything but 0, which is the result. */
-static int leases_each(const char *dir, lease_f fn, void *arg, struct kk_err *err)
+/* Call @fn for each lease until it returns anything but 0, which is the result. Another instance may have a network
+ * of this name, and keeps its addresses in the same directory: those are none of ours. */
+static int leases_each(const struct net_space *space, lease_f fn, void *arg, struct kk_err *err)
 {
+	kk_auto_free char *dir = net_lease_dir(space);
 	const struct dirent *entry;
 	kk_auto_dir handle = opendir(dir);
 	int r = 0, next;
@@ -74,11 +76,15 @@ static int leases_each(const char *dir, lease_f fn, void *arg, struct kk_err *er
 		return errno == ENOENT ? 0 : kk_fail_errno(err, KK_E_IO, "open %s", dir);
 	while (r == 0 && (next = kk_dir_next(handle, &entry)) != 0) {
 		kk_auto_free char *owner = NULL;
+		struct net_cidr address = {.bits = 32};
 		struct in_addr in;
 
 		if (next < 0)
 			return kk_fail_errno(err, KK_E_IO, "read %s", dir);
 		if (inet_pton(AF_INET, entry->d_name, &in) != 1)
+			continue;
+		address.address = ntohl(in.s_addr);
+		if (!net_cidr_overlaps(&space->subnet, &address))
 			continue;
 		r = owner_read(dir, entry->d_name, &owner, err);
 		if (r == 0)
@@ -106,22 +112,15 @@ static int lease_match(const char *dir, const char *ip, const char *owner, void 
 	return 1;
 }
 
-static int lease_find(const char *dir, const char *owner, uint32_t *ret_address, struct kk_err *err)
+int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address,
+	struct kk_err *err)
 {
 	struct search search = {.owner = owner};
-	int r = leases_each(dir, lease_match, &search, err);
+	int r = leases_each(space, lease_match, &search, err);
 
 	if (r == 1)
 		*ret_address = search.address;
 	return r;
-}
-
-int net_lease_find(const struct net_space *space, const char *owner, uint32_t *ret_address,
-	struct kk_err *err)
-{
-	kk_auto_free char *dir = net_lease_dir(space);
-
-	return lease_find(dir, owner, ret_address, err);
 }
 
 static uint32_t last_read(const char *dir)
@@ -239,7 +238,7 @@ int net_lease_take(const struct net_space *space, const char *owner, uint32_t wa
 
 	if (dir_lock(dir, &lock, err) < 0)
 		return kk_failed(err);
-	r = lease_find(dir, owner, ret_address, err);
+	r = net_lease_find(space, owner, ret_address, err);
 	if (r == 0 && wanted >= first && wanted < first + n) {
 		*ret_address = wanted;
 		r = lease_try(dir, wanted, owner, err);
@@ -247,7 +246,7 @@ int net_lease_take(const struct net_space *space, const char *owner, uint32_t wa
 	if (r == 0)
 		r = lease_choose(dir, space, owner, ret_address, err);
 	if (r == 0) {
-		r = leases_each(dir, lease_reclaim, (void *)space, err);
+		r = leases_each(space, lease_reclaim, (void *)space, err);
 		if (r == 0)
 			r = lease_choose(dir, space, owner, ret_address, err);
 	}
@@ -269,9 +268,7 @@ static int lease_collect(const char *dir, const char *ip, const char *owner, voi
 
 int net_lease_owners(const struct net_space *space, struct kk_strs *ret_owners, struct kk_err *err)
 {
-	kk_auto_free char *dir = net_lease_dir(space);
-
-	return leases_each(dir, lease_collect, ret_owners, err);
+	return leases_each(space, lease_collect, ret_owners, err);
 }
 
 int net_lease_drop(const struct net_space *space, const char *owner, struct kk_err *err)
@@ -285,7 +282,7 @@ int net_lease_drop(const struct net_space *space, const char *owner, struct kk_e
 		return errno == ENOENT ? 0 : kk_fail_errno(err, KK_E_IO, "open %s", dir);
 	if (dir_lock(dir, &lock, err) < 0)
 		return kk_failed(err);
-	while ((r = lease_find(dir, owner, &address, err)) == 1) {
+	while ((r = net_lease_find(space, owner, &address, err)) == 1) {
 		char ip[NET_IP_MAX];
 		kk_auto_free char *path = NULL;
 
@@ -297,9 +294,37 @@ int net_lease_drop(const struct net_space *space, const char *owner, struct kk_e
 	return r;
 }
 
+static int lease_remove(const char *dir, const char *ip, const char *owner, void *arg,
+	struct kk_err *err)
+{
+	kk_auto_free char *path = kk_xprintf("%s/%s", dir, ip);
+
+	(void)owner;
+	(void)arg;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return kk_fail_errno(err, KK_E_IO, "remove %s", path);
+	return 0;
+}
+
+/* Does somebody still have an address in this directory? */
+static bool is_in_use(const char *path)
+{
+	const struct dirent *entry;
+	kk_auto_dir dir = opendir(path);
+	struct in_addr in;
+
+	while (dir && (entry = readdir(dir))) {
+		if (inet_pton(AF_INET, entry->d_name, &in) == 1)
+			return true;
+	}
+	return false;
+}
+
 int net_lease_remove_all(const struct net_space *space, struct kk_err *err)
 {
 	kk_auto_free char *dir = net_lease_dir(space);
 
-	return kk_tree_remove(dir, err);
+	if (leases_each(space, lease_remove, NULL, err) < 0)
+		return kk_failed(err);
+	return is_in_use(dir) ? 0 : kk_tree_remove(dir, err);
 }

@@ -23,6 +23,22 @@ KK_DEFINE_FREEP(struct rtnl_route, rtnl_route_put)
 KK_DEFINE_FREEP(struct nl_addr, nl_addr_put)
 KK_DEFINE_FREEP(struct nl_cache, nl_cache_free)
 
+/* What libnl has no words for; of the last answer of the kernel. */
+static int last_errno;
+
+static int answer_on_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *arg)
+{
+	(void)from;
+	(void)arg;
+	last_errno = -answer->error;
+	return -nl_syserr2nlerr(answer->error);
+}
+
+static const char *reason(int r)
+{
+	return r == -NLE_FAILURE ? kk_errno_text(last_errno) : nl_geterror(r);
+}
+
 int net_socket_open(struct nl_sock **ret_socket, struct kk_err *err)
 {
 	struct nl_sock *socket = nl_socket_alloc();
@@ -32,6 +48,7 @@ int net_socket_open(struct nl_sock **ret_socket, struct kk_err *err)
 		nl_socket_free(socket);
 		return kk_fail(err, KK_E_NETWORK, "open a route socket: %s", nl_geterror(r));
 	}
+	nl_socket_modify_err_cb(socket, NL_CB_CUSTOM, answer_on_error, NULL);
 	*ret_socket = socket;
 	return 0;
 }
@@ -65,7 +82,7 @@ int net_links_read(struct nl_sock *socket, struct net_links *ret_links, struct k
 	int r = rtnl_link_alloc_cache(socket, AF_UNSPEC, &cache);
 
 	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "list links: %s", nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "list links: %s", reason(r));
 	*ret_links = (struct net_links){
 		.items = kk_xalloc((size_t)(nl_cache_nitems(cache) + 1) * sizeof(struct net_link))};
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o))
@@ -76,7 +93,7 @@ int net_links_read(struct nl_sock *socket, struct net_links *ret_links, struct k
 
 const struct net_link *net_links_find(const struct net_links *links, const char *name)
 {
-	struct net_link key;
+	struct net_link key = {0};
 
 	snprintf(key.name, sizeof key.name, "%s", name);
 	return bsearch(&key, links->items, links->n, sizeof key, links_compare);
@@ -97,7 +114,7 @@ int net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_
 	if (r == -NLE_NODEV || r == -NLE_OBJ_NOTFOUND)
 		return 0;
 	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "look up link '%s': %s", name, nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "look up link '%s': %s", name, reason(r));
 	link_fill(link, ret_link);
 	return 1;
 }
@@ -126,7 +143,7 @@ int net_bridge_create(struct nl_sock *socket, const char *name, struct kk_err *e
 	rtnl_link_set_flags(link, IFF_UP);
 	r = rtnl_link_add(socket, link, NLM_F_CREATE | NLM_F_EXCL);
 	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "create bridge '%s': %s", name, nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "create bridge '%s': %s", name, reason(r));
 	return 0;
 }
 
@@ -142,7 +159,7 @@ int net_link_own(struct nl_sock *socket, const char *name, const char *alias, st
 	r = rtnl_link_add(socket, link, 0);
 	if (r < 0)
 		return kk_fail(err, KK_E_NETWORK, "name the owner of link '%s': %s", name,
-			nl_geterror(r));
+			reason(r));
 	return 0;
 }
 
@@ -157,7 +174,7 @@ static int link_change(struct nl_sock *socket, int index, struct rtnl_link *chan
 	rtnl_link_set_ifindex(which, index);
 	r = rtnl_link_change(socket, which, change, 0);
 	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "%s link %d: %s", what, index, nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "%s link %d: %s", what, index, reason(r));
 	return 0;
 }
 
@@ -191,7 +208,7 @@ int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err
 	rtnl_link_set_name(link, name);
 	r = rtnl_link_delete(socket, link);
 	if (r < 0 && r != -NLE_NODEV && r != -NLE_OBJ_NOTFOUND)
-		return kk_fail(err, KK_E_NETWORK, "remove link '%s': %s", name, nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "remove link '%s': %s", name, reason(r));
 	return 0;
 }
 
@@ -205,8 +222,8 @@ static struct nl_addr *hardware_address_of_ip(uint32_t ip)
 	return nl_addr_build(AF_LLC, address, sizeof address);
 }
 
-int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, int netns_fd,
-	uint32_t ip, struct kk_err *err)
+int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, const char *inside,
+	int netns_fd, uint32_t ip, struct kk_err *err)
 {
 	kk_auto(rtnl_link_putp) struct rtnl_link *link = rtnl_link_veth_alloc();
 	kk_auto(nl_addr_putp) struct nl_addr *address = hardware_address_of_ip(ip);
@@ -220,13 +237,13 @@ int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, 
 	rtnl_link_set_master(link, bridge_index);
 	rtnl_link_set_flags(link, IFF_UP);
 	/* Only named and moved here: IFF_UP on the peer in the same message fails with ENOTCONN. */
-	rtnl_link_set_name(peer, "eth0");
+	rtnl_link_set_name(peer, inside);
 	rtnl_link_set_addr(peer, address);
 	rtnl_link_set_ns_fd(peer, netns_fd);
 	r = rtnl_link_add(socket, link, NLM_F_CREATE | NLM_F_EXCL);
 	rtnl_link_put(peer);
 	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "create link '%s': %s", name, nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "create link '%s': %s", name, reason(r));
 	return 0;
 }
 
@@ -258,7 +275,7 @@ int net_address_add(struct nl_sock *socket, int index, uint32_t address, unsigne
 	r = rtnl_addr_add(socket, addr, 0);
 	if (r < 0 && r != -NLE_EXIST) {
 		net_ip_format(address, text, sizeof text);
-		return kk_fail(err, KK_E_NETWORK, "add address %s: %s", text, nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "add address %s: %s", text, reason(r));
 	}
 	return 0;
 }
@@ -312,7 +329,7 @@ int net_default_route_add(struct nl_sock *socket, int index, uint32_t gateway, s
 	rtnl_route_add_nexthop(route, hop);
 	r = rtnl_route_add(socket, route, 0);
 	if (r < 0 && r != -NLE_EXIST)
-		return kk_fail(err, KK_E_NETWORK, "add the default route: %s", nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "add the default route: %s", reason(r));
 	return 0;
 }
 
@@ -323,7 +340,7 @@ int net_route_overlaps(struct nl_sock *socket, const struct net_cidr *cidr, bool
 	int r = rtnl_route_alloc_cache(socket, AF_INET, 0, &cache);
 
 	if (r < 0)
-		return kk_fail(err, KK_E_NETWORK, "list routes: %s", nl_geterror(r));
+		return kk_fail(err, KK_E_NETWORK, "list routes: %s", reason(r));
 	*ret_overlaps = false;
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
 		const struct nl_addr *dst = rtnl_route_get_dst((struct rtnl_route *)o);

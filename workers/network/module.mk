@@ -4,10 +4,14 @@ workers_network_SRC := \
 	workers/network/file.c \
 	workers/network/forward.c \
 	workers/network/handlers.c \
+	workers/network/hosts.c \
 	workers/network/ipam.c \
 	workers/network/link.c \
 	workers/network/netns.c \
 	workers/network/nft.c \
+	workers/network/nic.c \
+	workers/network/port.c \
+	workers/network/record.c \
 	workers/network/rule.c \
 	workers/network/space.c \
 	workers/network/survey.c \

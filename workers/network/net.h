@@ -85,10 +85,20 @@ struct net_cell_key {
 	const char *cell;
 };
 
-/* Namespaces, link, address, route, files. Safe to repeat. Fails with KK_E_NETWORK, KK_E_IO,
- * KK_E_SUBNET_EXHAUSTED; then what was made here is taken back. */
-int net_cell_ensure(const struct net_cell_key *key, bool is_host, struct net_cell *ret_cell,
-	struct kk_err *err);
+/* What a cell wants beside the network of its space. */
+struct net_wish {
+	bool is_host;
+	const struct kk_strs *ports; /* of the host, see kk_port_parse */
+	const struct kk_strs
+		*networks; /* of other spaces: "space", of the same realm, or "realm/space" */
+	const struct kk_strs *aliases; /* further names, for the cells around it */
+};
+
+/* Namespaces, links, addresses, route, ports, files. Safe to repeat. Fails with KK_E_NETWORK, KK_E_IO,
+ * KK_E_NETWORK_NOT_FOUND, KK_E_INVALID for a port that is taken, KK_E_SUBNET_EXHAUSTED; then what was made here is
+ * taken back. */
+int net_cell_ensure(const struct net_cell_key *key, const struct net_wish *wish,
+	struct net_cell *ret_cell, struct kk_err *err);
 int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool *ret_exists,
 	struct kk_err *err);
 int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struct kk_err *err);
@@ -97,6 +107,56 @@ bool net_cell_is_known(const struct net_cell_key *key); /* has it a document, or
 /* What of a cell is not there, or not as it was made; NULL: nothing. */
 const char *net_cell_fault(const struct net_cell_key *key, const struct net_space *space,
 	const struct net_view *view);
+
+/* nic.c: one link of a cell: to the network of its own space, or to one that it has joined. */
+struct net_nic {
+	struct net_space space;
+	char veth[NET_NAME_MAX];
+	char alias[NET_ALIAS_MAX];
+	char ifname[NET_NAME_MAX]; /* inside */
+	uint32_t address;
+	bool is_first; /* it has the default route */
+};
+void net_nic_release(struct net_nic *nic);
+/* The link, its address, and what of a namespace goes with the first. @owner: of the lease. */
+int net_nic_ensure(struct net_nic *nic, const char *owner, const char *netns_path, bool is_new,
+	struct kk_err *err);
+int net_nic_remove(const struct net_nic *nic, const char *owner, struct kk_err *err);
+/* Is it there, up and on its bridge? */
+bool net_nic_is_whole(const struct net_nic *nic, const struct net_view *view);
+/* The address inside, whatever became of the lease; 0: none. */
+uint32_t net_nic_address(const char *netns_path, const char *ifname);
+
+/* record.c: how a cell is connected. False: there is no record. Fails with KK_E_IO. */
+bool net_record_read(const struct net_cell_key *key, struct kk_connection *ret_record);
+int net_record_write(const struct net_cell_key *key, const struct kk_connection *record,
+	struct kk_err *err);
+int net_record_remove(const struct net_cell_key *key, struct kk_err *err);
+/* A cell of another space that has joined this one; its networks name the space it is from. */
+int net_guest_write(const struct net_space *space, const char *veth,
+	const struct kk_connection *record, struct kk_err *err);
+int net_guest_remove(const struct net_space *space, const char *veth, struct kk_err *err);
+/* Each cell of a space that has its network; of guests the key is NULL. */
+typedef void (*net_record_f)(const struct net_cell_key *key, const struct kk_connection *record,
+	void *arg);
+void net_records_each(const struct net_space *space, net_record_f fn, void *arg);
+
+/* hosts.c: /etc/hosts knows all cells of a space. */
+void net_hosts_open(struct kk_worker *worker);
+/* The lines of all cells of a space. */
+void net_hosts_append(const struct net_space *space, struct kk_buf *hosts);
+/* The file of one cell: its own space, then those it has joined. */
+int net_hosts_write(const struct net_cell_key *key, const struct kk_connection *record,
+	struct kk_err *err);
+/* Tell the others of this space, soon; in-process at once. */
+void net_hosts_refresh(const struct net_space *space);
+
+/* port.c: ports of the host that lead to a cell. Fails with KK_E_INVALID where somebody else has one. */
+int net_port_ensure(const char *bridge, const char *veth, const char *ip,
+	const struct kk_strs *ports, struct kk_err *err);
+int net_port_drop(const char *veth, struct kk_err *err);
+bool net_port_are_whole(const char *veth, const char *ip, const struct kk_strs *ports,
+	const char *listing);
 
 /* netns.c: namespaces pinned by bind mounts, so that no process has to live for them. */
 struct net_ns_paths {
@@ -144,9 +204,9 @@ int net_link_up(struct nl_sock *socket, int index, struct kk_err *err);
 /* Make it a port of the bridge, and up. */
 int net_link_attach(struct nl_sock *socket, int index, int bridge_index, struct kk_err *err);
 int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err);
-/* A pair: @name on the bridge here and up, eth0 in the namespace of @netns_fd, with the hardware address for @ip. */
-int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, int netns_fd,
-	uint32_t ip, struct kk_err *err);
+/* A pair: @name on the bridge here and up, @inside in the namespace of @netns_fd, with the hardware address for @ip. */
+int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, const char *inside,
+	int netns_fd, uint32_t ip, struct kk_err *err);
 int net_address_add(struct nl_sock *socket, int index, uint32_t address, unsigned bits,
 	struct kk_err *err);
 bool net_address_has(struct nl_sock *socket, int index, uint32_t address);
@@ -209,8 +269,8 @@ int net_survey(const struct kk_strs *spaces, const struct kk_strs *cells, struct
 int net_watch_start(struct kk_worker *worker, struct kk_err *err);
 void net_watch_space(const struct net_space *space);
 
-/* file.c: /etc/hostname, /etc/hosts and /etc/resolv.conf of a cell. */
-int net_files_write(const char *dir, const char *hostname, const char *ip, struct kk_err *err);
+/* file.c: /etc/hostname and /etc/resolv.conf of a cell. */
+int net_files_write(const char *dir, const char *hostname, struct kk_err *err);
 
 /* FNV-1a, as names derive from it. */
 uint32_t net_hash32(const char *text);

@@ -120,7 +120,9 @@ static bool is_table_whole(const struct net_space *space, const char *listing)
 	const char *const parts[] = {"type nat hook postrouting", "type filter hook forward",
 		"type filter hook input", "ip saddr @subnets oifname != @bridges masquerade",
 		"ct state established,related accept", "iifname . oifname @within accept",
-		"iifname @bridges oifname @bridges drop", subnet, within};
+		"iifname @bridges oifname @bridges ct status", "map published {",
+		"map published_at {", "type nat hook prerouting", "type nat hook output", subnet,
+		within};
 	const char *set, *jump;
 
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
@@ -178,12 +180,29 @@ int net_rule_ensure(const struct net_space *space, struct kk_err *err)
 		"flush chain inet %1$s outgoing\n"
 		"flush chain inet %1$s between\n"
 		"flush chain inet %1$s entering\n"
+		"add map inet %1$s published { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+		"add map inet %1$s published_at { type ipv4_addr . inet_proto . inet_service : "
+		"ipv4_addr . inet_service; }\n"
+		"add chain inet %1$s arriving { type nat hook prerouting priority -100; }\n"
+		"add chain inet %1$s local { type nat hook output priority -100; }\n"
+		"flush chain inet %1$s arriving\n"
+		"flush chain inet %1$s local\n"
+		"add rule inet %1$s arriving dnat ip to ip daddr . meta l4proto . th dport map @published_at\n"
+		"add rule inet %1$s arriving fib daddr type local dnat ip to meta l4proto . th dport map "
+		"@published\n"
+		"add rule inet %1$s local dnat ip to ip daddr . meta l4proto . th dport map @published_at\n"
+		"add rule inet %1$s local fib daddr type local dnat ip to meta l4proto . th dport map "
+		"@published\n"
 		"add rule inet %1$s outgoing ip saddr @subnets oifname != @bridges masquerade\n"
+		"add rule inet %1$s outgoing ip saddr @subnets oifname @bridges ct status dnat masquerade\n"
+		"add rule inet %1$s outgoing ip saddr 127.0.0.0/8 oifname @bridges masquerade\n"
 		"add rule inet %1$s between ct state established,related accept\n"
 		"add rule inet %1$s between iifname . oifname @within accept\n"
-		"add rule inet %1$s between iifname @bridges oifname @bridges drop\n"
+		"add rule inet %1$s between iifname @bridges oifname @bridges ct status ! dnat drop\n"
 		"add rule inet %1$s between iifname vmap @egress\n"
+		"add rule inet %1$s between oifname @bridges ct status ! dnat drop\n"
 		"add rule inet %1$s entering ct state established,related accept\n"
+		"add rule inet %1$s entering iifname @bridges ip daddr 127.0.0.0/8 drop\n"
 		"add rule inet %1$s entering iifname vmap @egress\n"
 		"add element inet %1$s subnets { %2$s }\n"
 		"add element inet %1$s bridges { \"%3$s\" }\n"

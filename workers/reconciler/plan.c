@@ -100,6 +100,14 @@ bool rc_cell_is_on_host_network(const struct kk_cell *cell)
 	return false;
 }
 
+static void strs_join(struct kk_strs *to, const struct kk_strs *from)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		if (!kk_strs_has(to, from->items[i]))
+			kk_strs_add(to, from->items[i]);
+	}
+}
+
 void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell)
 {
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
@@ -110,6 +118,14 @@ void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell)
 	req->stack = kk_xstrdup(scope.stack);
 	req->cell = kk_xstrdup(scope.cell);
 	req->is_host = rc_cell_is_on_host_network(cell);
+	/* All containers of a cell share one network: what one of them asks for is the cell's. */
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
+
+		strs_join(&req->ports, &spec->ports);
+		strs_join(&req->networks, &spec->networks);
+		strs_join(&req->aliases, &spec->networks_aliases);
+	}
 	cgroup_add(plan, 0, &scope);
 }
 

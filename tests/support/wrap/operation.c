@@ -54,6 +54,7 @@ int __wrap_net_default_route_add(struct nl_sock *socket, int index, uint32_t gat
 int __wrap_net_route_overlaps(struct nl_sock *socket, const struct net_cidr *cidr,
 	bool *ret_overlaps, struct kk_err *err);
 int __wrap_net_rule_ensure(const struct net_space *space, struct kk_err *err);
+void __wrap_net_rules_read(struct net_rules *ret_rules);
 int __wrap_net_rule_remove(const struct net_space *space, struct kk_err *err);
 bool __wrap_net_ns_exists(const struct net_ns_paths *paths);
 int __wrap_net_ns_create(const struct net_ns_paths *paths, const char *hostname,
@@ -177,6 +178,11 @@ int __wrap_net_route_overlaps(struct nl_sock *socket, const struct net_cidr *cid
 	return 0;
 }
 
+void __wrap_net_rules_read(struct net_rules *ret_rules)
+{
+	*ret_rules = (struct net_rules){kk_xstrdup(""), kk_xstrdup("")};
+}
+
 int __wrap_net_rule_ensure(const struct net_space *space, struct kk_err *err)
 {
 	(void)space;
@@ -281,7 +287,8 @@ static int cell_ensure(const struct kk_req_cell_network_ensure *req,
 {
 	const struct net_cell_key key = {req->realm, req->space, req->stack, req->cell};
 	kk_auto(net_cell_release) struct net_cell cell = {0};
-	int r = net_cell_ensure(&key, req->is_host, &cell, err);
+	const struct net_wish wish = {req->is_host, &req->ports, &req->networks, &req->aliases};
+	int r = net_cell_ensure(&key, &wish, &cell, err);
 
 	if (r == 0)
 		rep->ip = kk_xstrdup(cell.ip);
@@ -606,9 +613,11 @@ static int network_remove(struct kk_err *err)
 
 static int cell_connect(struct kk_err *err)
 {
+	static const struct kk_strs none;
+	const struct net_wish wish = {false, &none, &none, &none};
 	kk_auto(net_cell_release) struct net_cell cell = {0};
 
-	return net_cell_ensure(&cell_key, false, &cell, err);
+	return net_cell_ensure(&cell_key, &wish, &cell, err);
 }
 
 static int cell_disconnect(struct kk_err *err)
@@ -776,7 +785,8 @@ enum disk_class operation_class_of(const char *path)
 
 	/* Leases too: whoever has one has it for as long as the machine runs. */
 	if (kk_str_starts(path, "run/journal") || kk_str_starts(path, "cni/") ||
-		strcmp(path, "cni") == 0 || kk_str_starts(name, "etc-"))
+		strcmp(path, "cni") == 0 || kk_str_starts(name, "etc-") ||
+		strcmp(name, "connection.json") == 0)
 		return DISK_VOLATILE;
 	for (size_t i = 0; i < KK_COUNT(durable); i++) {
 		if (is_temporary(name, durable[i]))
