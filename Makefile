@@ -199,8 +199,9 @@ check-e2e: all $(E2E_PROGRAMS) ## end-to-end tests alone, on real containerd, as
 check-chaos: all $(CHAOS_PROGRAMS) ## every verb, every step, every way to die there, and two at once; VERBS, FAULTS, PAIRS narrow it down
 	@KUKE_BIN=$(CURDIR)/$(B) tests/support/run tests/chaos/matrix.sh
 
-soak: all $(CHAOS_PROGRAMS) ## 20 clients under random faults for SOAK_SECONDS (3600), each reply checked, nothing left
+soak: all $(CHAOS_PROGRAMS) ## 20 clients under random faults for SOAK_SECONDS (3600), then MODEL_STEPS (20000) random verbs beside a model; each reply checked, nothing left
 	@KUKE_BIN=$(CURDIR)/$(B) bash tests/chaos/soak.sh
+	@KUKE_BIN=$(CURDIR)/$(B) MODEL_STEPS=$${MODEL_STEPS:-20000} bash tests/e2e/model.sh
 
 bench: ## measure the release build beside the floors; SAVE=FILE keeps a new baseline
 	@$(MAKE) --no-print-directory V=release bench-programs

@@ -176,7 +176,7 @@ joined() {
 	expect_equal "$(asks in_cell c "$(other_ip):80")" d
 	! asks in_cell a "$(other_ip):80" 2>/dev/null || fail "a space is open to who has not joined"
 	within 2000 knows other d "$there" see || fail "d does not know its guest"
-	within 2000 knows s c "$(other_ip)" d || fail "the guest does not know d"
+	within 2000 knows s c "$(other_ip)" d || fail "the guest does not know d: $(<"$RP/data/r/s/t/c/etc-hosts")"
 	run kuked apply -f "$D/c.yaml"
 	expect_out unchanged
 	on_host ip link del "$(on_host ip -o link show | grep -F 'r/s/t/c@r/other' | sed 's/^[0-9]*: \([^@:]*\).*/\1/')"

@@ -132,6 +132,7 @@ static int guest_write(const struct net_cell_key *key, const struct net_nic *nic
 
 	guest.extras.items = &from;
 	guest.extras.n = 1;
+	guest.extras.is_set = true;
 	return net_guest_write(&nic->space, nic->veth, &guest, err);
 }
 

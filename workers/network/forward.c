@@ -17,7 +17,7 @@ static char *chain_find(const char *listing, const char *name)
 	if (!start)
 		return NULL;
 	end = strstr(start, "\n\t}");
-	return strndup(start, end ? (size_t)(end - start) : strlen(start));
+	return kk_xstrndup(start, end ? (size_t)(end - start) : strlen(start));
 }
 
 /* The chain in which a rule of ours is needed; NULL: nobody drops. */
@@ -79,7 +79,7 @@ static char *chain_of(const char *listing, const char *rule)
 	for (const char *p = strstr(listing, "\tchain "); p && p < rule;
 		p = strstr(p + 1, "\tchain "))
 		name = p + strlen("\tchain ");
-	return name ? strndup(name, strcspn(name, " {")) : NULL;
+	return name ? kk_xstrndup(name, strcspn(name, " {")) : NULL;
 }
 
 /* Wherever they are: Docker may have come or gone since they were made. */

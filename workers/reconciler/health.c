@@ -47,22 +47,31 @@ static bool scope_parse(char *path, struct kk_scope *ret_scope)
 
 /* --- repairing --- */
 
-static void repaired(struct rc_outcome *outcome, void *arg)
+static void failure_report(const struct rc_outcome *outcome)
 {
-	struct check *check = arg;
+	struct kk_err err = outcome->err;
 	char text[KK_ERR_TEXT];
 
-	if (outcome->action == RC_FAILED && outcome->err.code != KK_E_CELL_NOT_FOUND) {
-		kk_err_format(&outcome->err, text, sizeof text);
-		kk_warning("what is missing could not be made again, the next pass tries again: %s",
-			text);
-	}
+	if (outcome->action != RC_FAILED || err.code == KK_E_CELL_NOT_FOUND)
+		return;
+	kk_err_format(&err, text, sizeof text);
+	kk_warning("what is missing could not be made again, the next pass tries again: %s", text);
+}
+
+static void cell_repaired(struct rc_outcome *outcome, void *arg)
+{
+	struct check *check = arg;
+
+	failure_report(outcome);
 	if (--check->n_open == 0)
 		check_end(check);
 }
 
 static void cells_repair(struct check *check)
 {
+	struct rc_outcome nothing = {.action = RC_UNCHANGED};
+
+	/* Held open while it fills. */
 	check->n_open = 1;
 	for (size_t i = 0; i < check->cells.n; i++) {
 		struct kk_scope scope;
@@ -70,23 +79,18 @@ static void cells_repair(struct check *check)
 		if (!scope_parse(check->cells.items[i], &scope))
 			continue;
 		check->n_open++;
-		rc_cell_look(&scope, RC_CELL_REPAIR, 0, repaired, check);
+		rc_cell_look(&scope, RC_CELL_REPAIR, 0, cell_repaired, check);
 	}
-	if (--check->n_open == 0)
-		check_end(check);
+	cell_repaired(&nothing, check);
 }
 
 static void scope_repaired(struct rc_outcome *outcome, void *arg)
 {
 	struct check *check = arg;
 
-	if (check->n_open > 1) {
-		repaired(outcome, check);
-		return;
-	}
-	check->n_open++;
-	repaired(outcome, check);
-	cells_repair(check);
+	failure_report(outcome);
+	if (--check->n_open == 0)
+		cells_repair(check);
 }
 
 /* A cell hangs on the network of its space, so that one comes first. */
