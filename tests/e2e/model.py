@@ -211,7 +211,7 @@ class Walk:
         if self.likely(0.3):
             spec["env"] = [self.chance.choice(("A=1", "A=2"))]
         if self.likely(0.3):
-            spec["ports"] = [self.chance.choice(("80", "81"))]
+            spec["networksAliases"] = [self.chance.choice(("one", "two"))]
         if self.likely(0.3):
             spec.update(POLICIES[FATES[script] == "Ready"], restartBackoffSeconds=0)
         return spec

@@ -374,6 +374,8 @@ static void up_seen(const struct kk_err *err, void *arg)
 		up_failed(op, err);
 		return;
 	}
+	/* It came up, whatever it has failed at before. */
+	op->cell.status.state = KK_CELL_PENDING;
 	observed_update(op);
 	op->is_dirty = true;
 	if (!oom_ask(op))
@@ -456,10 +458,19 @@ static void old_removed(const struct kk_err *err, void *arg)
 {
 	struct op *op = arg;
 
-	if (err)
+	if (err) {
 		up_failed(op, err);
-	else
-		bring_up(op);
+		return;
+	}
+	/* What is made anew begins anew. */
+	for (size_t i = 0; i < op->removed.n; i++) {
+		struct kk_container_status *status =
+			kk_cell_container_status(&op->cell, op->removed.items[i]);
+
+		if (status)
+			status->state = KK_CONTAINER_NOT_CREATED;
+	}
+	bring_up(op);
 }
 
 /* --- apply, create --- */
