@@ -4,37 +4,8 @@
 # shellcheck source=tests/support/lib.bash
 . tests/support/lib.bash
 
-host="$id-host" beyond="$id-out"
-
-hosts_make() {
-	ip netns add "$host" && ip netns add "$beyond" || return
-	ip -n "$host" link set lo up
-	ip -n "$host" link add eth0 type veth peer name eth0 netns "$beyond"
-	ip -n "$host" addr add 203.0.113.1/24 dev eth0
-	ip -n "$host" link set eth0 up
-	ip -n "$beyond" addr add 203.0.113.2/24 dev eth0
-	ip -n "$beyond" link set eth0 up
-	ip -n "$beyond" route add default via 203.0.113.1
-	mkdir -p "$D/bin"
-	# Nothing but the network is another one: `ip netns exec` would hide mounts from containerd.
-	cat >"$D/bin/kukeond" <<-END
-		#!/bin/sh
-		exec nsenter --net=/run/netns/$host $KUKE_BIN/kukeond "\$@"
-	END
-	chmod +x "$D/bin/kukeond"
-	PATH=$D/bin:$PATH
-}
-
-hosts_remove() {
-	daemon_stop
-	ip netns del "$host"
-	ip netns del "$beyond"
-	finish
-}
-
-on_host() {
-	ip netns exec "$host" "$@"
-}
+# shellcheck source=tests/support/host.bash
+. tests/support/host.bash
 
 reaches_out() {
 	nsenter -t "$(task_pid a)" -n ping -c 1 -W 0.3 203.0.113.2
@@ -91,7 +62,6 @@ nothing_stays() {
 }
 
 hosts_make || exit 1
-trap hosts_remove EXIT
 containerd_start
 daemon_start
 image_make "$D/busybox.tar"

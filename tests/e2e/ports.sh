@@ -5,39 +5,8 @@
 . tests/support/lib.bash
 
 scope=(--realm r --space s --stack t)
-host="$id-host" beyond="$id-out"
-
-# A host, a machine beside it, and a kukeond that has the host's network but the mounts of all.
-hosts_make() {
-	ip netns add "$host" && ip netns add "$beyond" || return
-	ip -n "$host" link set lo up
-	ip -n "$host" link add eth0 type veth peer name eth0 netns "$beyond"
-	ip -n "$host" addr add 203.0.113.1/24 dev eth0
-	ip -n "$host" addr add 203.0.113.7/24 dev eth0
-	ip -n "$host" link set eth0 up
-	ip -n "$beyond" addr add 203.0.113.2/24 dev eth0
-	ip -n "$beyond" link set eth0 up
-	ip -n "$beyond" route add "$pool.0.0/16" via 203.0.113.1
-	mkdir -p "$D/bin"
-	cat >"$D/bin/kukeond" <<-END
-		#!/bin/sh
-		exec nsenter --net=/run/netns/$host $KUKE_BIN/kukeond "\$@"
-	END
-	chmod +x "$D/bin/kukeond"
-	PATH=$D/bin:$PATH
-}
-
-hosts_remove() {
-	daemon_stop
-	pkill -f "^socat -lp$id"
-	ip netns del "$host"
-	ip netns del "$beyond"
-	finish
-}
-
-on_host() {
-	ip netns exec "$host" "$@"
-}
+# shellcheck source=tests/support/host.bash
+. tests/support/host.bash
 
 # in_cell CELL COMMAND…: of this host, in the cell's network.
 in_cell() {
@@ -205,7 +174,6 @@ all_removed() {
 }
 
 hosts_make || exit 1
-trap hosts_remove EXIT
 containerd_start
 daemon_start
 image_make "$D/busybox.tar"
