@@ -98,19 +98,10 @@ static char *joined_path(const struct net_cell_key *key, const char *name)
 	return strchr(name, '/') ? kk_xstrdup(name) : kk_xprintf("%s/%s", key->realm, name);
 }
 
-static int joined_load(const char *path, struct net_space *ret_space, struct kk_err *err)
-{
-	kk_auto_free char *copy = kk_xstrdup(path);
-	char *name = copy;
-	const char *realm = strsep(&name, "/");
-
-	return net_space_load(realm, kk_str(name), ret_space, err);
-}
-
 static int extra_remove(const struct names *names, const char *path, struct kk_err *err)
 {
 	kk_auto(net_nic_release) struct net_nic nic = {0};
-	int r = joined_load(path, &nic.space, err);
+	int r = net_space_at(path, &nic.space, err);
 
 	if (r <= 0)
 		return r;
@@ -142,7 +133,7 @@ static int extra_ensure(const struct net_cell_key *key, const struct names *name
 	kk_auto(net_nic_release) struct net_nic nic = {0};
 	struct kk_connection_extra *extra;
 	char ip[NET_IP_MAX];
-	int r = joined_load(path, &nic.space, err);
+	int r = net_space_at(path, &nic.space, err);
 
 	if (r < 0)
 		return r;
@@ -172,9 +163,9 @@ static bool has_extra(const struct kk_connection *record, const char *path)
 }
 
 static int extras_ensure(const struct net_cell_key *key, const struct names *names,
-	const struct net_wish *wish, struct kk_connection *record, struct kk_err *err)
+	const struct net_wish *wish, const struct kk_connection *former,
+	struct kk_connection *record, struct kk_err *err)
 {
-	struct kk_connection former = {0};
 	int r = 0;
 
 	for (size_t i = 0; i < wish->networks->n && r == 0; i++) {
@@ -184,13 +175,10 @@ static int extras_ensure(const struct net_cell_key *key, const struct names *nam
 		if (strcmp(path, own) != 0 && !has_extra(record, path))
 			r = extra_ensure(key, names, path, record, err);
 	}
-	if (r == 0 && net_record_read(key, &former)) {
-		for (size_t i = 0; i < former.extras.n && r == 0; i++) {
-			if (!has_extra(record, former.extras.items[i].space))
-				r = extra_remove(names, former.extras.items[i].space, err);
-		}
+	for (size_t i = 0; i < former->extras.n && r == 0; i++) {
+		if (!has_extra(record, former->extras.items[i].space))
+			r = extra_remove(names, former->extras.items[i].space, err);
 	}
-	kk_connection_release(&former);
 	return r;
 }
 
@@ -219,16 +207,20 @@ static bool is_foreign(const struct net_space *space, const char *netns_path)
 
 /* Everything behind the first link: ports, further networks, files, and the record of it all. */
 static int rest_ensure(const struct net_cell_key *key, const struct names *names,
-	const struct net_wish *wish, const struct net_nic *nic, struct kk_err *err)
+	const struct net_wish *wish, const struct net_nic *nic, bool is_new, struct kk_err *err)
 {
-	kk_auto(kk_connection_release) struct kk_connection record = {0};
+	kk_auto(kk_connection_release) struct kk_connection record = {0}, former = {0};
+	bool has_former = net_record_read(key, &former);
+	/* Without a record, who died amid this may have left some. Most cells never have any. */
+	bool may_have_ports = wish->ports->n || former.ports.n || (!has_former && !is_new);
 	char ip[NET_IP_MAX];
 
 	net_ip_format(nic->address, ip, sizeof ip);
 	record_fill(key, wish, ip, &record);
 	if (net_files_write(names->files_dir, key->cell, err) < 0 ||
-		net_port_ensure(nic->space.bridge, nic->veth, ip, wish->ports, err) < 0 ||
-		extras_ensure(key, names, wish, &record, err) < 0 ||
+		(may_have_ports &&
+			net_port_ensure(nic->space.bridge, nic->veth, ip, wish->ports, err) < 0) ||
+		extras_ensure(key, names, wish, &former, &record, err) < 0 ||
 		net_record_write(key, &record, err) < 0 || net_hosts_write(key, &record, err) < 0)
 		return kk_failed(err);
 	net_hosts_refresh(&nic->space);
@@ -280,7 +272,7 @@ int net_cell_ensure(const struct net_cell_key *key, const struct net_wish *wish,
 	if (kk_fault(KK_FAULT_network_namespaces_pinned, err) < 0)
 		goto undo_ns;
 	if (net_nic_ensure(&nic, names.owner, names.ns.net, !had_ns, err) < 0 ||
-		rest_ensure(key, &names, wish, &nic, err) < 0)
+		rest_ensure(key, &names, wish, &nic, !had_ns, err) < 0)
 		goto undo_lease;
 	cell_fill(&names, &nic.space, nic.address, &cell);
 	cell.is_created = !had_ns;
@@ -329,7 +321,7 @@ static bool extras_are_whole(const struct names *names, const struct kk_connecti
 		const char *path = record->extras.items[i].space;
 
 		/* Without its space there is nothing to be on. */
-		if (joined_load(path, &nic.space, &ignored) != 1)
+		if (net_space_at(path, &nic.space, &ignored) != 1)
 			continue;
 		nic_name(&nic, names, path, 0);
 		if (!net_nic_is_whole(&nic, view))

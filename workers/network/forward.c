@@ -41,21 +41,6 @@ static void rule_format(const struct net_space *space, const char *direction, ch
 
 static const char *const directions[] = {"iif", "oif"};
 
-bool net_forward_is_open(const struct net_space *space, const char *listing)
-{
-	const char *name = chain_choose(listing);
-	kk_auto_free char *chain = name ? chain_find(listing, name) : NULL;
-
-	for (size_t i = 0; i < KK_COUNT(directions) && chain; i++) {
-		char rule[128];
-
-		rule_format(space, directions[i], rule, sizeof rule);
-		if (!strstr(chain, rule))
-			return false;
-	}
-	return true;
-}
-
 /* No set and no connection state: iptables refuses to show a table with what it has no words for. */
 void net_forward_append(struct kk_buf *text, const struct net_space *space, const char *listing)
 {
@@ -69,6 +54,14 @@ void net_forward_append(struct kk_buf *text, const struct net_space *space, cons
 		if (!strstr(chain, rule))
 			kk_buf_printf(text, "insert rule ip filter %s %s\n", name, rule);
 	}
+}
+
+bool net_forward_is_open(const struct net_space *space, const char *listing)
+{
+	kk_auto_buf missing = {0};
+
+	net_forward_append(&missing, space, listing);
+	return missing.len == 0;
 }
 
 /* The name behind "chain " in the line that @rule stands below. */

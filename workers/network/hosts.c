@@ -32,24 +32,17 @@ static void line_append(const struct net_cell_key *key, const struct kk_connecti
 	kk_buf_str(hosts, "\n");
 }
 
-void net_hosts_append(const struct net_space *space, struct kk_buf *hosts)
+/* The lines of all cells of a space. */
+static void space_append(const struct net_space *space, struct kk_buf *hosts)
 {
 	net_records_each(space, line_append, hosts);
 }
 
 static bool space_find(const char *path, struct net_space *ret_space)
 {
-	kk_auto_free char *copy = kk_xstrdup(kk_str(path));
-	char *name = copy;
-	const char *realm = strsep(&name, "/");
 	struct kk_err ignored = {0};
 
-	return name && net_space_load(realm, name, ret_space, &ignored) == 1;
-}
-
-static void header_append(struct kk_buf *text)
-{
-	kk_buf_str(text, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+	return net_space_at(path, ret_space, &ignored) == 1;
 }
 
 /* @home: the lines of its own space. */
@@ -60,13 +53,13 @@ static int file_write(const struct net_cell_key *key, const struct kk_connection
 		key->realm, key->space, key->stack, key->cell);
 	kk_auto_buf text = {0};
 
-	header_append(&text);
+	kk_buf_str(&text, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
 	kk_buf_append(&text, home->data, home->len);
 	for (size_t i = 0; i < record->extras.n; i++) {
 		kk_auto(net_space_release) struct net_space joined = {0};
 
 		if (space_find(record->extras.items[i].space, &joined))
-			net_hosts_append(&joined, &text);
+			space_append(&joined, &text);
 	}
 	return kk_file_write(path, text.data, text.len, 0644, err);
 }
@@ -81,7 +74,7 @@ int net_hosts_write(const struct net_cell_key *key, const struct kk_connection *
 	if (r < 0)
 		return r;
 	if (r == 1)
-		net_hosts_append(&space, &home);
+		space_append(&space, &home);
 	return file_write(key, record, &home, err);
 }
 
@@ -107,7 +100,7 @@ static void space_refresh(const struct net_space *space, bool with_guests)
 {
 	struct refresh refresh = {0};
 
-	net_hosts_append(space, &refresh.home);
+	space_append(space, &refresh.home);
 	net_records_each(space, cell_refresh, &refresh);
 	for (size_t i = 0; i < refresh.guests.n && with_guests; i++) {
 		kk_auto(net_space_release) struct net_space home = {0};

@@ -56,6 +56,9 @@ void net_space_release(struct net_space *space);
 int net_space_load(const char *realm, const char *name, struct net_space *ret_space,
 	struct kk_err *err);
 
+/* The same for "realm/space". */
+int net_space_at(const char *path, struct net_space *ret_space, struct kk_err *err);
+
 /* Record, bridge, address, rules, conflist: whatever is missing is made. Safe to repeat. @egress: NULL for that of
  * the record. Fails with KK_E_SUBNET_EXHAUSTED, KK_E_NETWORK, KK_E_IO. */
 int net_space_ensure(const char *realm, const char *name, const struct kk_egress *egress,
@@ -143,8 +146,6 @@ void net_records_each(const struct net_space *space, net_record_f fn, void *arg)
 
 /* hosts.c: /etc/hosts knows all cells of a space. */
 void net_hosts_open(struct kk_worker *worker);
-/* The lines of all cells of a space. */
-void net_hosts_append(const struct net_space *space, struct kk_buf *hosts);
 /* The file of one cell: its own space, then those it has joined. */
 int net_hosts_write(const struct net_cell_key *key, const struct kk_connection *record,
 	struct kk_err *err);

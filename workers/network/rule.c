@@ -112,10 +112,18 @@ void net_rules_release(struct net_rules *rules)
 	*rules = (struct net_rules){0};
 }
 
+/* The name stands in two sets. */
+static bool has_bridge(const struct net_space *space, const char *listing)
+{
+	kk_auto_free char *bridge = kk_xprintf("\"%s\"", space->bridge);
+	const char *set = strstr(listing, "set bridges"), *name = set ? strstr(set, bridge) : NULL;
+
+	return name && name < strchr(set, '}');
+}
+
 static bool is_table_whole(const struct net_space *space, const char *listing)
 {
 	kk_auto_free char *within = kk_xprintf("\"%s\" . \"%s\"", space->bridge, space->bridge);
-	kk_auto_free char *bridge = kk_xprintf("\"%s\"", space->bridge);
 	char subnet[32];
 	const char *const parts[] = {"type nat hook postrouting", "type filter hook forward",
 		"type filter hook input", "ip saddr @subnets oifname != @bridges masquerade",
@@ -123,7 +131,7 @@ static bool is_table_whole(const struct net_space *space, const char *listing)
 		"iifname @bridges oifname @bridges ct status", "map published {",
 		"map published_at {", "type nat hook prerouting", "type nat hook output", subnet,
 		within};
-	const char *set, *jump;
+	const char *jump;
 
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
 	for (size_t i = 0; i < KK_COUNT(parts); i++) {
@@ -132,26 +140,13 @@ static bool is_table_whole(const struct net_space *space, const char *listing)
 	}
 	/* One for what is forwarded, one for what is for the host. */
 	jump = strstr(listing, "iifname vmap @egress");
-	if (!jump || !strstr(jump + 1, "iifname vmap @egress") || !is_policy_whole(space, listing))
-		return false;
-	/* The name stands in two sets. */
-	set = strstr(listing, "set bridges");
-	return set && strstr(set, bridge) && strstr(set, bridge) < strchr(set, '}');
+	return jump && strstr(jump + 1, "iifname vmap @egress") &&
+		is_policy_whole(space, listing) && has_bridge(space, listing);
 }
 
 bool net_rule_is_whole(const struct net_space *space, const struct net_rules *rules)
 {
 	return is_table_whole(space, rules->own) && net_forward_is_open(space, rules->foreign);
-}
-
-static bool has_bridge(const struct net_space *space)
-{
-	kk_auto_free char *text = kk_xprintf("list set inet %s bridges\n", net_instance.nft_table);
-	kk_auto_free char *element = kk_xprintf("\"%s\"", space->bridge);
-	struct kk_err err = {0};
-	const char *output = NULL;
-
-	return net_nft_run(text, &output, &err) == 0 && output && strstr(output, element);
 }
 
 /* Names are ours and hold nothing that nft could take for syntax. */
@@ -227,7 +222,7 @@ int net_rule_remove(const struct net_space *space, struct kk_err *err)
 
 	net_rules_read(&rules);
 	net_forward_remove_append(&text, space, rules.foreign);
-	if (!has_bridge(space))
+	if (!has_bridge(space, rules.own))
 		return text.len ? net_nft_run((char *)text.data, NULL, err) : 0;
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
 	kk_buf_printf(&text,

@@ -102,6 +102,15 @@ int net_space_load(const char *realm, const char *name, struct net_space *ret_sp
 	return 1;
 }
 
+int net_space_at(const char *path, struct net_space *ret_space, struct kk_err *err)
+{
+	kk_auto_free char *copy = kk_xstrdup(kk_str(path));
+	char *name = copy;
+	const char *realm = strsep(&name, "/");
+
+	return net_space_load(realm, kk_str(name), ret_space, err);
+}
+
 static int record_write(const struct net_space *space, struct kk_err *err)
 {
 	kk_auto_free char *path = kk_xprintf("%s/network.json", space->dir);

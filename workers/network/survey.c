@@ -24,14 +24,12 @@ static int view_open(struct net_view *view, struct kk_err *err)
 	return 0;
 }
 
-static int space_survey(char *path, const struct net_view *view, struct kk_map *ret_spaces,
+static int space_survey(const char *path, const struct net_view *view, struct kk_map *ret_spaces,
 	struct kk_err *err)
 {
 	kk_auto(net_space_release) struct net_space space = {0};
-	kk_auto_free char *copy = kk_xstrdup(path);
-	char *name = copy;
-	const char *realm = strsep(&name, "/"), *fault;
-	int r = net_space_load(realm, kk_str(name), &space, err);
+	const char *fault;
+	int r = net_space_at(path, &space, err);
 
 	if (r < 0)
 		return r;
