@@ -68,6 +68,7 @@ published() {
 	expect_equal "$(echo | out_there socat -T1 - UDP:203.0.113.1:5353)" web
 	cell_yaml near | kuked apply -f - >/dev/null
 	expect_equal "$(asks in_cell near 203.0.113.1:8080)" web
+	expect_equal "$(asks in_cell web 203.0.113.1:8080)" web
 	kuked delete cell near "${scope[@]}" >/dev/null
 	run kuked apply -f "$D/web.yaml"
 	expect_out unchanged

@@ -172,6 +172,7 @@ static int link_change(struct nl_sock *socket, int index, struct rtnl_link *chan
 	if (!which || !change)
 		return kk_fail(err, KK_E_NOMEM, "no memory for a link");
 	rtnl_link_set_ifindex(which, index);
+	rtnl_link_set_family(which, rtnl_link_get_family(change));
 	r = rtnl_link_change(socket, which, change, 0);
 	if (r < 0)
 		return kk_fail(err, KK_E_NETWORK, "%s link %d: %s", what, index, reason(r));
@@ -196,6 +197,20 @@ int net_link_attach(struct nl_sock *socket, int index, int bridge_index, struct 
 		rtnl_link_set_flags(change, IFF_UP);
 	}
 	return link_change(socket, index, change, "attach to its bridge", err);
+}
+
+int net_link_hairpin_set(struct nl_sock *socket, int index, bool is_on, struct kk_err *err)
+{
+	kk_auto(rtnl_link_putp) struct rtnl_link *change = rtnl_link_alloc();
+
+	if (change) {
+		rtnl_link_set_family(change, AF_BRIDGE);
+		if (is_on)
+			rtnl_link_bridge_set_flags(change, RTNL_BRIDGE_HAIRPIN_MODE);
+		else
+			rtnl_link_bridge_unset_flags(change, RTNL_BRIDGE_HAIRPIN_MODE);
+	}
+	return link_change(socket, index, change, "set the hairpin mode of", err);
 }
 
 int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err)

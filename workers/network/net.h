@@ -204,6 +204,8 @@ int net_link_own(struct nl_sock *socket, const char *name, const char *alias, st
 int net_link_up(struct nl_sock *socket, int index, struct kk_err *err);
 /* Make it a port of the bridge, and up. */
 int net_link_attach(struct nl_sock *socket, int index, int bridge_index, struct kk_err *err);
+/* May a port of a bridge have back what came from it? */
+int net_link_hairpin_set(struct nl_sock *socket, int index, bool is_on, struct kk_err *err);
 int net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err);
 /* A pair: @name on the bridge here and up, @inside in the namespace of @netns_fd, with the hardware address for @ip. */
 int net_veth_create(struct nl_sock *socket, const char *name, int bridge_index, const char *inside,

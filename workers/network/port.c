@@ -177,13 +177,27 @@ static int localnet_enable(const char *bridge, struct kk_err *err)
 	return kk_file_write(path, "1\n", 2, 0644, err);
 }
 
+/* A cell that asks for its own published port: with br_netfilter that is translated on the bridge, and has to go
+ * back where it came from. */
+static int hairpin_ensure(const char *veth, bool is_on, struct kk_err *err)
+{
+	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
+	struct net_link link = {0};
+	int r = net_socket_open(&socket, err);
+
+	if (r == 0)
+		r = net_link_get(socket, veth, &link, err);
+	return r <= 0 ? r : net_link_hairpin_set(socket, link.index, is_on, err);
+}
+
 int net_port_ensure(const char *bridge, const char *veth, const char *ip,
 	const struct kk_strs *ports, struct kk_err *err)
 {
 	kk_auto(net_rules_release) struct net_rules rules;
 	kk_auto_buf text = {0};
 
-	if (ports->n && localnet_enable(bridge, err) < 0)
+	if ((ports->n && localnet_enable(bridge, err) < 0) ||
+		hairpin_ensure(veth, ports->n > 0, err) < 0)
 		return kk_failed(err);
 	net_rules_read(&rules);
 	/* As they are: nobody's connection is cut. */
