@@ -124,7 +124,8 @@ bool kk_egress_rule_is_ipv4(const struct kk_egress_rule
 struct kk_scope kk_doc_scope(enum kk_kind kind, const void *doc);
 const char *kk_doc_name(enum kk_kind kind, const void *doc);
 
-/* Fill what a document may leave out: apiVersion, kind, ids that equal the name. */
+/* Fill what a document may leave out: apiVersion, kind, ids that equal the name. Not that of a stack, which keeps
+ * the one that it has. */
 void kk_doc_default(enum kk_kind kind, void *doc);
 
 /* Take the blanks from the ends of the name and of the names of the parents. */
@@ -133,6 +134,9 @@ void kk_doc_trim(enum kk_kind kind, void *doc);
 /* The container of @cell with this id, or NULL. */
 struct kk_container_spec *kk_cell_container(const struct kk_cell *cell, const char *id);
 struct kk_container_status *kk_cell_container_status(struct kk_cell *cell, const char *id);
+
+/* All containers of a cell share one network: one of them that wants the host's has it for all. */
+bool kk_cell_is_on_host_network(const struct kk_cell *cell);
 
 /* Differences between stored and wanted, as the change lines of `kuke apply`. */
 struct kk_diff {

@@ -43,6 +43,7 @@ enum kk_field_flag {
 	KK_INTERNAL = 1 << 7,    /* kept on disk, never shown */
 	KK_SECRET = 1 << 8,      /* never logged */
 	KK_INPUT_ONLY = 1 << 9,  /* taken from a request, neither stored nor returned */
+	KK_KEPT = 1 << 10,       /* stays as it is where a manifest leaves it out */
 };
 
 struct kk_bin {

@@ -48,15 +48,11 @@ static void spec_diff(const struct kk_schema *schema, const void *stored, const 
 		kk_auto_free char *field_path = kk_xprintf("%s.%s", path, field->name);
 
 		if (field->flags & KK_NO_DIFF || strcmp(field->name, "containers") == 0 ||
-			kk_field_equal(field, stored, wanted, KK_NO_DIFF))
+			kk_field_equal(field, stored, wanted, KK_NO_DIFF) ||
+			(field->flags & KK_KEPT && kk_field_is_empty(field, wanted)))
 			continue;
-		if (field->flags & KK_BREAKING) {
-			/* What the manifest leaves out stays as it is. */
-			if (!kk_field_is_empty(field, wanted) || field->type == KK_T_BOOL)
-				kk_strs_add(&diff->breaking, field_path);
-			continue;
-		}
-		kk_strs_add(&diff->changes, field_path);
+		kk_strs_add(field->flags & KK_BREAKING ? &diff->breaking : &diff->changes,
+			field_path);
 	}
 }
 
@@ -74,6 +70,9 @@ static void container_diff(const struct kk_container_spec *stored,
 			continue;
 		kk_buf_printf(&fields, "%s%s", fields.len ? ", " : "", field->name);
 		is_baked |= (field->flags & KK_BAKED) != 0;
+		if (field->flags & KK_BREAKING && !wanted->root)
+			kk_strs_take(&diff->breaking,
+				kk_xprintf("container \"%s\" %s", wanted->id, field->name));
 	}
 	if (!fields.len)
 		return;
@@ -108,6 +107,36 @@ static void containers_diff(const struct kk_cell *stored, const struct kk_cell *
 	}
 }
 
+static const struct kk_container_spec *root_of(const struct kk_cell *cell)
+{
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		if (cell->spec.containers.items[i].root)
+			return &cell->spec.containers.items[i];
+	}
+	return NULL;
+}
+
+/* A cell goes over to the network of the host, or comes back from it, with its root and all others. */
+static void network_diff(const struct kk_cell *stored, const struct kk_cell *wanted,
+	struct kk_diff *diff)
+{
+	const struct kk_container_spec *root = root_of(wanted), *old = root_of(stored);
+
+	if (kk_cell_is_on_host_network(stored) == kk_cell_is_on_host_network(wanted) ||
+		diff->breaking.n)
+		return;
+	if (!root || !old || root->host_network == old->host_network) {
+		kk_strs_add(&diff->breaking, "spec.containers.hostNetwork");
+		return;
+	}
+	for (size_t i = 0; i < wanted->spec.containers.n; i++) {
+		const char *id = wanted->spec.containers.items[i].id;
+
+		if (kk_cell_container(stored, id) && !kk_strs_has(&diff->made_anew, id))
+			kk_strs_add(&diff->made_anew, id);
+	}
+}
+
 void kk_doc_diff(enum kk_kind kind, const void *stored, const void *wanted,
 	struct kk_diff *ret_diff)
 {
@@ -133,6 +162,7 @@ void kk_doc_diff(enum kk_kind kind, const void *stored, const void *wanted,
 		spec_diff(kk_schema_of_cell_spec(), &((const struct kk_cell *)stored)->spec,
 			&((const struct kk_cell *)wanted)->spec, "spec", ret_diff);
 		containers_diff(stored, wanted, ret_diff);
+		network_diff(stored, wanted, ret_diff);
 		break;
 	case KK_KIND_CONTAINER:
 		container_diff(&((const struct kk_container *)stored)->spec,

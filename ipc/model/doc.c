@@ -517,12 +517,7 @@ void kk_doc_default(enum kk_kind kind, void *doc)
 
 	kk_str_set(&any->api_version, KK_API_VERSION);
 	kk_str_set(&any->kind, kk_kind_name(kind));
-	if (kind == KK_KIND_STACK) {
-		struct kk_stack *stack = doc;
-
-		if (kk_str_empty(stack->spec.id))
-			kk_str_set(&stack->spec.id, stack->metadata.name);
-	} else if (kind == KK_KIND_CELL) {
+	if (kind == KK_KIND_CELL) {
 		struct kk_cell *cell = doc;
 
 		if (kk_str_empty(cell->spec.id))
@@ -582,6 +577,15 @@ struct kk_container_spec *kk_cell_container(const struct kk_cell *cell, const ch
 			return &cell->spec.containers.items[i];
 	}
 	return NULL;
+}
+
+bool kk_cell_is_on_host_network(const struct kk_cell *cell)
+{
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		if (cell->spec.containers.items[i].host_network)
+			return true;
+	}
+	return false;
 }
 
 struct kk_container_status *kk_cell_container_status(struct kk_cell *cell, const char *id)

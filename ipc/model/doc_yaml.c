@@ -576,7 +576,7 @@ static int problems_fail(const struct kk_strs *problems, struct kk_err *err)
 			kk_buf_printf(&text, "\n  … and %zu more", problems->n - i);
 			break;
 		}
-		kk_buf_printf(&text, "%s%s", problems->n > 1 ? "\n  " : " ", problems->items[i]);
+		kk_buf_printf(&text, "\n  %s", problems->items[i]);
 	}
 	return kk_fail(err, KK_E_INVALID, "validation failed:%s", (char *)text.data);
 }

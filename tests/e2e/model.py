@@ -238,8 +238,6 @@ class Walk:
         n_new = sum(not (cell and cell.is_up()) for cell in cells)
         if n_new and self.model.n_up() + n_new > CELLS_UP:
             return False
-        if any(cell and cell.is_avoided(cell.specs.values()) for cell in cells):
-            return False
         for path in paths:
             self.settle(path)
             realm = self.model.get(path[:1])
@@ -393,7 +391,7 @@ class Walk:
         if depth == 2 and (scope.is_shut if scope and self.likely(0.6) else self.likely(0.3)):
             spec["network"] = DENY
         if depth == 3 and self.likely(0.4):
-            spec["id"] = self.chance.choice((path[-1], "another" if "stack id" not in AVOIDED else path[-1]))
+            spec["id"] = self.chance.choice((path[-1], "another"))
         return document(path, labels, **spec)
 
     def some_cell_document(self):
@@ -405,7 +403,7 @@ class Walk:
         labels = cell.labels if self.likely(0.8) else self.some_labels()
         if self.likely(0.05):
             return cell_document(path, specs, labels, nestedCgroupRuntime=True)
-        if self.likely(0.05) and "host" not in AVOIDED:
+        if self.likely(0.05):
             specs[0]["hostPID"] = True
         elif self.likely(0.6):
             self.change_specs(specs)
@@ -437,24 +435,23 @@ class Walk:
         kinds = self.some_scope_document, self.some_cell_document, self.some_container_document
         n = self.chance.choice((1, 1, 1, 1, 2, 3, 4))
         docs = [doc for doc in (self.chance.choices(kinds, (4, 5, 1))[0]() for _ in range(n)) if doc]
-        if "twice" in AVOIDED:
-            docs = list({document_path(doc): doc for doc in docs}.values())
+        if docs and docs[-1]["kind"] == "Cell" and self.likely(0.2):
+            docs.append(cell_document(document_path(docs[-1]), self.some_specs(), self.some_labels()))
         return docs
 
     def spoil(self, docs):
         """Something is wrong with them, so nothing is done."""
-        for i in range(len(docs) if "one problem" in AVOIDED else 1):
-            doc = docs[i] = copy.deepcopy(docs[i])
-            what = self.chance.randrange(3)
-            if what == 0:
-                doc["apiVersion"] = "v2"
-            elif what == 1 and doc["kind"] == "Cell":
-                doc["spec"]["containers"] = []
-            else:
-                doc["kind"] = "Bogus"
+        doc = docs[0] = copy.deepcopy(docs[0])
+        what = self.chance.randrange(3)
+        if what == 0:
+            doc["apiVersion"] = "v2"
+        elif what == 1 and doc["kind"] == "Cell":
+            doc["spec"]["containers"] = []
+        else:
+            doc["kind"] = "Bogus"
 
     def documents_step(self, method, docs, function, params, argv):
-        if self.likely(0.05) and (len(docs) > 1 or "one problem" not in AVOIDED):
+        if self.likely(0.05):
             self.spoil(docs)
         text = "---\n".join(json.dumps(doc) + "\n" for doc in docs)
         entries, refusal = self.asked(function)
@@ -469,8 +466,6 @@ class Walk:
 
     def apply(self):
         docs = self.some_documents()
-        docs = [doc for doc in docs if doc["kind"] != "Cell" or document_path(doc) not in self.model or
-            not self.model[document_path(doc)].is_avoided(doc["spec"]["containers"])]
         cells = {document_path(doc) for doc in docs if doc["kind"] in ("Cell", "Container")}
         if not docs or not self.can_start(*sorted(cells)):
             return None
@@ -553,15 +548,13 @@ class Walk:
         return Step("ListContainers", dict(zip(LEVELS, above)), None, check, "/".join(above))
 
     def refresh(self):
-        cells = self.model.cells()
-        for path, cell in cells:
+        for path, cell in self.model.cells():
             settle(path, cell)
         want = {f"{kind}sFound": [path[-1] for path in self.model.below((), depth)]
             for depth, kind in enumerate(KINDS, 1)}
         want["ContainersFound"] = ["/".join(path) for path in self.containers_in(())]
         want["Errors"] = []
-        if "stale state" not in AVOIDED or not any(cell.is_failed for _, cell in cells):
-            want.update({f"{kind}sUpdated": [] for kind in APPLIED})
+        want.update({f"{kind}sUpdated": [] for kind in APPLIED})
         return Step("RefreshAll", {}, None, flags_check(want))
 
     def nameless(self):

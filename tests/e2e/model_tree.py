@@ -16,18 +16,6 @@ BAKED = "image", "command", "args", "env"  # a container is made anew for them
 FIELDS = (*BAKED, "networksAliases", "restartPolicy", "restartBackoffSeconds", "restartMaxRetries", "attachable")
 DENY = {"egress": {"default": "deny"}}
 
-# Faults of the product that the walk keeps away from until they are mended.
-AVOIDED = {
-    "added": "a container document that adds a container is 'updated', not 'created'",
-    "host": "hostPID of a container that is there is changed, and not refused as breaking",
-    "one problem": "'validation failed: …' is one line where there is one problem",
-    "recover": "the failed start of a Failed cell does not say 'failed to recover Failed cell: '",
-    "stack id": "a stack document without an id changes an id that is not the name",
-    "stale state": "a Failed cell shows the last state of containers that are not there any more",
-    "status order": "a container added before another has its status behind that one's",
-    "twice": "the second document of one object or cell in a file is taken for a repetition of the first",
-}
-
 
 class Wrong(Exception):
     """What is not as the model says."""
@@ -132,10 +120,6 @@ class Cell:
         self.fresh.clear()
         self.states = dict.fromkeys(self.specs, "Stopped")
 
-    def is_avoided(self, specs):
-        """As one that is started from Failed with these containers, and does not go on running."""
-        return "failed stays" in AVOIDED and self.is_failed and "Ready" not in map(fate, specs)
-
     def replace(self, specs):
         """Other containers: those that stay the same go on."""
         old, self.specs = self.specs, {spec["id"]: spec for spec in specs}
@@ -143,8 +127,6 @@ class Cell:
         self.records &= kept
         self.fresh &= kept
         self.states = {id: self.states[id] if id in kept else "NotCreated" for id in self.specs}
-        if "start time" in AVOIDED:
-            self.began = {id: time for id, time in self.began.items() if id in kept}
 
 
 def fate(spec):
@@ -282,7 +264,7 @@ class Model(dict):
         state = self.found(path).state()
         if state == "Ready":
             raise Refusal("Unknown", f'cell "{path[-1]}" has running containers and must first be stopped')
-        is_recovered = state in ("Failed", "Error", "Degraded") and "recover" not in AVOIDED
+        is_recovered = state in ("Failed", "Error", "Degraded")
         self.bring_up(path, f"failed to recover {state} cell: " if is_recovered else
             "failed to start cell containers: ")
 
@@ -384,7 +366,7 @@ class Model(dict):
         cell, spec = self[path], {key: value for key, value in spec.items() if key not in PARTS}
         is_new = spec["id"] not in cell.specs
         entry = self.update_cell(path, list({**cell.specs, spec["id"]: spec}.values()), [])
-        return {"action": "created"} if is_new and "added" not in AVOIDED else entry
+        return {"action": "created"} if is_new else entry
 
     def delete_one(self, doc, is_deep):
         path = document_path(doc)

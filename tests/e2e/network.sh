@@ -151,7 +151,8 @@ egress_is_checked() {
 	local text
 	while IFS='|' read -r policy text; do
 		run policy "$policy"
-		expect_refusal "validation failed: document 0 (Space \"s\"): $text"
+		expect_refusal "validation failed:
+  document 0 (Space \"s\"): $text"
 	done <<-'END'
 		{default: maybe}|egress default must be 'allow' or 'deny'
 		{default: deny, allow: [{}]}|egress allow rule 0: egress allow rule requires exactly one of host or cidr

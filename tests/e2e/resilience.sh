@@ -262,6 +262,41 @@ supervisor_killed_in_a_call() {
 	rm -rf "$RP/journal"
 }
 
+# Each of several documents of one object is carried out once, wherever the reconciler dies.
+killed_between_documents() {
+	local point want dir
+	{
+		cell_yaml twin /bin/sleep 1000
+		echo ---
+		cell_yaml twin /bin/sleep 2000
+		echo ---
+		printf '{kind: Container, metadata: {name: side}, spec: {id: side, realmId: r, spaceId: s, stackId: t, cellId: twin, '
+		printf 'image: busybox, command: /bin/sleep, args: ["3000"]}}\n'
+	} >"$D/twins.yaml"
+	want='Cell "twin": created
+Cell "twin": updated
+  - container "main" updated: args
+Container "side": created'
+	for point in reconciler.{turn_begun,saved,phase_done,before_answer} containerd.container_{remove,start}.end; do
+		dir=$(mktemp -d "$D/fault.XXXX")
+		arm "dir=$dir;$point=2*kill"
+		run kuked apply -f "$D/twins.yaml"
+		expect_equal "$err" ""
+		expect_equal "$out" "$want"
+		[ -e "$dir/$point.1" ] || fail "$point was not passed"
+		arm ''
+		expect_equal "$(ctr_test -n "r.$id.test" tasks ls | grep -c RUNNING)" 2
+		expect_equal "$(pgrep -fc '^/bin/sleep [23]000$')" 2
+		run kuked delete -f "$D/twins.yaml"
+		expect_equal "$out" 'Container "side": failed
+  Error: unknown kind: Container
+Cell "twin": deleted
+  - containers: 2 deleted
+Cell "twin": not found'
+		expect_equal "$(find "$RP/journal" -mindepth 1 2>/dev/null | grep -c result)" 0
+	done
+}
+
 # Supervisor and client die together: what was begun is finished by the next supervisor, without anybody asking.
 finished_for_nobody() {
 	local point dir client scope=(--realm r --space s --stack t)
@@ -357,6 +392,7 @@ it "answers after all workers were killed" killed_all_at_once
 it "applies $KILLS times under random kills with the same output" killed_during_apply
 it "serves 8 clients 200 verbs while a worker is killed every 200 ms" killed_for_ever
 it "makes anew what was cleared away meanwhile" made_anew
+it "carries out each document of one cell once when it is killed between them" killed_between_documents
 it "begins again when the directory of a task is swept away" swept_bundle
 it "clears away a shim that hangs" hung_shim
 it "deletes a cell whose shim was killed" killed_shim

@@ -297,9 +297,6 @@ START_TEST(baked_fields_make_a_container_anew)
 		{"env: [A=1]", "env", true},
 		{"volumes: [{source: /a, target: /a}]", "volumes", true},
 		{"privileged: true", "privileged", true},
-		{"hostNetwork: true", "hostNetwork", true},
-		{"hostPID: true", "hostPID", true},
-		{"hostCgroup: true", "hostCgroup", true},
 		{"user: root", "user", true},
 		{"readOnlyRootFilesystem: true", "readOnlyRootFilesystem", true},
 		{"capabilities: {drop: [ALL]}", "capabilities", true},
@@ -332,6 +329,54 @@ START_TEST(baked_fields_make_a_container_anew)
 		"metadata: {name: web}\nspec: {realmId: r, spaceId: s, stackId: t, containers: [{id: "
 		"app, image: other}]}\n",
 		"change container \"app\" updated: image\nanew app\n");
+}
+END_TEST
+
+/* The namespaces of a member are those of its cell: only the root may take the cell along. */
+START_TEST(the_host_flags_of_a_member_are_breaking)
+{
+	static const char *const fields[] = {"hostNetwork", "hostPID", "hostCgroup"};
+
+	for (size_t i = 0; i < KK_COUNT(fields); i++) {
+		kk_auto_free char *wanted = kk_xprintf(CELL "    %s: true\n", fields[i]);
+		kk_auto_free char *root =
+			kk_xprintf(CELL "    root: true\n    %s: true\n", fields[i]);
+		kk_auto_free char *want = kk_xprintf("change container \"app\" updated: %s\n"
+						     "breaking container \"app\" %s\nanew app\n",
+			fields[i], fields[i]);
+		kk_auto_free char *anew =
+			kk_xprintf("change container \"app\" updated: %s\nanew app\n", fields[i]);
+
+		check_diff(KK_KIND_CELL, CELL, wanted, want);
+		check_diff(KK_KIND_CELL, wanted, CELL, want);
+		check_diff(KK_KIND_CELL, CELL "    root: true\n", root, anew);
+		check_diff(KK_KIND_CELL, root, CELL "    root: true\n", anew);
+	}
+}
+END_TEST
+
+START_TEST(a_stack_that_does_not_say_its_id_keeps_it)
+{
+	check_diff(KK_KIND_STACK,
+		"metadata: {name: t}\nspec: {id: other, realmId: r, spaceId: s}\n",
+		"metadata: {name: t}\nspec: {realmId: r, spaceId: s}\n", "");
+	check_diff(KK_KIND_STACK, STACK,
+		"metadata: {name: t}\nspec: {id: b, realmId: r, spaceId: s}\n", "change spec.id\n");
+}
+END_TEST
+
+START_TEST(a_cell_changes_its_network_with_its_root_alone)
+{
+	check_diff(KK_KIND_CELL, CELL "    root: true\n  - {id: b, image: x}\n",
+		CELL "    root: true\n    hostNetwork: true\n  - {id: b, image: x}\n",
+		"change container \"app\" updated: hostNetwork\nanew app\nanew b\n");
+	check_diff(KK_KIND_CELL, CELL, CELL "  - {id: b, image: x, hostNetwork: true}\n",
+		"change container \"b\" added\nbreaking spec.containers.hostNetwork\nadded b\n");
+	check_diff(KK_KIND_CELL, CELL "  - {id: b, image: x, hostNetwork: true}\n", CELL,
+		"change container \"b\" removed\nbreaking spec.containers.hostNetwork\nremoved b\n");
+	check_diff(KK_KIND_CELL, CELL "    hostNetwork: true\n",
+		CELL "    hostNetwork: true\n  - {id: b, image: x, hostNetwork: true}\n",
+		"change container \"b\" added\nadded b\n");
 }
 END_TEST
 
@@ -378,5 +423,7 @@ CHECK_MAIN("diff", same_document_differs_in_nothing, empty_is_absent,
 	realm_changes, generation_status_and_intent_are_not_compared, space_changes,
 	egress_of_a_space_is_compared, stack_changes, cell_changes, container_is_added_and_removed,
 	order_of_containers_does_not_matter, fields_of_a_container_are_named_in_order,
-	baked_fields_make_a_container_anew, what_the_daemon_fills_in_is_not_compared,
-	volume_references_are_compared_by_value, document_of_one_container_is_compared_alike)
+	baked_fields_make_a_container_anew, the_host_flags_of_a_member_are_breaking,
+	a_cell_changes_its_network_with_its_root_alone, a_stack_that_does_not_say_its_id_keeps_it,
+	what_the_daemon_fills_in_is_not_compared, volume_references_are_compared_by_value,
+	document_of_one_container_is_compared_alike)

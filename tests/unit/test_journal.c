@@ -1,6 +1,7 @@
 /* tests/unit/test_journal.c - what an operation did, for the one that repeats it. */
 #include "../../workers/reconciler/rc.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 #include <kukeon/log.h>
@@ -9,6 +10,8 @@
 #include "../support/dir.h"
 
 enum { OP = 0x1234abcd };
+
+static const struct rc_cause first = {OP, 0}, second = {OP, 1}, elsewhere = {OP + 1, 0};
 
 static const struct kk_scope cell = {"r", "s", "t", "web"}, stack = {"r", "s", "t", NULL};
 
@@ -27,17 +30,17 @@ static bool is_there(const char *name)
 
 START_TEST(what_was_noted_is_there)
 {
-	ck_assert(!rc_journal_has(OP, &cell, "delete"));
-	rc_journal_note(OP, &cell, "delete");
-	ck_assert(rc_journal_has(OP, &cell, "delete"));
+	ck_assert(!rc_journal_has(first, &cell, "delete"));
+	rc_journal_note(first, &cell, "delete");
+	ck_assert(rc_journal_has(first, &cell, "delete"));
 }
 END_TEST
 
 START_TEST(a_note_may_be_repeated)
 {
-	rc_journal_note(OP, &cell, "delete");
-	rc_journal_note(OP, &cell, "delete");
-	ck_assert(rc_journal_has(OP, &cell, "delete"));
+	rc_journal_note(first, &cell, "delete");
+	rc_journal_note(first, &cell, "delete");
+	ck_assert(rc_journal_has(first, &cell, "delete"));
 }
 END_TEST
 
@@ -45,43 +48,43 @@ START_TEST(a_note_is_of_one_operation_object_and_thing)
 {
 	const struct kk_scope other = {"r", "s", "t", "web2"};
 
-	rc_journal_note(OP, &cell, "delete");
-	ck_assert(!rc_journal_has(OP + 1, &cell, "delete"));
-	ck_assert(!rc_journal_has(OP, &stack, "delete"));
-	ck_assert(!rc_journal_has(OP, &other, "delete"));
-	ck_assert(!rc_journal_has(OP, &cell, "deleted"));
-	ck_assert(!rc_journal_has(OP, &cell, "web"));
+	rc_journal_note(first, &cell, "delete");
+	ck_assert(!rc_journal_has(elsewhere, &cell, "delete"));
+	ck_assert(!rc_journal_has(first, &stack, "delete"));
+	ck_assert(!rc_journal_has(first, &other, "delete"));
+	ck_assert(!rc_journal_has(first, &cell, "deleted"));
+	ck_assert(!rc_journal_has(first, &cell, "web"));
 }
 END_TEST
 
 START_TEST(a_note_is_a_file_that_outlives_the_process)
 {
-	rc_journal_note(OP, &cell, "delete");
+	rc_journal_note(first, &cell, "delete");
 	ck_assert(is_there("journal/000000001234abcd/r/s/t/web/.delete"));
 }
 END_TEST
 
 START_TEST(an_operation_is_forgotten_alone)
 {
-	rc_journal_note(OP, &cell, "delete");
-	rc_journal_note(OP, &stack, "delete");
-	rc_journal_note(OP + 1, &cell, "delete");
+	rc_journal_note(first, &cell, "delete");
+	rc_journal_note(first, &stack, "delete");
+	rc_journal_note(elsewhere, &cell, "delete");
 	rc_journal_forget(OP);
-	ck_assert(!rc_journal_has(OP, &cell, "delete"));
-	ck_assert(!rc_journal_has(OP, &stack, "delete"));
-	ck_assert(rc_journal_has(OP + 1, &cell, "delete"));
+	ck_assert(!rc_journal_has(first, &cell, "delete"));
+	ck_assert(!rc_journal_has(first, &stack, "delete"));
+	ck_assert(rc_journal_has(elsewhere, &cell, "delete"));
 	ck_assert(is_there("journal"));
 }
 END_TEST
 
 START_TEST(the_last_operation_takes_the_journal_with_it)
 {
-	rc_journal_note(OP, &cell, "delete");
+	rc_journal_note(first, &cell, "delete");
 	rc_journal_forget(OP);
 	ck_assert(!is_there("journal"));
 	/* And it comes back. */
-	rc_journal_note(OP, &cell, "delete");
-	ck_assert(rc_journal_has(OP, &cell, "delete"));
+	rc_journal_note(first, &cell, "delete");
+	ck_assert(rc_journal_has(first, &cell, "delete"));
 }
 END_TEST
 
@@ -96,26 +99,55 @@ START_TEST(a_journal_that_can_not_be_written_stops_nobody)
 {
 	kk_log_set_level(KK_LEVEL_ERROR);
 	dir_write("journal", "a file in the way");
-	rc_journal_note(OP, &cell, "delete");
-	ck_assert(!rc_journal_has(OP, &cell, "delete"));
+	rc_journal_note(first, &cell, "delete");
+	ck_assert(!rc_journal_has(first, &cell, "delete"));
 	rc_journal_forget(OP);
 }
 END_TEST
 
 START_TEST(an_operation_has_sixteen_digits)
 {
-	char text[17];
+	char text[RC_JOURNAL_TEXT];
 
-	rc_journal_text(0, text);
+	rc_journal_text((struct rc_cause){0}, text);
 	ck_assert_str_eq(text, "0000000000000000");
-	rc_journal_text(UINT64_MAX, text);
+	rc_journal_text((struct rc_cause){UINT64_MAX, 0}, text);
 	ck_assert_str_eq(text, "ffffffffffffffff");
-	rc_journal_text(OP, text);
+	rc_journal_text(first, text);
 	ck_assert_str_eq(text, "000000001234abcd");
+	rc_journal_text((struct rc_cause){UINT64_MAX, UINT_MAX}, text);
+	ck_assert_str_eq(text, "ffffffffffffffff+4294967295");
+}
+END_TEST
+
+START_TEST(each_visit_has_its_own_notes)
+{
+	rc_journal_note(first, &cell, "delete");
+	ck_assert(!rc_journal_has(second, &cell, "delete"));
+	rc_journal_note(second, &cell, "web");
+	ck_assert(rc_journal_has(second, &cell, "web"));
+	ck_assert(!rc_journal_has(first, &cell, "web"));
+	rc_journal_forget(OP);
+	ck_assert(!is_there("journal"));
 }
 END_TEST
 
 /* --- answers --- */
+
+START_TEST(what_came_of_a_document_is_kept)
+{
+	kk_auto_json *result = json_pack("{s:s}", "action", "created"), *read = NULL;
+
+	ck_assert_ptr_null(rc_journal_result_read(OP, 3));
+	rc_journal_result_save(OP, 3, result);
+	read = rc_journal_result_read(OP, 3);
+	ck_assert(json_equal(result, read));
+	ck_assert_ptr_null(rc_journal_result_read(OP, 0));
+	ck_assert_ptr_null(rc_journal_result_read(OP + 1, 3));
+	rc_journal_forget(OP);
+	ck_assert_ptr_null(rc_journal_result_read(OP, 3));
+}
+END_TEST
 
 static void reply_dir(void)
 {
@@ -172,8 +204,8 @@ START_TEST(names_of_any_valid_length_can_be_noted)
 
 	memset(name, 'a', sizeof name - 1);
 	name[63] = '\0';
-	rc_journal_note(OP, &scope, "delete");
-	ck_assert(rc_journal_has(OP, &scope, "delete"));
+	rc_journal_note(first, &scope, "delete");
+	ck_assert(rc_journal_has(first, &scope, "delete"));
 }
 END_TEST
 
@@ -181,8 +213,8 @@ START_TEST(thing_and_object_are_not_mistaken_for_each_other)
 {
 	const struct kk_scope one = {"b-c", NULL, NULL, NULL}, two = {"c", NULL, NULL, NULL};
 
-	rc_journal_note(OP, &one, "a");
-	ck_assert(!rc_journal_has(OP, &two, "a-b"));
+	rc_journal_note(first, &one, "a");
+	ck_assert(!rc_journal_has(first, &two, "a-b"));
 }
 END_TEST
 
@@ -205,6 +237,8 @@ int main(void)
 	tcase_add_test(note, an_operation_has_sixteen_digits);
 	suite_add_tcase(suite, note);
 	tcase_add_checked_fixture(answer, setup, dir_teardown);
+	tcase_add_test(note, each_visit_has_its_own_notes);
+	tcase_add_test(answer, what_came_of_a_document_is_kept);
 	tcase_add_test(answer, an_answer_is_kept_for_its_method);
 	tcase_add_test(answer, an_answer_goes_with_its_operation);
 	tcase_add_test(answer, an_answer_that_was_cut_off_is_none);

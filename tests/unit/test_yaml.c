@@ -141,7 +141,7 @@ START_TEST(what_may_be_left_out_is_filled_in)
 		&manifests);
 	ck_assert_str_eq(manifests.items[0].doc.stack.api_version, "v1beta1");
 	ck_assert_str_eq(manifests.items[0].doc.stack.kind, "Stack");
-	ck_assert_str_eq(manifests.items[0].doc.stack.spec.id, "t");
+	ck_assert_ptr_null(manifests.items[0].doc.stack.spec.id);
 	container = &manifests.items[1].doc.container;
 	ck_assert_str_eq(container->metadata.name, "c");
 	kk_manifests_release(&manifests);
@@ -314,12 +314,12 @@ START_TEST(long_list_of_problems_ends_with_a_count)
 }
 END_TEST
 
-START_TEST(one_problem_stands_on_the_same_line)
+START_TEST(one_problem_is_listed_like_many)
 {
 	static const char text[] = "kind: Bogus\n";
 
 	check_fails(text, strlen(text), KK_E_INVALID,
-		"validation failed: document 0 (Bogus): unknown kind: Bogus");
+		"validation failed:\n  document 0 (Bogus): unknown kind: Bogus");
 }
 END_TEST
 
@@ -1232,7 +1232,7 @@ CHECK_MAIN("yaml", documents_of_a_stream_are_numbered, documents_without_content
 	broken_syntax_is_told_by_line_and_column, bytes_that_are_no_utf8_are_told_by_offset,
 	broken_syntax_hides_no_earlier_manifest, header_must_be_known,
 	all_problems_of_a_stream_are_listed, long_list_of_problems_ends_with_a_count,
-	one_problem_stands_on_the_same_line, keys_may_not_be_there_twice, keys_must_be_scalars,
+	one_problem_is_listed_like_many, keys_may_not_be_there_twice, keys_must_be_scalars,
 	unknown_fields_are_warned_of, integers_are_read_as_yaml_1_1_and_1_2_write_them,
 	what_is_no_integer_is_refused, smallest_integer_is_one, digits_must_come_first,
 	booleans_have_many_words, tristate_false_is_not_absent,

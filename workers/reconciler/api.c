@@ -59,6 +59,11 @@ void rc_api_reply(struct api *api, json_t *reply)
 	rc_api_end(api, json_dumps(owned, JSON_COMPACT));
 }
 
+struct rc_cause rc_api_cause(const struct api *api)
+{
+	return (struct rc_cause){.op = api->op};
+}
+
 /* {"Result": …, "Err": null} */
 void rc_api_result(struct api *api, json_t *result)
 {

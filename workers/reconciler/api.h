@@ -47,6 +47,8 @@ void rc_api_reply(struct api *api, json_t *reply);   /* taken over */
 void rc_api_result(struct api *api, json_t *result); /* {"Result": …, "Err": null}; taken over */
 void rc_api_fail(struct api *api, const struct kk_err *err);
 
+struct rc_cause rc_api_cause(const struct api *api);
+
 /* The document as it is stored; one that is not there is empty but for its kind. */
 json_t *rc_api_stored(const struct kk_scope *scope, enum kk_kind kind);
 

@@ -47,8 +47,8 @@ static void create_scope_done(struct rc_outcome *outcome, void *arg)
 
 void rc_api_create_scope(struct api *api)
 {
-	rc_scope_apply((enum kk_kind)api->method->kind, &api->doc, true, api->op, create_scope_done,
-		api);
+	rc_scope_apply((enum kk_kind)api->method->kind, &api->doc, true, rc_api_cause(api),
+		create_scope_done, api);
 }
 
 static void create_cell_done(struct rc_outcome *outcome, void *arg)
@@ -124,7 +124,7 @@ void rc_api_create_cell(struct api *api)
 			return;
 		}
 	}
-	rc_cell_do(is_started ? RC_CELL_CREATE : RC_CELL_MATERIALIZE, cell, api->op,
+	rc_cell_do(is_started ? RC_CELL_CREATE : RC_CELL_MATERIALIZE, cell, rc_api_cause(api),
 		create_cell_done, api);
 }
 
@@ -160,22 +160,22 @@ static void restart_done(struct rc_outcome *outcome, void *arg)
 
 void rc_api_restart_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_RESTART, &api->doc.cell, api->op, restart_done, api);
+	rc_cell_do(RC_CELL_RESTART, &api->doc.cell, rc_api_cause(api), restart_done, api);
 }
 
 void rc_api_start_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_START, &api->doc.cell, api->op, cell_verb_done, api);
+	rc_cell_do(RC_CELL_START, &api->doc.cell, rc_api_cause(api), cell_verb_done, api);
 }
 
 void rc_api_stop_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_STOP, &api->doc.cell, api->op, cell_verb_done, api);
+	rc_cell_do(RC_CELL_STOP, &api->doc.cell, rc_api_cause(api), cell_verb_done, api);
 }
 
 void rc_api_kill_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_KILL, &api->doc.cell, api->op, cell_verb_done, api);
+	rc_cell_do(RC_CELL_KILL, &api->doc.cell, rc_api_cause(api), cell_verb_done, api);
 }
 
 /* --- Delete --- */
@@ -261,7 +261,7 @@ static void delete_scope_done(struct rc_outcome *outcome, void *arg)
 
 void rc_api_delete_scope(struct api *api)
 {
-	rc_scope_delete(&api->scope, how_of(api), api->op, delete_scope_done, api);
+	rc_scope_delete(&api->scope, how_of(api), rc_api_cause(api), delete_scope_done, api);
 }
 
 static void delete_cell_done(struct rc_outcome *outcome, void *arg)
@@ -276,7 +276,7 @@ static void delete_cell_done(struct rc_outcome *outcome, void *arg)
 
 void rc_api_delete_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_DELETE, &api->doc.cell, api->op, delete_cell_done, api);
+	rc_cell_do(RC_CELL_DELETE, &api->doc.cell, rc_api_cause(api), delete_cell_done, api);
 }
 
 /* --- Purge: a deletion that needs no document of a realm, and tells what went along --- */
@@ -334,10 +334,10 @@ void rc_api_purge(struct api *api)
 	bool is_lost = api->method->kind != KK_KIND_REALM && !rc_store_exists(&api->scope);
 
 	if (api->method->kind == KK_KIND_CELL)
-		rc_cell_do(RC_CELL_DELETE, &api->doc.cell, api->op, purge_done, api);
+		rc_cell_do(RC_CELL_DELETE, &api->doc.cell, rc_api_cause(api), purge_done, api);
 	else
-		rc_scope_delete(&api->scope, how_of(api) | (is_lost ? 0 : RC_PURGE), api->op,
-			purge_done, api);
+		rc_scope_delete(&api->scope, how_of(api) | (is_lost ? 0 : RC_PURGE),
+			rc_api_cause(api), purge_done, api);
 }
 
 /* --- RefreshAll: the statuses of what runs --- */

@@ -1,4 +1,5 @@
-/* workers/reconciler/apply.c - manifests of many documents: level by level, the cells of one in parallel. */
+/* workers/reconciler/apply.c - manifests of many documents: level by level, the cells of one in parallel, the
+ * documents of one object one after the other. */
 #include "rc.h"
 
 #include <stdlib.h>
@@ -7,9 +8,18 @@
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
+/* A document among those of its file. */
+struct place {
+	json_t *result; /* once it is done */
+	unsigned nth;   /* of those of its object, in the order of execution */
+	bool is_one;    /* its object has no other */
+	bool is_following;
+	size_t follower; /* of the same object and kind, which waits for it; 0: none */
+};
+
 struct batch {
 	struct kk_manifests manifests;
-	json_t **results; /* one per manifest */
+	struct place *places; /* one per manifest */
 	bool is_delete;
 	unsigned how; /* of deletions, RC_CASCADE and the like */
 	uint64_t op;
@@ -36,15 +46,15 @@ static void batch_end(struct batch *batch)
 		int kind = batch->is_delete ? KK_KINDS - 1 - step : step;
 
 		for (size_t i = 0; i < batch->manifests.n; i++) {
-			if ((int)batch->manifests.items[i].kind == kind && batch->results[i])
-				json_array_append(resources, batch->results[i]);
+			if ((int)batch->manifests.items[i].kind == kind && batch->places[i].result)
+				json_array_append(resources, batch->places[i].result);
 		}
 	}
 	batch->fn(resources, &batch->manifests.warnings, NULL, batch->arg);
 	json_decref(resources);
 	for (size_t i = 0; i < batch->manifests.n; i++)
-		json_decref(batch->results[i]);
-	free(batch->results);
+		json_decref(batch->places[i].result);
+	free(batch->places);
 	kk_manifests_release(&batch->manifests);
 	free(batch);
 }
@@ -82,15 +92,29 @@ static json_t *result_make(const struct batch *batch, size_t i, const struct rc_
 	return result;
 }
 
+static void item_start(struct batch *batch, size_t i);
+
+static void place_done(struct batch *batch, size_t i, json_t *result)
+{
+	batch->places[i].result = result;
+	if (batch->places[i].follower)
+		item_start(batch, batch->places[i].follower);
+	if (--batch->n_open == 0)
+		batch_next(batch);
+}
+
 static void item_done(struct rc_outcome *outcome, void *arg)
 {
 	struct item *item = arg;
 	struct batch *batch = item->batch;
+	size_t i = item->i;
+	json_t *result = result_make(batch, i, outcome);
 
-	batch->results[item->i] = result_make(batch, item->i, outcome);
 	free(item);
-	if (--batch->n_open == 0)
-		batch_next(batch);
+	/* By its document alone a repetition can't tell what came of an earlier one of the same object. */
+	if (!batch->places[i].is_one)
+		rc_journal_result_save(batch->op, i, result);
+	place_done(batch, i, result);
 }
 
 static void item_fail(struct item *item, const struct kk_err *err)
@@ -100,20 +124,25 @@ static void item_fail(struct item *item, const struct kk_err *err)
 	item_done(&outcome, item);
 }
 
+static struct rc_cause cause_of(const struct item *item)
+{
+	return (struct rc_cause){item->batch->op, item->batch->places[item->i].nth};
+}
+
 static void item_apply(const struct kk_err *err, void *arg)
 {
 	struct item *item = arg;
 	const struct kk_manifest *manifest = &item->batch->manifests.items[item->i];
+	const struct rc_cause cause = cause_of(item);
 
 	if (err)
 		item_fail(item, err);
 	else if (manifest->kind == KK_KIND_CELL)
-		rc_cell_do(RC_CELL_APPLY, &manifest->doc.cell, item->batch->op, item_done, item);
+		rc_cell_do(RC_CELL_APPLY, &manifest->doc.cell, cause, item_done, item);
 	else if (manifest->kind == KK_KIND_CONTAINER)
-		rc_container_apply(&manifest->doc.container, item->batch->op, item_done, item);
+		rc_container_apply(&manifest->doc.container, cause, item_done, item);
 	else
-		rc_scope_apply(manifest->kind, &manifest->doc, false, item->batch->op, item_done,
-			item);
+		rc_scope_apply(manifest->kind, &manifest->doc, false, cause, item_done, item);
 }
 
 static void item_delete(struct item *item)
@@ -127,9 +156,9 @@ static void item_delete(struct item *item)
 		kk_fail(&err, KK_E_INVALID, "unknown kind: Container");
 		item_fail(item, &err);
 	} else if (manifest->kind == KK_KIND_CELL) {
-		rc_cell_do(RC_CELL_DELETE, &manifest->doc.cell, batch->op, item_done, item);
+		rc_cell_do(RC_CELL_DELETE, &manifest->doc.cell, cause_of(item), item_done, item);
 	} else {
-		rc_scope_delete(&scope, batch->how, batch->op, item_done, item);
+		rc_scope_delete(&scope, batch->how, cause_of(item), item_done, item);
 	}
 }
 
@@ -158,9 +187,16 @@ static void item_start(struct batch *batch, size_t i)
 {
 	const struct kk_manifest *manifest = &batch->manifests.items[i];
 	const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
-	struct item *item = kk_xalloc(sizeof *item);
+	json_t *known = batch->places[i].is_one ? NULL : rc_journal_result_read(batch->op, i);
 	struct kk_err err = {0};
+	struct item *item;
 
+	batch->n_open++;
+	if (known) {
+		place_done(batch, i, known);
+		return;
+	}
+	item = kk_xalloc(sizeof *item);
 	*item = (struct item){batch, i};
 	if (batch->is_delete)
 		item_delete(item);
@@ -184,13 +220,62 @@ static void batch_next(struct batch *batch)
 		/* Held open while it fills: an item may be done at once. */
 		batch->n_open = 1;
 		for (size_t i = 0; i < batch->manifests.n; i++) {
-			if ((int)batch->manifests.items[i].kind != kind)
-				continue;
-			batch->n_open++;
-			item_start(batch, i);
+			if ((int)batch->manifests.items[i].kind == kind &&
+				!batch->places[i].is_following)
+				item_start(batch, i);
 		}
 		batch->n_open--;
 	}
+}
+
+/* A document and the path of its object. */
+struct visit {
+	char *path;
+	size_t i;
+	int level; /* in the order of execution */
+};
+
+static int visit_compare(const void *a, const void *b)
+{
+	const struct visit *x = a, *y = b;
+	int r = strcmp(x->path, y->path);
+
+	if (r)
+		return r;
+	return x->level != y->level ? x->level - y->level : x->i < y->i ? -1 : 1;
+}
+
+/* Which documents are of one object? That of a container is one of its cell. */
+static void places_make(struct batch *batch)
+{
+	size_t n = batch->manifests.n;
+	struct visit *visits = kk_xalloc((n + 1) * sizeof *visits);
+
+	batch->places = kk_xalloc((n + 1) * sizeof *batch->places);
+	for (size_t i = 0; i < n; i++) {
+		const struct kk_manifest *manifest = &batch->manifests.items[i];
+		const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
+		int kind = (int)manifest->kind;
+
+		visits[i] =
+			(struct visit){rc_scope_path(&scope), i, batch->is_delete ? -kind : kind};
+		batch->places[i].is_one = true;
+	}
+	qsort(visits, n, sizeof *visits, visit_compare);
+	for (size_t v = 1; v < n; v++) {
+		struct place *before = &batch->places[visits[v - 1].i];
+		struct place *place = &batch->places[visits[v].i];
+
+		if (strcmp(visits[v - 1].path, visits[v].path) != 0)
+			continue;
+		before->is_one = place->is_one = false;
+		place->nth = before->nth + 1;
+		place->is_following = visits[v - 1].level == visits[v].level;
+		before->follower = place->is_following ? visits[v].i : 0;
+	}
+	for (size_t i = 0; i < n; i++)
+		free(visits[i].path);
+	free(visits);
 }
 
 static void batch_start(const char *yaml, size_t len, struct batch *batch)
@@ -202,7 +287,7 @@ static void batch_start(const char *yaml, size_t len, struct batch *batch)
 		free(batch);
 		return;
 	}
-	batch->results = kk_xalloc((batch->manifests.n + 1) * sizeof(json_t *));
+	places_make(batch);
 	batch_next(batch);
 }
 

@@ -21,7 +21,7 @@ struct op {
 	char *names[4];
 	struct kk_scope scope;
 	char *namespace;
-	uint64_t id;
+	struct rc_cause cause;
 	struct rc_turn *turn;
 	struct rc_plan plan;
 	struct rc_plan sandbox; /* its replies are needed while the containers are made */
@@ -30,6 +30,7 @@ struct op {
 	struct rc_outcome outcome;
 	struct kk_container_spec *one; /* RC_CELL_APPLY for a single container: its wanted spec */
 	unsigned n_tries;
+	bool is_new; /* there was no such cell before */
 	bool is_dirty;
 	rc_outcome_f fn;
 	void *arg;
@@ -76,9 +77,9 @@ static bool save(struct op *op)
 static void intent_record(struct op *op, const char *want, const struct kk_strs *changes)
 {
 	struct kk_intent *intent = &op->cell.intent;
-	char text[17];
+	char text[RC_JOURNAL_TEXT];
 
-	rc_journal_text(op->id, text);
+	rc_journal_text(op->cause, text);
 	kk_str_set(&intent->want, want);
 	kk_str_set(&intent->op, text);
 	kk_str_set(&intent->action, rc_action_name(op->outcome.action));
@@ -91,9 +92,9 @@ static void intent_record(struct op *op, const char *want, const struct kk_strs 
 
 static bool is_own_write(const struct op *op)
 {
-	char text[17];
+	char text[RC_JOURNAL_TEXT];
 
-	rc_journal_text(op->id, text);
+	rc_journal_text(op->cause, text);
 	return kk_str_equal(op->cell.intent.op, text);
 }
 
@@ -102,7 +103,8 @@ static void outcome_recall(struct op *op)
 	const struct kk_intent *intent = &op->cell.intent;
 
 	op->outcome.action = kk_str_equal(intent->action, "created") ? RC_CREATED : RC_UPDATED;
-	op->outcome.was_existing = op->outcome.action != RC_CREATED;
+	op->is_new = op->outcome.action == RC_CREATED && !op->one;
+	op->outcome.was_existing = !op->is_new;
 	for (size_t i = 0; i < intent->changes.n; i++)
 		kk_strs_add(&op->outcome.changes, intent->changes.items[i]);
 }
@@ -118,7 +120,7 @@ static void observe(struct op *op, rc_done_f fn)
 {
 	plan_again(op);
 	rc_plan_cell_list(&op->plan, &op->scope, op->namespace, false);
-	rc_plan_run(&op->plan, op->id, fn, op);
+	rc_plan_run(&op->plan, op->cause.op, fn, op);
 }
 
 static bool observed_update(struct op *op)
@@ -161,7 +163,7 @@ static bool oom_ask(struct op *op)
 		is_any = true;
 	}
 	if (is_any)
-		rc_plan_run(&op->plan, op->id, oom_done, op);
+		rc_plan_run(&op->plan, op->cause.op, oom_done, op);
 	return is_any;
 }
 
@@ -229,7 +231,7 @@ static void look_ahead(const struct op *op)
 		return;
 	if (op->cell.spec.auto_delete && rc_status_is_over(&op->cell)) {
 		kk_info("cell '%s' is deleted, its work is over", op->scope.cell);
-		rc_cell_do(RC_CELL_DELETE, &op->cell, 0, auto_deleted, NULL);
+		rc_cell_do(RC_CELL_DELETE, &op->cell, (struct rc_cause){0}, auto_deleted, NULL);
 	}
 	rc_tick_wake(&op->scope, rc_restart_next(&op->cell));
 }
@@ -295,6 +297,7 @@ static void failed_mark(struct op *op, const struct kk_err *failure, const char 
 	kk_err_format(&err, text, sizeof text);
 	text[strcspn(text, "\n")] = '\0';
 	rc_restart_forget(&op->cell);
+	rc_status_align(&op->cell);
 	op->cell.status.state = KK_CELL_FAILED;
 	kk_str_set(&op->cell.status.reason, reason);
 	kk_str_set(&op->cell.status.message, text);
@@ -338,6 +341,14 @@ static void restart_failed(struct op *op, const struct kk_err *failure)
 	finish(op);
 }
 
+static bool is_recovery(const struct op *op)
+{
+	const int state = op->cell.status.state;
+
+	return op->verb != RC_CELL_APPLY && op->verb != RC_CELL_CREATE &&
+		(state == KK_CELL_FAILED || state == KK_CELL_ERROR || state == KK_CELL_DEGRADED);
+}
+
 /* A failed create leaves nothing behind; a failed start leaves a cell that says why. */
 static void up_failed(struct op *op, const struct kk_err *failure)
 {
@@ -348,8 +359,12 @@ static void up_failed(struct op *op, const struct kk_err *failure)
 		restart_failed(op, failure);
 		return;
 	}
-	if (op->outcome.action != RC_CREATED) {
-		kk_wrap(&err, "failed to start cell containers");
+	if (!op->is_new) {
+		if (is_recovery(op))
+			kk_wrap(&err, "failed to recover %s cell",
+				kk_state_name(KK_KIND_CELL, op->cell.status.state));
+		else
+			kk_wrap(&err, "failed to start cell containers");
 		failed_mark(op, &err, "StartCellFailed");
 		return;
 	}
@@ -363,7 +378,7 @@ static void up_failed(struct op *op, const struct kk_err *failure)
 	rc_plan_cell_remove(&op->plan, &op->scope, op->namespace, &ids);
 	for (size_t i = 0; i < op->plan.n; i++)
 		op->plan.steps[i].is_optional = true;
-	rc_plan_run(&op->plan, op->id, undone, op);
+	rc_plan_run(&op->plan, op->cause.op, undone, op);
 }
 
 static void up_seen(const struct kk_err *err, void *arg)
@@ -414,7 +429,7 @@ static void made(const struct kk_err *err, void *arg)
 	plan_again(op);
 	rc_plan_containers_start(&op->plan, &op->effective, &op->only, op->namespace);
 	/* Those that run already were adopted: starting them is no error, and does nothing. */
-	rc_plan_run(&op->plan, op->id, started, op);
+	rc_plan_run(&op->plan, op->cause.op, started, op);
 }
 
 static void sandboxed(const struct kk_err *err, void *arg)
@@ -438,7 +453,7 @@ static void sandboxed(const struct kk_err *err, void *arg)
 	op->cell.status.observed_generation = op->cell.metadata.generation;
 	plan_again(op);
 	rc_plan_containers_make(&op->plan, &op->effective, &op->only, op->namespace, network);
-	rc_plan_run(&op->plan, op->id, made, op);
+	rc_plan_run(&op->plan, op->cause.op, made, op);
 }
 
 static void bring_up(struct op *op)
@@ -451,7 +466,7 @@ static void bring_up(struct op *op)
 		return;
 	}
 	rc_plan_sandbox_make(&op->sandbox, &op->cell);
-	rc_plan_run(&op->sandbox, op->id, sandboxed, op);
+	rc_plan_run(&op->sandbox, op->cause.op, sandboxed, op);
 }
 
 static void old_removed(const struct kk_err *err, void *arg)
@@ -519,6 +534,7 @@ static void create(struct op *op)
 		kk_map_set(&cell->metadata.labels, "stack.kukeon.io", op->scope.stack);
 		kk_map_set(&cell->metadata.labels, "cell.kukeon.io", op->scope.cell);
 	}
+	op->is_new = true;
 	op->outcome.action = RC_CREATED;
 	rc_status_update(cell, NULL, 0);
 	cell->status.state = op->verb == RC_CELL_MATERIALIZE ? KK_CELL_STOPPED : KK_CELL_PENDING;
@@ -592,11 +608,11 @@ static void changes_apply(struct op *op, struct kk_cell *stored, const struct kk
 	kk_cell_release(&op->cell);
 	op->cell = *stored;
 	doc_prepare(op);
-	op->outcome.action = RC_UPDATED;
+	op->outcome.action = op->one && diff->added.n ? RC_CREATED : RC_UPDATED;
 	intent_record(op, "running", &op->outcome.changes);
 	/* Remembered with the intent: a repetition must still take the old ones away. */
 	for (size_t i = 0; i < op->removed.n; i++)
-		rc_journal_note(op->id, &op->scope, op->removed.items[i]);
+		rc_journal_note(op->cause, &op->scope, op->removed.items[i]);
 }
 
 static void update_up(struct op *op)
@@ -607,7 +623,10 @@ static void update_up(struct op *op)
 	}
 	plan_again(op);
 	rc_plan_containers_remove(&op->plan, &op->cell, op->namespace, &op->removed);
-	rc_plan_run(&op->plan, op->id, old_removed, op);
+	/* The network that it had before it went over to the host's. */
+	if (kk_cell_is_on_host_network(&op->cell))
+		rc_plan_network_remove(&op->plan, 1, &op->scope);
+	rc_plan_run(&op->plan, op->cause.op, old_removed, op);
 }
 
 static void update(struct op *op, struct kk_cell *stored)
@@ -652,11 +671,11 @@ static void resume(struct op *op, struct kk_cell *stored)
 	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
 		const char *id = op->cell.spec.containers.items[i].id;
 
-		if (rc_journal_has(op->id, &op->scope, id))
+		if (rc_journal_has(op->cause, &op->scope, id))
 			kk_strs_add(&op->removed, id);
 	}
 	/* Made anew already, but maybe only some: once more is the same in the end. */
-	if (op->outcome.action == RC_CREATED)
+	if (op->is_new)
 		bring_up(op);
 	else
 		update_up(op);
@@ -682,7 +701,7 @@ static void apply_turn(struct op *op)
 	struct kk_cell stored;
 	struct kk_err err = {0};
 	int r = rc_store_load(&op->scope, &stored, &err);
-	char text[17];
+	char text[RC_JOURNAL_TEXT];
 
 	if (r < 0) {
 		op_fail(op, &err);
@@ -698,7 +717,7 @@ static void apply_turn(struct op *op)
 		create(op);
 		return;
 	}
-	rc_journal_text(op->id, text);
+	rc_journal_text(op->cause, text);
 	if (kk_str_equal(stored.intent.op, text)) {
 		resume(op, &stored);
 		return;
@@ -783,8 +802,8 @@ static void restart_halted(const struct kk_err *err, void *arg)
 	if (!halt_record(op, err))
 		return;
 	/* A repetition must not stop what this one has started. A repair is nobody's and has none. */
-	if (op->id)
-		rc_journal_note(op->id, &op->scope, HALTED);
+	if (op->cause.op)
+		rc_journal_note(op->cause, &op->scope, HALTED);
 	bring_up(op);
 }
 
@@ -792,7 +811,7 @@ static void restart_halt(struct op *op)
 {
 	plan_again(op);
 	rc_plan_containers_stop(&op->plan, &op->cell, op->namespace, RC_STOP_GRACE_MS);
-	rc_plan_run(&op->plan, op->id, restart_halted, op);
+	rc_plan_run(&op->plan, op->cause.op, restart_halted, op);
 }
 
 static void restart_seen(const struct kk_err *err, void *arg)
@@ -821,7 +840,7 @@ static void restart_resume(struct op *op)
 {
 	outcome_recall(op);
 	if (kk_strs_has(&op->outcome.changes, RESTARTED) &&
-		!rc_journal_has(op->id, &op->scope, HALTED))
+		!rc_journal_has(op->cause, &op->scope, HALTED))
 		restart_halt(op);
 	else
 		bring_up(op);
@@ -887,7 +906,7 @@ static void repair_seen(const struct kk_err *err, void *arg)
 	kk_warning("cell '%s' has lost %s, which is made again", op->scope.cell, fault);
 	op->outcome.action = RC_UPDATED;
 	rc_plan_sandbox_make(&op->sandbox, &op->cell);
-	rc_plan_run(&op->sandbox, op->id, rewired, op);
+	rc_plan_run(&op->sandbox, op->cause.op, rewired, op);
 }
 
 /* --- delete --- */
@@ -933,7 +952,7 @@ static void delete_seen(const struct kk_err *err, void *arg)
 	}
 	plan_again(op);
 	rc_plan_cell_remove(&op->plan, &op->scope, op->namespace, &ids);
-	rc_plan_run(&op->plan, op->id, deleted, op);
+	rc_plan_run(&op->plan, op->cause.op, deleted, op);
 }
 
 static void missing(struct op *op)
@@ -946,8 +965,8 @@ static void missing(struct op *op)
 		return;
 	}
 	if (op->verb == RC_CELL_DELETE) {
-		op->outcome.action = rc_journal_has(op->id, &op->scope, "delete") ? RC_DELETED :
-										    RC_NOT_FOUND;
+		op->outcome.action = rc_journal_has(op->cause, &op->scope, "delete") ? RC_DELETED :
+										       RC_NOT_FOUND;
 		op_end(op);
 		return;
 	}
@@ -1003,18 +1022,18 @@ static void existing_turn(struct op *op)
 			break;
 		rc_plan_cell_stop(&op->plan, &op->cell, op->namespace,
 			op->verb == RC_CELL_STOP ? RC_STOP_GRACE_MS : 0);
-		rc_plan_run(&op->plan, op->id, halted, op);
+		rc_plan_run(&op->plan, op->cause.op, halted, op);
 		break;
 	case RC_CELL_DELETE:
 	case RC_CELL_PURGE:
-		rc_journal_note(op->id, &op->scope, "delete");
+		rc_journal_note(op->cause, &op->scope, "delete");
 		rc_plan_cell_list(&op->plan, &op->scope, op->namespace, true);
-		rc_plan_run(&op->plan, op->id, delete_seen, op);
+		rc_plan_run(&op->plan, op->cause.op, delete_seen, op);
 		break;
 	case RC_CELL_REPAIR:
 		op->outcome.action = RC_UNCHANGED;
 		rc_plan_cell_look(&op->plan, &op->scope, op->namespace);
-		rc_plan_run(&op->plan, op->id, repair_seen, op);
+		rc_plan_run(&op->plan, op->cause.op, repair_seen, op);
 		break;
 	default:
 		op->outcome.action = RC_UNCHANGED;
@@ -1054,7 +1073,7 @@ static void turn_begin(struct rc_turn *turn, void *arg)
 	}
 }
 
-static struct op *op_new(enum rc_cell_verb verb, const struct kk_cell *cell, uint64_t id,
+static struct op *op_new(enum rc_cell_verb verb, const struct kk_cell *cell, struct rc_cause cause,
 	rc_outcome_f fn, void *arg)
 {
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
@@ -1062,7 +1081,7 @@ static struct op *op_new(enum rc_cell_verb verb, const struct kk_cell *cell, uin
 	struct op *op = kk_xalloc(sizeof *op);
 
 	op->verb = verb;
-	op->id = id;
+	op->cause = cause;
 	op->fn = fn;
 	op->arg = arg;
 	kk_schema_copy(kk_schema_of_cell(), cell, &op->cell);
@@ -1072,16 +1091,16 @@ static struct op *op_new(enum rc_cell_verb verb, const struct kk_cell *cell, uin
 	return op;
 }
 
-void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, uint64_t op_id, rc_outcome_f fn,
-	void *arg)
+void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, struct rc_cause cause,
+	rc_outcome_f fn, void *arg)
 {
-	struct op *op = op_new(verb, cell, op_id, fn, arg);
+	struct op *op = op_new(verb, cell, cause, fn, arg);
 
 	rc_turn_take(&op->scope, true, turn_begin, op);
 }
 
-void rc_container_apply(const struct kk_container *container, uint64_t op_id, rc_outcome_f fn,
-	void *arg)
+void rc_container_apply(const struct kk_container *container, struct rc_cause cause,
+	rc_outcome_f fn, void *arg)
 {
 	struct kk_cell cell;
 	struct op *op;
@@ -1091,7 +1110,7 @@ void rc_container_apply(const struct kk_container *container, uint64_t op_id, rc
 	cell.spec.realm_id = container->spec.realm_id;
 	cell.spec.space_id = container->spec.space_id;
 	cell.spec.stack_id = container->spec.stack_id;
-	op = op_new(RC_CELL_APPLY, &cell, op_id, fn, arg);
+	op = op_new(RC_CELL_APPLY, &cell, cause, fn, arg);
 	op->one = kk_xalloc(sizeof *op->one);
 	kk_schema_copy(kk_schema_of_container_spec(), &container->spec, op->one);
 	rc_turn_take(&op->scope, true, turn_begin, op);

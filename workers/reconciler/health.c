@@ -178,7 +178,7 @@ static bool has_network(const struct kk_scope *scope)
 	if (rc_turn_is_busy(scope) || rc_store_load(scope, &cell, &err) != 1)
 		return false;
 	is_up = (cell.status.state == KK_CELL_READY || cell.status.state == KK_CELL_DEGRADED) &&
-		kk_str_equal(cell.intent.boot_id, rc.boot_id) && !rc_cell_is_on_host_network(&cell);
+		kk_str_equal(cell.intent.boot_id, rc.boot_id) && !kk_cell_is_on_host_network(&cell);
 	kk_cell_release(&cell);
 	return is_up;
 }

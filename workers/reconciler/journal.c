@@ -1,6 +1,6 @@
 /* workers/reconciler/journal.c - operations under way: <run path>/journal/<op>/.request is what was asked for,
- * <op>/<object>/.<what> are notes on what was done, <op>/.reply is the answer that nobody was there for. They must
- * outlive this process and its supervisor, not the machine: the client of an operation does not either. */
+ * <op>/<object>/.<what> are notes on what was done, at a later visit <op>/<object>/.+<nth>/.<what>, <op>/.result-<n> is
+ * what came of a document, <op>/.reply is the answer that nobody was there for. They must outlive this process and its supervisor, not the machine: the client of an operation does not either. */
 #include "rc.h"
 
 #include <dirent.h>
@@ -24,37 +24,41 @@ enum {
 	TRIES_MAX = 3, /* to finish what nobody asks for any more: it may be what ends us */
 };
 
-void rc_journal_text(uint64_t op, char *buf)
+void rc_journal_text(struct rc_cause cause, char *buf)
 {
-	snprintf(buf, 17, "%016llx", (unsigned long long)op);
+	int n = snprintf(buf, RC_JOURNAL_TEXT, "%016llx", (unsigned long long)cause.op);
+
+	if (cause.nth)
+		snprintf(buf + n, RC_JOURNAL_TEXT - (size_t)n, "+%u", cause.nth);
 }
 
 static char *dir_of(uint64_t op)
 {
-	char text[17];
+	char text[RC_JOURNAL_TEXT];
 
-	rc_journal_text(op, text);
+	rc_journal_text((struct rc_cause){op, 0}, text);
 	return kk_xprintf("%s/journal/%s", rc.run_path, text);
 }
 
-static char *place_of(uint64_t op, const struct kk_scope *scope)
+/* No object has a name that begins with a dot, and no container one that begins with a plus. */
+static char *place_of(struct rc_cause cause, const struct kk_scope *scope)
 {
-	kk_auto_free char *dir = dir_of(op), *path = rc_scope_path(scope);
+	kk_auto_free char *dir = dir_of(cause.op), *path = rc_scope_path(scope);
 
-	return kk_xprintf("%s/%s", dir, path);
+	return cause.nth ? kk_xprintf("%s/%s/.+%u", dir, path, cause.nth) :
+			   kk_xprintf("%s/%s", dir, path);
 }
 
-/* No object has a name that begins with a dot. */
-static char *note_of(uint64_t op, const struct kk_scope *scope, const char *what)
+static char *note_of(struct rc_cause cause, const struct kk_scope *scope, const char *what)
 {
-	kk_auto_free char *place = place_of(op, scope);
+	kk_auto_free char *place = place_of(cause, scope);
 
 	return kk_xprintf("%s/.%s", place, what);
 }
 
-void rc_journal_note(uint64_t op, const struct kk_scope *scope, const char *what)
+void rc_journal_note(struct rc_cause cause, const struct kk_scope *scope, const char *what)
 {
-	kk_auto_free char *place = place_of(op, scope), *note = note_of(op, scope, what);
+	kk_auto_free char *place = place_of(cause, scope), *note = note_of(cause, scope, what);
 	struct kk_err err = {0};
 	kk_auto_fd int fd = -1;
 
@@ -64,9 +68,9 @@ void rc_journal_note(uint64_t op, const struct kk_scope *scope, const char *what
 		kk_warning("no note in the journal, a crash now would be reported wrongly: %m");
 }
 
-bool rc_journal_has(uint64_t op, const struct kk_scope *scope, const char *what)
+bool rc_journal_has(struct rc_cause cause, const struct kk_scope *scope, const char *what)
 {
-	kk_auto_free char *note = note_of(op, scope, what);
+	kk_auto_free char *note = note_of(cause, scope, what);
 
 	return access(note, F_OK) == 0;
 }
@@ -134,42 +138,63 @@ void rc_journal_request_drop(uint64_t op)
 		(void)rmdir(all);
 }
 
-static char *reply_of(uint64_t op)
+/* Two lines: of what it is the answer, and the answer. */
+static void answer_save(uint64_t op, const char *file, const char *of, const char *answer)
 {
-	kk_auto_free char *dir = dir_of(op);
-
-	return kk_xprintf("%s/.reply", dir);
-}
-
-/* Two lines: the method and the reply. */
-void rc_journal_reply_save(uint64_t op, const char *method, const char *reply)
-{
-	kk_auto_free char *path = reply_of(op), *text = kk_xprintf("%s\n%s\n", method, reply);
+	kk_auto_free char *dir = dir_of(op), *path = kk_xprintf("%s/%s", dir, file);
+	kk_auto_free char *text = kk_xprintf("%s\n%s\n", of, answer);
 	struct kk_err err = {0};
 	char why[KK_ERR_TEXT];
 
-	if (kk_file_write(path, text, strlen(text), 0600, &err) == 0)
+	if (kk_dir_make(dir, 0700, &err) == 0 &&
+		kk_file_write(path, text, strlen(text), 0600, &err) == 0)
 		return;
 	kk_err_format(&err, why, sizeof why);
 	kk_warning("not in the journal, who comes back for the answer does it again: %s", why);
 }
 
-char *rc_journal_reply_read(uint64_t op, const char *method)
+static char *answer_read(uint64_t op, const char *file, const char *of)
 {
-	kk_auto_free char *path = reply_of(op);
+	kk_auto_free char *dir = dir_of(op), *path = kk_xprintf("%s/%s", dir, file);
 	kk_auto_buf text = {.max = REQUEST_MAX};
 	struct kk_err err = {0};
-	size_t n = strlen(method);
+	size_t n = strlen(of);
 	const char *lines;
 
 	if (access(path, F_OK) < 0 || kk_file_read(path, &text, &err) < 0)
 		return NULL;
 	lines = (const char *)text.data;
 	/* One that was cut off by a death lacks its end. */
-	if (text.len < n + 2 || lines[text.len - 1] != '\n' || strncmp(lines, method, n) != 0 ||
+	if (text.len < n + 2 || lines[text.len - 1] != '\n' || strncmp(lines, of, n) != 0 ||
 		lines[n] != '\n')
 		return NULL;
 	return kk_xstrndup(lines + n + 1, text.len - n - 2);
+}
+
+void rc_journal_reply_save(uint64_t op, const char *method, const char *reply)
+{
+	answer_save(op, ".reply", method, reply);
+}
+
+char *rc_journal_reply_read(uint64_t op, const char *method)
+{
+	return answer_read(op, ".reply", method);
+}
+
+void rc_journal_result_save(uint64_t op, size_t document, const json_t *result)
+{
+	kk_auto_free char *file = kk_xprintf(".result-%zu", document);
+	kk_auto_free char *text = json_dumps(result, JSON_COMPACT);
+
+	answer_save(op, file, "document", text);
+}
+
+json_t *rc_journal_result_read(uint64_t op, size_t document)
+{
+	kk_auto_free char *file = kk_xprintf(".result-%zu", document);
+	kk_auto_free char *text = answer_read(op, file, "document");
+
+	return text ? json_loads(text, 0, NULL) : NULL;
 }
 
 /* Its name counts the tries, so that they are counted even where one of them ends us. */

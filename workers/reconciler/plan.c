@@ -91,15 +91,6 @@ void rc_plan_stack_make(struct rc_plan *plan, const struct kk_stack *stack)
 	cgroup_add(plan, 0, &scope);
 }
 
-bool rc_cell_is_on_host_network(const struct kk_cell *cell)
-{
-	for (size_t i = 0; i < cell->spec.containers.n; i++) {
-		if (cell->spec.containers.items[i].host_network)
-			return true;
-	}
-	return false;
-}
-
 static void strs_join(struct kk_strs *to, const struct kk_strs *from)
 {
 	for (size_t i = 0; i < from->n; i++) {
@@ -117,7 +108,7 @@ void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell)
 	req->space = kk_xstrdup(scope.space);
 	req->stack = kk_xstrdup(scope.stack);
 	req->cell = kk_xstrdup(scope.cell);
-	req->is_host = rc_cell_is_on_host_network(cell);
+	req->is_host = kk_cell_is_on_host_network(cell);
 	/* All containers of a cell share one network: what one of them asks for is the cell's. */
 	for (size_t i = 0; i < cell->spec.containers.n; i++) {
 		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
@@ -251,7 +242,7 @@ void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
 	rc_plan_oom_watch(plan, (unsigned)cell->spec.containers.n, cell);
 }
 
-static void network_remove_add(struct rc_plan *plan, unsigned phase, const struct kk_scope *scope)
+void rc_plan_network_remove(struct rc_plan *plan, unsigned phase, const struct kk_scope *scope)
 {
 	struct kk_req_cell_network_remove *req =
 		rc_plan_add(plan, phase, KK_MSG_cell_network_remove);
@@ -282,7 +273,7 @@ void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const c
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
 
 	rc_plan_containers_stop(plan, cell, namespace, grace_ms);
-	network_remove_add(plan, 1, &scope);
+	rc_plan_network_remove(plan, 1, &scope);
 }
 
 void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
@@ -350,7 +341,7 @@ void rc_plan_cell_remove(struct rc_plan *plan, const struct kk_scope *scope, con
 		req->namespace = kk_xstrdup(namespace);
 		req->id = kk_xstrdup(containerd_ids->items[i]);
 	}
-	network_remove_add(plan, 1, scope);
+	rc_plan_network_remove(plan, 1, scope);
 	cgroup_remove_add(plan, 1, scope);
 }
 

@@ -23,6 +23,13 @@ extern struct rc rc;
 
 enum { RC_PATH_MAX = 4096, RC_STOP_GRACE_MS = 5000 };
 
+/* On whose behalf something is done. An operation may come to one object more than once, with several documents
+ * of it in a file. */
+struct rc_cause {
+	uint64_t op;  /* operation of a client; 0: nobody's */
+	unsigned nth; /* of its visits to the object, from 0 */
+};
+
 /* NULL @err: it went well. */
 typedef void (*rc_done_f)(const struct kk_err *err, void *arg);
 
@@ -64,8 +71,8 @@ const char *rc_store_text(const struct kk_scope *scope);
 char *rc_store_namespace(const char *realm, struct kk_err *err);
 
 /* --- journal.c: what an operation did, so that its repetition reports the same --- */
-void rc_journal_note(uint64_t op, const struct kk_scope *scope, const char *what);
-bool rc_journal_has(uint64_t op, const struct kk_scope *scope, const char *what);
+void rc_journal_note(struct rc_cause cause, const struct kk_scope *scope, const char *what);
+bool rc_journal_has(struct rc_cause cause, const struct kk_scope *scope, const char *what);
 bool rc_journal_is_open(uint64_t op);
 void rc_journal_forget(uint64_t op);
 /* What an operation is asked to do, from before its first effect until its answer. */
@@ -79,7 +86,11 @@ char *rc_journal_reply_read(uint64_t op, const char *method);
 void rc_journal_finish(void);
 /* Forget what nobody will ask for again: its supervisor died before the answer arrived. */
 void rc_journal_expire(void);
-void rc_journal_text(uint64_t op, char *buf); /* of 17 bytes */
+enum { RC_JOURNAL_TEXT = 32 };
+void rc_journal_text(struct rc_cause cause, char *buf); /* of RC_JOURNAL_TEXT bytes */
+/* What came of one document of a file in which there are more of its object; NULL: nothing yet. */
+void rc_journal_result_save(uint64_t op, size_t document, const json_t *result);
+json_t *rc_journal_result_read(uint64_t op, size_t document);
 
 /* --- actor.c: one operation at a time on an object and its subtree, in this process and others --- */
 struct rc_turn;
@@ -123,7 +134,6 @@ void rc_plan_run(struct rc_plan *plan, uint64_t op, rc_done_f fn, void *arg);
 void rc_plan_realm_make(struct rc_plan *plan, const struct kk_realm *realm);
 void rc_plan_space_make(struct rc_plan *plan, const struct kk_space *space);
 void rc_plan_stack_make(struct rc_plan *plan, const struct kk_stack *stack);
-bool rc_cell_is_on_host_network(const struct kk_cell *cell);
 /* Is there what rc_plan_realm_make and the like make? */
 void rc_plan_scope_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace);
 void rc_plan_cell_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace);
@@ -143,6 +153,7 @@ void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const c
 	int64_t grace_ms);
 void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
 	const char *namespace, const struct kk_strs *ids);
+void rc_plan_network_remove(struct rc_plan *plan, unsigned phase, const struct kk_scope *scope);
 void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
 	bool is_records_only);
 void rc_plan_cell_remove(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
@@ -155,6 +166,8 @@ void rc_plan_scope_remove(struct rc_plan *plan, const struct kk_scope *scope,
 /* Bring the container statuses and the state of @cell up to what containerd shows. Returns whether
  * anything changed. */
 bool rc_status_update(struct kk_cell *cell, const struct kk_task_info *tasks, size_t n);
+/* One status for each container of the specification, in its order. */
+void rc_status_align(struct kk_cell *cell);
 /* The state of @cell from those of its containers. */
 void rc_status_derive(struct kk_cell *cell);
 /* Does what is down of a Degraded cell come up by itself? */
@@ -192,14 +205,14 @@ typedef void (*rc_outcome_f)(struct rc_outcome *outcome, void *arg); /* @outcome
 
 /* @doc is copied. @is_create: an existing object is left as it is and only its host objects are made
  * anew where they miss. */
-void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, uint64_t op,
+void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, struct rc_cause cause,
 	rc_outcome_f fn, void *arg);
 /* Make again what of a realm, space or stack was taken away: a document is needed. */
 void rc_scope_repair(const struct kk_scope *scope, rc_outcome_f fn, void *arg);
 /* How it is deleted: with its children; whatever is in it; also where its document is gone, and theirs. */
 enum { RC_CASCADE = 1, RC_FORCE = 2, RC_PURGE = 4 };
-void rc_scope_delete(const struct kk_scope *scope, unsigned how, uint64_t op, rc_outcome_f fn,
-	void *arg);
+void rc_scope_delete(const struct kk_scope *scope, unsigned how, struct rc_cause cause,
+	rc_outcome_f fn, void *arg);
 /* Create the bare parents of @scope that do not exist. */
 void rc_parents_ensure(const struct kk_scope *scope, uint64_t op, rc_done_f fn, void *arg);
 
@@ -218,14 +231,14 @@ enum rc_cell_verb {
 	RC_CELL_REPAIR,  /* the same, and make again what of its network was taken away */
 };
 /* @cell gives the identity, and for APPLY, CREATE and MATERIALIZE the wanted spec. */
-void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, uint64_t op, rc_outcome_f fn,
-	void *arg);
+void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, struct rc_cause cause,
+	rc_outcome_f fn, void *arg);
 /* The verbs that only look at what is there. */
 void rc_cell_look(const struct kk_scope *scope, enum rc_cell_verb verb, uint64_t op,
 	rc_outcome_f fn, void *arg);
 /* APPLY for one container of a cell. */
-void rc_container_apply(const struct kk_container *container, uint64_t op, rc_outcome_f fn,
-	void *arg);
+void rc_container_apply(const struct kk_container *container, struct rc_cause cause,
+	rc_outcome_f fn, void *arg);
 
 /* --- tick.c: events and passes --- */
 KK_HANDLES_EVENT(api_answered);

@@ -36,7 +36,7 @@ struct op {
 	struct kk_scope scope; /* points into names */
 	bool is_create;
 	unsigned how; /* of a deletion */
-	uint64_t id;
+	struct rc_cause cause;
 	struct rc_turn *turn;
 	struct rc_plan plan;
 	struct rc_outcome outcome;
@@ -45,12 +45,13 @@ struct op {
 	void *arg;
 };
 
-static struct op *op_new(const struct kk_scope *scope, uint64_t id, rc_outcome_f fn, void *arg)
+static struct op *op_new(const struct kk_scope *scope, struct rc_cause cause, rc_outcome_f fn,
+	void *arg)
 {
 	const char *const parts[] = {scope->realm, scope->space, scope->stack, scope->cell};
 	struct op *op = kk_xalloc(sizeof *op);
 
-	op->id = id;
+	op->cause = cause;
 	op->fn = fn;
 	op->arg = arg;
 	for (size_t i = 0; i < KK_COUNT(parts); i++)
@@ -204,7 +205,7 @@ static void make_failed(struct op *op, const struct kk_err *failure)
 		op->plan.steps[i].is_optional = true;
 	if (realm && !was_namespace_made)
 		rc_plan_drop_first(&op->plan);
-	rc_plan_run(&op->plan, op->id, undone, op);
+	rc_plan_run(&op->plan, op->cause.op, undone, op);
 }
 
 static void make_done(const struct kk_err *failure, void *arg)
@@ -239,15 +240,15 @@ static void make(struct op *op)
 		rc_plan_stack_make(&op->plan, op->doc);
 		break;
 	}
-	rc_plan_run(&op->plan, op->id, make_done, op);
+	rc_plan_run(&op->plan, op->cause.op, make_done, op);
 }
 
 static void intent_record(struct op *op, const struct kk_strs *changes)
 {
 	struct kk_intent *intent = intent_of(op->kind, op->doc);
-	char text[17];
+	char text[RC_JOURNAL_TEXT];
 
-	rc_journal_text(op->id, text);
+	rc_journal_text(op->cause, text);
 	kk_str_set(&intent->op, text);
 	kk_str_set(&intent->action, rc_action_name(op->outcome.action));
 	kk_strs_release(&intent->changes);
@@ -259,9 +260,9 @@ static void intent_record(struct op *op, const struct kk_strs *changes)
 static bool intent_recall(struct op *op, void *stored)
 {
 	const struct kk_intent *intent = intent_of(op->kind, stored);
-	char text[17];
+	char text[RC_JOURNAL_TEXT];
 
-	rc_journal_text(op->id, text);
+	rc_journal_text(op->cause, text);
 	if (!kk_str_equal(intent->op, text))
 		return false;
 	op->outcome.action = kk_str_equal(intent->action, "created") ? RC_CREATED : RC_UPDATED;
@@ -304,10 +305,13 @@ static void spec_take_over(enum kk_kind kind, void *stored, const void *wanted)
 	}
 	default: {
 		struct kk_stack *stack = stored;
+		kk_auto_free char *id = kk_steal(&stack->spec.id);
 
 		kk_stack_spec_release(&stack->spec);
 		kk_schema_copy(kk_schema_of_stack_spec(), &((const struct kk_stack *)wanted)->spec,
 			&stack->spec);
+		if (kk_str_empty(stack->spec.id))
+			kk_str_set(&stack->spec.id, id);
 		break;
 	}
 	}
@@ -420,6 +424,7 @@ static int parent_check(const struct kk_scope *scope, struct kk_err *err)
 static void create(struct op *op)
 {
 	struct kk_realm *realm = op->doc;
+	struct kk_stack *stack = op->doc;
 	struct kk_err err = {0};
 
 	if (kk_name_check(op->kind, kk_doc_name(op->kind, op->doc), &err) < 0 ||
@@ -431,6 +436,8 @@ static void create(struct op *op)
 	kk_doc_default(op->kind, op->doc);
 	if (op->kind == KK_KIND_REALM && kk_str_empty(realm->spec.namespace))
 		realm->spec.namespace = rc_namespace_default(op->scope.realm);
+	if (op->kind == KK_KIND_STACK && kk_str_empty(stack->spec.id))
+		kk_str_set(&stack->spec.id, op->scope.stack);
 	if (op->is_create)
 		managed_labels_set(op);
 	op->outcome.action = RC_CREATED;
@@ -459,11 +466,11 @@ static void apply_turn(struct rc_turn *turn, void *arg)
 		update(op, kk_steal(&stored));
 }
 
-void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, uint64_t op_id,
+void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, struct rc_cause cause,
 	rc_outcome_f fn, void *arg)
 {
 	const struct kk_scope scope = kk_doc_scope(kind, doc);
-	struct op *op = op_new(&scope, op_id, fn, arg);
+	struct op *op = op_new(&scope, cause, fn, arg);
 
 	op->kind = kind;
 	op->is_create = is_create;
@@ -529,13 +536,13 @@ static void repair_turn(struct rc_turn *turn, void *arg)
 		op_end(op);
 	} else {
 		rc_plan_scope_look(&op->plan, &op->scope, namespace);
-		rc_plan_run(&op->plan, op->id, repair_seen, op);
+		rc_plan_run(&op->plan, op->cause.op, repair_seen, op);
 	}
 }
 
 void rc_scope_repair(const struct kk_scope *scope, rc_outcome_f fn, void *arg)
 {
-	struct op *op = op_new(scope, 0, fn, arg);
+	struct op *op = op_new(scope, (struct rc_cause){0}, fn, arg);
 
 	rc_turn_take(&op->scope, false, repair_turn, op);
 }
@@ -584,20 +591,23 @@ static void parent_apply(struct parents *parents)
 	case 0:
 		kk_schema_init(kk_schema_of_realm(), &realm);
 		realm.metadata.name = (char *)scope->realm;
-		rc_scope_apply(KK_KIND_REALM, &realm, true, parents->op, parent_done, parents);
+		rc_scope_apply(KK_KIND_REALM, &realm, true, (struct rc_cause){parents->op, 0},
+			parent_done, parents);
 		break;
 	case 1:
 		kk_schema_init(kk_schema_of_space(), &space);
 		space.metadata.name = (char *)scope->space;
 		space.spec.realm_id = (char *)scope->realm;
-		rc_scope_apply(KK_KIND_SPACE, &space, true, parents->op, parent_done, parents);
+		rc_scope_apply(KK_KIND_SPACE, &space, true, (struct rc_cause){parents->op, 0},
+			parent_done, parents);
 		break;
 	default:
 		kk_schema_init(kk_schema_of_stack(), &stack);
 		stack.metadata.name = (char *)scope->stack;
 		stack.spec.realm_id = (char *)scope->realm;
 		stack.spec.space_id = (char *)scope->space;
-		rc_scope_apply(KK_KIND_STACK, &stack, true, parents->op, parent_done, parents);
+		rc_scope_apply(KK_KIND_STACK, &stack, true, (struct rc_cause){parents->op, 0},
+			parent_done, parents);
 		break;
 	}
 }
@@ -673,7 +683,7 @@ static void delete_next_child(struct op *op)
 		cell.spec.realm_id = (char *)child.realm;
 		cell.spec.space_id = (char *)child.space;
 		cell.spec.stack_id = (char *)child.stack;
-		rc_cell_do(op->how & RC_PURGE ? RC_CELL_PURGE : RC_CELL_DELETE, &cell, op->id,
+		rc_cell_do(op->how & RC_PURGE ? RC_CELL_PURGE : RC_CELL_DELETE, &cell, op->cause,
 			child_done, op);
 		return;
 	}
@@ -681,7 +691,7 @@ static void delete_next_child(struct op *op)
 		child.space = name;
 	else
 		child.stack = name;
-	rc_scope_delete(&child, RC_CASCADE | RC_FORCE | (op->how & RC_PURGE), op->id, child_done,
+	rc_scope_delete(&child, RC_CASCADE | RC_FORCE | (op->how & RC_PURGE), op->cause, child_done,
 		op);
 }
 
@@ -735,9 +745,9 @@ static void delete_turn(struct rc_turn *turn, void *arg)
 		op_fail(op, &err);
 		return;
 	}
-	rc_journal_note(op->id, &op->scope, "delete");
+	rc_journal_note(op->cause, &op->scope, "delete");
 	rc_plan_scope_remove(&op->plan, &op->scope, namespace);
-	rc_plan_run(&op->plan, op->id, delete_done, op);
+	rc_plan_run(&op->plan, op->cause.op, delete_done, op);
 }
 
 static void delete_self(struct op *op)
@@ -754,15 +764,15 @@ static void missing(struct op *op)
 		op_fail(op, &err);
 		return;
 	}
-	op->outcome.action = rc_journal_has(op->id, &op->scope, "delete") ? RC_DELETED :
-									    RC_NOT_FOUND;
+	op->outcome.action = rc_journal_has(op->cause, &op->scope, "delete") ? RC_DELETED :
+									       RC_NOT_FOUND;
 	op_end(op);
 }
 
-void rc_scope_delete(const struct kk_scope *scope, unsigned how, uint64_t op_id, rc_outcome_f fn,
-	void *arg)
+void rc_scope_delete(const struct kk_scope *scope, unsigned how, struct rc_cause cause,
+	rc_outcome_f fn, void *arg)
 {
-	struct op *op = op_new(scope, op_id, fn, arg);
+	struct op *op = op_new(scope, cause, fn, arg);
 	struct kk_err err = {0};
 	int r = 0;
 

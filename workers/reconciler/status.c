@@ -89,8 +89,7 @@ static void container_update(struct kk_container_status *status, const struct kk
 	status->state = task->state;
 }
 
-/* One status per container of the specification, in its order. */
-static void statuses_align(struct kk_cell *cell)
+void rc_status_align(struct kk_cell *cell)
 {
 	const struct kk_schema *schema = kk_schema_of_container_status();
 
@@ -100,14 +99,17 @@ static void statuses_align(struct kk_cell *cell)
 	}
 	for (size_t i = 0; i < cell->spec.containers.n; i++) {
 		const char *id = cell->spec.containers.items[i].id;
-		struct kk_container_status *status;
+		struct kk_container_status *status = kk_cell_container_status(cell, id), other;
 
-		if (kk_cell_container_status(cell, id))
-			continue;
-		status = kk_list_add(KK_LIST(&cell->status.containers), schema);
-		status->name = kk_xstrdup(id);
-		status->id = kk_xstrdup(id);
-		status->state = KK_CONTAINER_NOT_CREATED;
+		if (!status) {
+			status = kk_list_add(KK_LIST(&cell->status.containers), schema);
+			status->name = kk_xstrdup(id);
+			status->id = kk_xstrdup(id);
+			status->state = KK_CONTAINER_NOT_CREATED;
+		}
+		other = cell->status.containers.items[i];
+		cell->status.containers.items[i] = *status;
+		*status = other;
 	}
 	cell->status.containers.is_set = true;
 }
@@ -244,7 +246,7 @@ bool rc_status_update(struct kk_cell *cell, const struct kk_task_info *tasks, si
 	bool is_changed;
 
 	kk_schema_copy(kk_schema_of_cell_status(), &cell->status, &before);
-	statuses_align(cell);
+	rc_status_align(cell);
 	for (size_t i = 0; i < cell->status.containers.n; i++) {
 		struct kk_container_status *status = &cell->status.containers.items[i];
 		kk_auto_free char *id = rc_container_id(&scope, status->id);

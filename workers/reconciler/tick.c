@@ -64,7 +64,7 @@ void rc_cell_look(const struct kk_scope *scope, enum rc_cell_verb verb, uint64_t
 	cell.spec.realm_id = (char *)scope->realm;
 	cell.spec.space_id = (char *)scope->space;
 	cell.spec.stack_id = (char *)scope->stack;
-	rc_cell_do(verb, &cell, op, fn, arg);
+	rc_cell_do(verb, &cell, (struct rc_cause){op, 0}, fn, arg);
 }
 
 static void watched(const struct kk_err *err, void *arg)

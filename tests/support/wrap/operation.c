@@ -669,9 +669,10 @@ static int apply(enum kk_kind kind, const char *version, uint64_t op, struct kk_
 
 	doc_make(kind, version, &doc);
 	if (kind == KK_KIND_CELL)
-		rc_cell_do(RC_CELL_APPLY, &doc.cell, op, outcome_take, &outcome);
+		rc_cell_do(RC_CELL_APPLY, &doc.cell, (struct rc_cause){op, 0}, outcome_take,
+			&outcome);
 	else
-		rc_scope_apply(kind, &doc, false, op, outcome_take, &outcome);
+		rc_scope_apply(kind, &doc, false, (struct rc_cause){op, 0}, outcome_take, &outcome);
 	kk_schema_release(kk_kind_schema(kind), &doc);
 	return outcome_end(&outcome, op, err);
 }
@@ -713,7 +714,7 @@ static int cell_materialize(struct kk_err *err)
 
 	doc_make(KK_KIND_CELL, "old", &doc);
 	kk_str_set(&doc.cell.metadata.name, "other");
-	rc_cell_do(RC_CELL_MATERIALIZE, &doc.cell, 7, outcome_take, &outcome);
+	rc_cell_do(RC_CELL_MATERIALIZE, &doc.cell, (struct rc_cause){7, 0}, outcome_take, &outcome);
 	kk_schema_release(kk_schema_of_cell(), &doc);
 	return outcome_end(&outcome, 7, err);
 }
@@ -724,7 +725,7 @@ static int cell_delete(struct kk_err *err)
 	union doc doc;
 
 	doc_make(KK_KIND_CELL, "old", &doc);
-	rc_cell_do(RC_CELL_DELETE, &doc.cell, 8, outcome_take, &outcome);
+	rc_cell_do(RC_CELL_DELETE, &doc.cell, (struct rc_cause){8, 0}, outcome_take, &outcome);
 	kk_schema_release(kk_schema_of_cell(), &doc);
 	return outcome_end(&outcome, 8, err);
 }
@@ -733,7 +734,7 @@ static int cascade_delete(struct kk_err *err)
 {
 	struct outcome outcome = {0};
 
-	rc_scope_delete(&realm_scope, RC_CASCADE, 9, outcome_take, &outcome);
+	rc_scope_delete(&realm_scope, RC_CASCADE, (struct rc_cause){9, 0}, outcome_take, &outcome);
 	return outcome_end(&outcome, 9, err);
 }
 
