@@ -39,6 +39,11 @@ int cli_reply_check(const struct kk_text *reply, const char *who, struct kk_err 
 		cli_json_string(failure, "Message"));
 }
 
+bool cli_is_reading(const struct cli *cli)
+{
+	return cli_leaf(cli)->is_reading || (cli_has(cli, "dry-run") && cli_bool(cli, "dry-run"));
+}
+
 bool cli_is_local(const struct cli *cli)
 {
 	const struct cli_routing routing = {

@@ -75,7 +75,10 @@ struct cli {
 	int lent_fd;              /* file that in-process workers may read; 0: none */
 	struct kk_buf in;
 	unsigned last_id;
+	int status; /* exit status of a command that went well */
 };
+
+enum { CLI_STATUS_CHANGES = 2 }; /* of a plan that is not empty */
 
 extern const struct cli_command cli_root;
 
@@ -125,6 +128,8 @@ void cli_text_print(const struct kk_text *text, unsigned depth);
 
 /* --- call.c --- */
 
+/* In-process, does it make nothing, not even the run path? */
+bool cli_is_reading(const struct cli *cli);
 bool cli_is_local(const struct cli *cli); /* is this command carried out in-process? */
 /* Call KukeonV1.@method. @args is taken over. *@ret_result is the whole reply object. Errors of the API
  * come with their message and, where it is known, their kind's code. */
@@ -215,9 +220,9 @@ void cli_cell_print(const json_t *result, const struct kk_scope *scope);
 int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct kk_err *err);
 
 /* Tables of the verbs, one per file of cmd/. */
-extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_get,
-	cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh, cli_cmd_run,
-	cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_diff,
+	cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh,
+	cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

@@ -48,7 +48,7 @@ static int local_config(struct cli *cli, struct kk_err *err)
 		config->log_levels[i] = level;
 	if (kk_config_check(config, err) < 0)
 		return kk_failed(err);
-	return kk_instance_join(config, cli_leaf(cli)->is_reading, err);
+	return kk_instance_join(config, cli_is_reading(cli), err);
 }
 
 static int local_open(struct cli *cli, struct kk_err *err)

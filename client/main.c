@@ -58,6 +58,7 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_create,
 	&cli_cmd_daemon,
 	&cli_cmd_delete,
+	&cli_cmd_diff,
 	&cli_cmd_get,
 	&cli_cmd_image,
 	&cli_cmd_kill,
@@ -131,5 +132,5 @@ int kuke_main(int argc, char **argv)
 		r = KK_E_IO;
 	}
 	cli_close(&cli);
-	return r < 0 ? kk_code_exit(r) : 0;
+	return r < 0 ? kk_code_exit(r) : cli.status;
 }

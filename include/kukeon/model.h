@@ -141,12 +141,20 @@ bool kk_cell_is_on_host_network(const struct kk_cell *cell);
 /* Differences between stored and wanted, as the change lines of `kuke apply`. */
 struct kk_diff {
 	struct kk_strs changes;   /* "spec.image", `container "a" updated: image` */
+	struct kk_strs effects;   /* of each change: what it does to what runs */
+	struct kk_strs values;    /* `spec.image: "a" -> "b"` */
 	struct kk_strs breaking;  /* fields that need a new object */
 	struct kk_strs made_anew; /* ids of containers that must be made anew */
 	struct kk_strs added;
 	struct kk_strs removed;
 };
+#define KK_EFFECT_NONE "in place"
+#define KK_EFFECT_START "starts the containers"
+#define KK_EFFECT_ADD "creates the container"
+#define KK_EFFECT_ANEW "recreates the container"
+#define KK_EFFECT_REMOVE "deletes the container"
 void kk_diff_release(struct kk_diff *diff);
+void kk_diff_add(struct kk_diff *diff, char *change, const char *effect); /* @change is taken */
 void kk_doc_diff(enum kk_kind kind, const void *stored, const void *wanted,
 	struct kk_diff *ret_diff);
 

@@ -5,15 +5,56 @@
 
 #include <kukeon/auto.h>
 #include <kukeon/buf.h>
+#include <kukeon/json.h>
 #include <kukeon/mem.h>
 
 void kk_diff_release(struct kk_diff *diff)
 {
 	kk_strs_release(&diff->changes);
+	kk_strs_release(&diff->effects);
+	kk_strs_release(&diff->values);
 	kk_strs_release(&diff->breaking);
 	kk_strs_release(&diff->made_anew);
 	kk_strs_release(&diff->added);
 	kk_strs_release(&diff->removed);
+}
+
+void kk_diff_add(struct kk_diff *diff, char *change, const char *effect)
+{
+	kk_strs_take(&diff->changes, change);
+	kk_strs_add(&diff->effects, effect);
+}
+
+static bool is_secret(const struct kk_field *field)
+{
+	const struct kk_schema *schema = field->sub ? field->sub() : NULL;
+
+	for (unsigned i = 0; schema && i < schema->n_fields; i++) {
+		if (is_secret(&schema->fields[i]))
+			return true;
+	}
+	return field->flags & KK_SECRET;
+}
+
+static char *value_text(const struct kk_schema *schema, const void *object, const char *name)
+{
+	kk_auto_json *json = kk_json_encode(schema, object, KK_JSON_API);
+	const json_t *value = json_object_get(json, name);
+
+	return value && !json_is_null(value) ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) :
+					       kk_xstrdup("none");
+}
+
+static void value_add(struct kk_diff *diff, const char *path, const struct kk_schema *schema,
+	const struct kk_field *field, const void *stored, const void *wanted)
+{
+	kk_auto_free char *before = value_text(schema, stored, field->name);
+	kk_auto_free char *after = value_text(schema, wanted, field->name);
+
+	kk_strs_take(&diff->values,
+		is_secret(field) ?
+			kk_xprintf("%s.%s: another one, it is secret", path, field->name) :
+			kk_xprintf("%s.%s: %s -> %s", path, field->name, before, after));
 }
 
 static bool is_managed(const char *key)
@@ -51,8 +92,11 @@ static void spec_diff(const struct kk_schema *schema, const void *stored, const 
 			kk_field_equal(field, stored, wanted, KK_NO_DIFF) ||
 			(field->flags & KK_KEPT && kk_field_is_empty(field, wanted)))
 			continue;
-		kk_strs_add(field->flags & KK_BREAKING ? &diff->breaking : &diff->changes,
-			field_path);
+		value_add(diff, path, schema, field, stored, wanted);
+		if (field->flags & KK_BREAKING)
+			kk_strs_add(&diff->breaking, field_path);
+		else
+			kk_diff_add(diff, kk_steal(&field_path), KK_EFFECT_NONE);
 	}
 }
 
@@ -60,6 +104,7 @@ static void container_diff(const struct kk_container_spec *stored,
 	const struct kk_container_spec *wanted, struct kk_diff *diff)
 {
 	const struct kk_schema *schema = kk_schema_of_container_spec();
+	kk_auto_free char *path = kk_xprintf("spec.containers[%s]", kk_str(wanted->id));
 	kk_auto_buf fields = {0};
 	bool is_baked = false;
 
@@ -68,6 +113,7 @@ static void container_diff(const struct kk_container_spec *stored,
 
 		if (field->flags & KK_NO_DIFF || kk_field_equal(field, stored, wanted, KK_NO_DIFF))
 			continue;
+		value_add(diff, path, schema, field, stored, wanted);
 		kk_buf_printf(&fields, "%s%s", fields.len ? ", " : "", field->name);
 		is_baked |= (field->flags & KK_BAKED) != 0;
 		if (field->flags & KK_BREAKING && !wanted->root)
@@ -76,8 +122,9 @@ static void container_diff(const struct kk_container_spec *stored,
 	}
 	if (!fields.len)
 		return;
-	kk_strs_take(&diff->changes,
-		kk_xprintf("container \"%s\" updated: %s", wanted->id, (char *)fields.data));
+	kk_diff_add(diff,
+		kk_xprintf("container \"%s\" updated: %s", wanted->id, (char *)fields.data),
+		is_baked ? KK_EFFECT_ANEW : KK_EFFECT_NONE);
 	if (is_baked)
 		kk_strs_add(&diff->made_anew, wanted->id);
 }
@@ -92,8 +139,8 @@ static void containers_diff(const struct kk_cell *stored, const struct kk_cell *
 		if (old) {
 			container_diff(old, spec, diff);
 		} else {
-			kk_strs_take(&diff->changes,
-				kk_xprintf("container \"%s\" added", spec->id));
+			kk_diff_add(diff, kk_xprintf("container \"%s\" added", spec->id),
+				KK_EFFECT_ADD);
 			kk_strs_add(&diff->added, spec->id);
 		}
 	}
@@ -102,9 +149,22 @@ static void containers_diff(const struct kk_cell *stored, const struct kk_cell *
 
 		if (kk_cell_container(wanted, id))
 			continue;
-		kk_strs_take(&diff->changes, kk_xprintf("container \"%s\" removed", id));
+		kk_diff_add(diff, kk_xprintf("container \"%s\" removed", id), KK_EFFECT_REMOVE);
 		kk_strs_add(&diff->removed, id);
 	}
+}
+
+static void labels_change(const struct kk_realm *stored, const struct kk_realm *wanted,
+	struct kk_diff *diff)
+{
+	const struct kk_schema *schema = kk_schema_of_metadata();
+
+	for (unsigned i = 0; i < schema->n_fields; i++) {
+		if (strcmp(schema->fields[i].name, "labels") == 0)
+			value_add(diff, "metadata", schema, &schema->fields[i], &stored->metadata,
+				&wanted->metadata);
+	}
+	kk_diff_add(diff, kk_xstrdup("metadata.labels"), KK_EFFECT_NONE);
 }
 
 static const struct kk_container_spec *root_of(const struct kk_cell *cell)
@@ -145,7 +205,7 @@ void kk_doc_diff(enum kk_kind kind, const void *stored, const void *wanted,
 
 	*ret_diff = (struct kk_diff){0};
 	if (labels_differ(&a->metadata.labels, &b->metadata.labels))
-		kk_strs_add(&ret_diff->changes, "metadata.labels");
+		labels_change(a, b, ret_diff);
 	switch (kind) {
 	case KK_KIND_REALM:
 		spec_diff(kk_schema_of_realm_spec(), &a->spec, &b->spec, "spec", ret_diff);

@@ -47,7 +47,7 @@ void rc_api_end(struct api *api, char *text)
 	} else {
 		free(text);
 	}
-	if (rc.worker->config.is_embedded)
+	if (api->method->is_change && rc.worker->config.is_embedded)
 		rc_journal_forget(api->op);
 	api_free(api);
 }
@@ -241,6 +241,7 @@ static const struct method methods[] = {
 		.result = "$HostCapturePath $HostLogPath"},
 	{"MaterializeCell", KK_KIND_CELL, rc_api_create_cell, .result = CELL_CREATED,
 		.is_change = true},
+	{"PlanDocuments", -1, rc_api_documents, .result = "@Resources"},
 	{"PruneImages", -1, rc_api_image_call, .result = "@Images", .is_local = true},
 	{"PurgeCell", KK_KIND_CELL, rc_api_purge,
 		.result = "*Cell ?ContainersDeleted ?CgroupDeleted ?MetadataDeleted "

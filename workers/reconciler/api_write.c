@@ -482,12 +482,15 @@ void rc_api_documents(struct api *api)
 {
 	kk_auto_buf yaml = {0};
 
+	const char *text, *method = api->method->name;
+
 	/* Checked by the caller already. */
 	rc_api_base64(rc_api_string(api, "RawYAML"), &yaml);
-	if (strcmp(api->method->name, "ApplyDocuments") == 0)
-		rc_documents_apply(yaml.data ? (char *)yaml.data : "", yaml.len, api->op,
-			documents_done, api);
+	text = yaml.data ? (char *)yaml.data : "";
+	if (strcmp(method, "ApplyDocuments") == 0)
+		rc_documents_apply(text, yaml.len, api->op, documents_done, api);
+	else if (strcmp(method, "PlanDocuments") == 0)
+		rc_documents_preview(text, yaml.len, api->op, documents_done, api);
 	else
-		rc_documents_delete(yaml.data ? (char *)yaml.data : "", yaml.len, how_of(api),
-			api->op, documents_done, api);
+		rc_documents_delete(text, yaml.len, how_of(api), api->op, documents_done, api);
 }

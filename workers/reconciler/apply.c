@@ -59,9 +59,8 @@ static void batch_end(struct batch *batch)
 	free(batch);
 }
 
-static json_t *result_make(const struct batch *batch, size_t i, const struct rc_outcome *outcome)
+json_t *rc_result_make(const struct kk_manifest *manifest, const struct rc_outcome *outcome)
 {
-	const struct kk_manifest *manifest = &batch->manifests.items[i];
 	json_t *result = json_pack("{s:i, s:s, s:s, s:s}", "index", manifest->index, "kind",
 		kk_kind_name(manifest->kind), "name", kk_doc_name(manifest->kind, &manifest->doc),
 		"action", rc_action_name(outcome->action));
@@ -108,7 +107,7 @@ static void item_done(struct rc_outcome *outcome, void *arg)
 	struct item *item = arg;
 	struct batch *batch = item->batch;
 	size_t i = item->i;
-	json_t *result = result_make(batch, i, outcome);
+	json_t *result = rc_result_make(&batch->manifests.items[i], outcome);
 
 	free(item);
 	/* By its document alone a repetition can't tell what came of an earlier one of the same object. */
@@ -162,8 +161,7 @@ static void item_delete(struct item *item)
 	}
 }
 
-/* Names are checked before parents are made for them. */
-static int item_check(const struct kk_manifest *manifest, struct kk_err *err)
+int rc_manifest_check(const struct kk_manifest *manifest, struct kk_err *err)
 {
 	const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
 	const char *const parts[] = {scope.realm, scope.space, scope.stack, scope.cell};
@@ -200,7 +198,7 @@ static void item_start(struct batch *batch, size_t i)
 	*item = (struct item){batch, i};
 	if (batch->is_delete)
 		item_delete(item);
-	else if (item_check(manifest, &err) < 0)
+	else if (rc_manifest_check(manifest, &err) < 0)
 		item_fail(item, &err);
 	else if (manifest->kind == KK_KIND_CONTAINER)
 		item_apply(NULL, item);

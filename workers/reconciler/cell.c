@@ -490,44 +490,22 @@ static void old_removed(const struct kk_err *err, void *arg)
 
 /* --- apply, create --- */
 
-static void doc_prepare(struct op *op)
-{
-	struct kk_cell *cell = &op->cell;
-
-	kk_doc_default(KK_KIND_CELL, cell);
-	free(cell->status.cgroup_path);
-	cell->status.cgroup_path = rc_cgroup_path(&op->scope);
-	for (size_t i = 0; i < cell->spec.containers.n; i++) {
-		struct kk_container_spec *spec = &cell->spec.containers.items[i];
-
-		free(spec->containerd_id);
-		spec->containerd_id = rc_container_id(&op->scope, spec->id);
-		kk_str_set(&spec->realm_id, op->scope.realm);
-		kk_str_set(&spec->space_id, op->scope.space);
-		kk_str_set(&spec->stack_id, op->scope.stack);
-		kk_str_set(&spec->cell_id, op->scope.cell);
-		if (kk_str_equal(cell->spec.root_container_id, spec->id))
-			spec->root = true;
-		if (spec->root)
-			kk_str_set(&cell->spec.root_container_id, spec->id);
-	}
-}
-
 static void create(struct op *op)
 {
-	struct kk_err err = {0};
 	struct kk_cell *cell = &op->cell;
 	struct kk_cell_status fresh;
+	struct rc_decision decision;
 
-	if (kk_name_check(KK_KIND_CELL, op->scope.cell, &err) < 0) {
-		op_fail(op, &err);
+	rc_decide(KK_KIND_CELL, NULL, cell, &decision);
+	if (decision.action == RC_FAILED) {
+		op_fail(op, &decision.err);
 		return;
 	}
 	/* What a manifest says of a status is not believed. */
 	kk_cell_status_release(&cell->status);
 	kk_schema_init(kk_schema_of_cell_status(), &fresh);
 	cell->status = fresh;
-	doc_prepare(op);
+	rc_cell_complete(&op->cell);
 	if (op->verb != RC_CELL_APPLY) {
 		kk_map_set(&cell->metadata.labels, "realm.kukeon.io", op->scope.realm);
 		kk_map_set(&cell->metadata.labels, "space.kukeon.io", op->scope.space);
@@ -555,6 +533,7 @@ static bool is_running(const struct kk_cell *cell)
 /* Nothing differs: is it also running? */
 static void unchanged_seen(const struct kk_err *err, void *arg)
 {
+	kk_auto(rc_decision_release) struct rc_decision decision = {0};
 	struct op *op = arg;
 
 	if (err) {
@@ -562,38 +541,17 @@ static void unchanged_seen(const struct kk_err *err, void *arg)
 		return;
 	}
 	op->is_dirty = observed_update(op);
-	if ((is_running(&op->cell) || rc_status_is_recovering(&op->cell)) &&
-		kk_str_equal(op->cell.intent.boot_id, rc.boot_id)) {
+	if (!rc_decide_start(&op->cell, &decision)) {
 		op->outcome.action = RC_UNCHANGED;
 		finish(op);
 		return;
 	}
-	op->outcome.action = RC_UPDATED;
-	kk_strs_add(&op->outcome.changes, "runtime stopped: containers re-materialized");
-	for (size_t i = 0; i < op->cell.spec.containers.n; i++)
-		kk_strs_take(&op->outcome.changes,
-			kk_xprintf("container \"%s\" re-materialized",
-				op->cell.spec.containers.items[i].id));
+	op->outcome.action = decision.action;
+	for (size_t i = 0; i < decision.diff.changes.n; i++)
+		kk_strs_add(&op->outcome.changes, decision.diff.changes.items[i]);
 	intent_record(op, "running", &op->outcome.changes);
 	if (save(op))
 		bring_up(op);
-}
-
-static void spec_take_over(struct kk_cell *stored, const struct kk_cell *wanted)
-{
-	for (size_t i = stored->metadata.labels.n; i-- > 0;) {
-		if (!kk_str_ends(stored->metadata.labels.items[i].key, ".kukeon.io"))
-			kk_map_drop(&stored->metadata.labels, i);
-	}
-	for (size_t i = 0; i < wanted->metadata.labels.n; i++)
-		kk_map_set(&stored->metadata.labels, wanted->metadata.labels.items[i].key,
-			wanted->metadata.labels.items[i].value);
-	kk_map_release(&stored->metadata.annotations);
-	for (size_t i = 0; i < wanted->metadata.annotations.n; i++)
-		kk_map_set(&stored->metadata.annotations, wanted->metadata.annotations.items[i].key,
-			wanted->metadata.annotations.items[i].value);
-	kk_cell_spec_release(&stored->spec);
-	kk_schema_copy(kk_schema_of_cell_spec(), &wanted->spec, &stored->spec);
 }
 
 static void changes_apply(struct op *op, struct kk_cell *stored, const struct kk_diff *diff)
@@ -604,10 +562,10 @@ static void changes_apply(struct op *op, struct kk_cell *stored, const struct kk
 		kk_strs_add(&op->removed, diff->made_anew.items[i]);
 	for (size_t i = 0; i < diff->removed.n; i++)
 		kk_strs_add(&op->removed, diff->removed.items[i]);
-	spec_take_over(stored, &op->cell);
+	rc_take_over(KK_KIND_CELL, stored, &op->cell);
 	kk_cell_release(&op->cell);
 	op->cell = *stored;
-	doc_prepare(op);
+	rc_cell_complete(&op->cell);
 	op->outcome.action = op->one && diff->added.n ? RC_CREATED : RC_UPDATED;
 	intent_record(op, "running", &op->outcome.changes);
 	/* Remembered with the intent: a repetition must still take the old ones away. */
@@ -631,27 +589,22 @@ static void update_up(struct op *op)
 
 static void update(struct op *op, struct kk_cell *stored)
 {
-	kk_auto(kk_diff_release) struct kk_diff diff = {0};
-	struct kk_err err = {0};
+	kk_auto(rc_decision_release) struct rc_decision decision;
 
 	op->outcome.was_existing = true;
-	kk_doc_diff(KK_KIND_CELL, stored, &op->cell, &diff);
-	if (diff.breaking.n) {
-		kk_fail(&err, KK_E_BREAKING,
-			"cell \"%s\" has breaking changes: [%s]. Delete the cell and "
-			"recreate it with the new spec",
-			op->scope.cell, diff.breaking.items[0]);
+	rc_decide(KK_KIND_CELL, stored, &op->cell, &decision);
+	if (decision.action == RC_FAILED) {
 		kk_cell_release(stored);
-		op_fail(op, &err);
+		op_fail(op, &decision.err);
 		return;
 	}
-	if (diff.changes.n == 0) {
+	if (decision.action == RC_UNCHANGED) {
 		kk_cell_release(&op->cell);
 		op->cell = *stored;
 		observe(op, unchanged_seen);
 		return;
 	}
-	changes_apply(op, stored, &diff);
+	changes_apply(op, stored, &decision.diff);
 	if (save(op))
 		update_up(op);
 }
@@ -681,21 +634,6 @@ static void resume(struct op *op, struct kk_cell *stored)
 		update_up(op);
 }
 
-/* For kind Container: the wanted cell is the stored one with this container put in. */
-static void one_merge(struct op *op, const struct kk_cell *stored)
-{
-	struct kk_container_spec *there;
-
-	kk_cell_release(&op->cell);
-	kk_schema_copy(kk_schema_of_cell(), stored, &op->cell);
-	there = kk_cell_container(&op->cell, op->one->id);
-	if (!there)
-		there = kk_list_add(KK_LIST(&op->cell.spec.containers),
-			kk_schema_of_container_spec());
-	kk_container_spec_release(there);
-	kk_schema_copy(kk_schema_of_container_spec(), op->one, there);
-}
-
 static void apply_turn(struct op *op)
 {
 	struct kk_cell stored;
@@ -708,8 +646,7 @@ static void apply_turn(struct op *op)
 		return;
 	}
 	if (r == 0 && op->one) {
-		kk_fail(&err, KK_E_CELL_NOT_FOUND, "parent cell \"%s\" not found: cell not found",
-			op->scope.cell);
+		rc_parent_cell_fail(op->scope.cell, &err);
 		op_fail(op, &err);
 		return;
 	}
@@ -722,8 +659,10 @@ static void apply_turn(struct op *op)
 		resume(op, &stored);
 		return;
 	}
-	if (op->one)
-		one_merge(op, &stored);
+	if (op->one) {
+		kk_cell_release(&op->cell);
+		rc_container_put(&stored, op->one, &op->cell);
+	}
 	if (op->verb == RC_CELL_APPLY) {
 		update(op, &stored);
 		return;

@@ -6,12 +6,14 @@ workers_reconciler_SRC := \
 	workers/reconciler/api_write.c \
 	workers/reconciler/apply.c \
 	workers/reconciler/cell.c \
+	workers/reconciler/decide.c \
 	workers/reconciler/effective.c \
 	workers/reconciler/handlers.c \
 	workers/reconciler/health.c \
 	workers/reconciler/journal.c \
 	workers/reconciler/name.c \
 	workers/reconciler/plan.c \
+	workers/reconciler/preview.c \
 	workers/reconciler/restart.c \
 	workers/reconciler/run.c \
 	workers/reconciler/scope.c \

@@ -186,10 +186,32 @@ void rc_restart_take(struct kk_cell *cell, int64_t now, struct kk_strs *ids);
 /* Somebody starts the cell: earlier tries do not count. */
 void rc_restart_forget(struct kk_cell *cell);
 
-/* --- scope.c, cell.c: the operations. @fn is called once, from the loop. --- */
+/* --- decide.c: pure: what an apply comes to --- */
 
 enum rc_action { RC_CREATED, RC_UPDATED, RC_UNCHANGED, RC_FAILED, RC_DELETED, RC_NOT_FOUND };
 const char *rc_action_name(enum rc_action action);
+
+struct rc_decision {
+	enum rc_action action; /* RC_CREATED, RC_UPDATED, RC_UNCHANGED or RC_FAILED */
+	struct kk_diff diff;
+	struct kk_err err; /* of RC_FAILED */
+};
+void rc_decision_release(struct rc_decision *decision);
+/* @stored: NULL where there is none. For a cell that stays as it is, rc_decide_start has the last word. */
+void rc_decide(enum kk_kind kind, const void *stored, const void *wanted,
+	struct rc_decision *ret_decision);
+/* A cell whose document stays as it is, as it was seen just now: must it be started? */
+bool rc_decide_start(const struct kk_cell *observed, struct rc_decision *decision);
+/* Into @stored what a manifest has to say. */
+void rc_take_over(enum kk_kind kind, void *stored, const void *wanted);
+/* The cell that is wanted where one container of it is. */
+void rc_container_put(const struct kk_cell *stored, const struct kk_container_spec *one,
+	struct kk_cell *ret_wanted);
+/* Into the document of a cell, what follows from the rest of it. */
+void rc_cell_complete(struct kk_cell *cell);
+int rc_parent_cell_fail(const char *cell, struct kk_err *err);
+
+/* --- scope.c, cell.c: the operations. @fn is called once, from the loop. --- */
 
 struct rc_outcome {
 	enum rc_action action;
@@ -274,6 +296,13 @@ void rc_health_check(bool is_full);
 typedef void (*rc_documents_f)(json_t *resources, const struct kk_strs *warnings,
 	const struct kk_err *err, void *arg);
 void rc_documents_apply(const char *yaml, size_t len, uint64_t op, rc_documents_f fn, void *arg);
+/* What rc_documents_apply would come to: each entry has "effects" of its changes, "values" before and after. Nothing
+ * is done, and nothing is written. */
+void rc_documents_preview(const char *yaml, size_t len, uint64_t op, rc_documents_f fn, void *arg);
+/* The entry of a document in the answer; the caller owns it. */
+json_t *rc_result_make(const struct kk_manifest *manifest, const struct rc_outcome *outcome);
+/* Names are checked before parents are made for them. */
+int rc_manifest_check(const struct kk_manifest *manifest, struct kk_err *err);
 void rc_documents_delete(const char *yaml, size_t len, unsigned how, uint64_t op, rc_documents_f fn,
 	void *arg);
 

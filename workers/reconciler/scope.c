@@ -271,52 +271,6 @@ static bool intent_recall(struct op *op, void *stored)
 	return true;
 }
 
-static void spec_take_over(enum kk_kind kind, void *stored, const void *wanted)
-{
-	const struct kk_realm *from = wanted;
-	struct kk_realm *to = stored;
-
-	for (size_t i = to->metadata.labels.n; i-- > 0;) {
-		if (!kk_str_ends(to->metadata.labels.items[i].key, ".kukeon.io"))
-			kk_map_drop(&to->metadata.labels, i);
-	}
-	for (size_t i = 0; i < from->metadata.labels.n; i++)
-		kk_map_set(&to->metadata.labels, from->metadata.labels.items[i].key,
-			from->metadata.labels.items[i].value);
-	switch (kind) {
-	case KK_KIND_REALM: {
-		kk_auto_free char *namespace = kk_steal(&to->spec.namespace);
-
-		kk_realm_spec_release(&to->spec);
-		kk_schema_copy(kk_schema_of_realm_spec(), &from->spec, &to->spec);
-		if (kk_str_empty(to->spec.namespace))
-			kk_str_set(&to->spec.namespace, namespace);
-		break;
-	}
-	case KK_KIND_SPACE: {
-		struct kk_space *space = stored;
-		kk_auto_free char *conflist = kk_steal(&space->spec.cni_config_path);
-
-		kk_space_spec_release(&space->spec);
-		kk_schema_copy(kk_schema_of_space_spec(), &((const struct kk_space *)wanted)->spec,
-			&space->spec);
-		kk_str_set(&space->spec.cni_config_path, conflist);
-		break;
-	}
-	default: {
-		struct kk_stack *stack = stored;
-		kk_auto_free char *id = kk_steal(&stack->spec.id);
-
-		kk_stack_spec_release(&stack->spec);
-		kk_schema_copy(kk_schema_of_stack_spec(), &((const struct kk_stack *)wanted)->spec,
-			&stack->spec);
-		if (kk_str_empty(stack->spec.id))
-			kk_str_set(&stack->spec.id, id);
-		break;
-	}
-	}
-}
-
 static void doc_replace(struct op *op, void *stored)
 {
 	kk_schema_release(kk_kind_schema(op->kind), op->doc);
@@ -324,44 +278,11 @@ static void doc_replace(struct op *op, void *stored)
 	op->doc = stored;
 }
 
-static int breaking_fail(const struct op *op, const struct kk_diff *diff, struct kk_err *err)
-{
-	return kk_fail(err, KK_E_BREAKING,
-		"%s \"%s\" has breaking changes: [%s]. Delete the %s and "
-		"recreate it with the new spec",
-		kk_kind_word(op->kind), kk_doc_name(op->kind, op->doc), diff->breaking.items[0],
-		kk_kind_word(op->kind));
-}
-
-/* A policy that can't be kept is refused: better than a space that is open, or shut, by surprise. */
-static int policy_check(const struct kk_egress *egress, struct kk_err *err)
-{
-	kk_auto(kk_strs_release) struct kk_strs problems = {0};
-
-	kk_egress_check(egress, &problems);
-	for (size_t i = 0; i < egress->allow.n && !problems.n; i++) {
-		if (!kk_str_empty(egress->allow.items[i].host))
-			kk_strs_take(&problems,
-				kk_xprintf("egress allow rule %zu: a host name can't be resolved "
-					   "yet, give its addresses as cidr: \"%s\"",
-					i, egress->allow.items[i].host));
-	}
-	return problems.n ?
-		kk_fail(err, KK_E_INVALID, "failed to apply egress policy: %s", problems.items[0]) :
-		0;
-}
-
-static int spec_check(const struct op *op, struct kk_err *err)
-{
-	const struct kk_space *space = op->doc;
-
-	return op->kind == KK_KIND_SPACE ? policy_check(&space->spec.network.egress, err) : 0;
-}
-
 /* The object is there: what changes? The stored document takes the place of the wanted one. */
 static void update(struct op *op, void *stored)
 {
-	kk_auto(kk_diff_release) struct kk_diff diff = {0};
+	kk_auto(rc_decision_release) struct rc_decision decision = {.action = RC_UNCHANGED};
+	const struct kk_strs *changes = &decision.diff.changes;
 	struct kk_err err = {0};
 
 	op->outcome.was_existing = true;
@@ -372,30 +293,26 @@ static void update(struct op *op, void *stored)
 		return;
 	}
 	if (!op->is_create)
-		kk_doc_diff(op->kind, stored, op->doc, &diff);
-	if (diff.breaking.n)
-		breaking_fail(op, &diff, &err);
-	else if (diff.changes.n)
-		(void)spec_check(op, &err);
-	if (err.code) {
+		rc_decide(op->kind, stored, op->doc, &decision);
+	if (decision.action == RC_FAILED) {
 		kk_schema_release(kk_kind_schema(op->kind), stored);
 		free(stored);
-		op_fail(op, &err);
+		op_fail(op, &decision.err);
 		return;
 	}
-	if (diff.changes.n)
-		spec_take_over(op->kind, stored, op->doc);
+	if (changes->n)
+		rc_take_over(op->kind, stored, op->doc);
 	doc_replace(op, stored);
-	op->outcome.action = diff.changes.n ? RC_UPDATED : RC_UNCHANGED;
-	for (size_t i = 0; i < diff.changes.n; i++)
-		kk_strs_add(&op->outcome.changes, diff.changes.items[i]);
-	if (!diff.changes.n && !op->is_create &&
+	op->outcome.action = decision.action;
+	for (size_t i = 0; i < changes->n; i++)
+		kk_strs_add(&op->outcome.changes, changes->items[i]);
+	if (!changes->n && !op->is_create &&
 		kk_str_equal(intent_of(op->kind, op->doc)->boot_id, rc.boot_id)) {
 		op_end(op);
 		return;
 	}
-	if (diff.changes.n) {
-		intent_record(op, &diff.changes);
+	if (changes->n) {
+		intent_record(op, changes);
 		if (rc_store_save(&op->scope, op->doc, &err) < 0) {
 			op_fail(op, &err);
 			return;
@@ -425,11 +342,15 @@ static void create(struct op *op)
 {
 	struct kk_realm *realm = op->doc;
 	struct kk_stack *stack = op->doc;
+	struct rc_decision decision;
 	struct kk_err err = {0};
 
-	if (kk_name_check(op->kind, kk_doc_name(op->kind, op->doc), &err) < 0 ||
-		(op->kind != KK_KIND_REALM && parent_check(&op->scope, &err) < 0) ||
-		spec_check(op, &err) < 0) {
+	rc_decide(op->kind, NULL, op->doc, &decision);
+	if (decision.action == RC_FAILED) {
+		op_fail(op, &decision.err);
+		return;
+	}
+	if (op->kind != KK_KIND_REALM && parent_check(&op->scope, &err) < 0) {
 		op_fail(op, &err);
 		return;
 	}

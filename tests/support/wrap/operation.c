@@ -45,6 +45,7 @@ int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, struct kk
 int __wrap_net_link_own(struct nl_sock *socket, const char *name, const char *alias,
 	struct kk_err *err);
 int __wrap_net_link_up(struct nl_sock *socket, int index, struct kk_err *err);
+int __wrap_net_link_hairpin_set(struct nl_sock *socket, int index, bool is_on, struct kk_err *err);
 int __wrap_net_link_remove(struct nl_sock *socket, const char *name, struct kk_err *err);
 int __wrap_net_address_add(struct nl_sock *socket, int index, uint32_t address, unsigned bits,
 	struct kk_err *err);
@@ -125,6 +126,15 @@ int __wrap_net_link_up(struct nl_sock *socket, int index, struct kk_err *err)
 {
 	(void)socket;
 	(void)index;
+	(void)err;
+	return 0;
+}
+
+int __wrap_net_link_hairpin_set(struct nl_sock *socket, int index, bool is_on, struct kk_err *err)
+{
+	(void)socket;
+	(void)index;
+	(void)is_on;
 	(void)err;
 	return 0;
 }
