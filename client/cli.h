@@ -55,7 +55,8 @@ enum { CLI_FLAGS_MAX = 48, CLI_ARGS_MAX = 64, CLI_DEPTH_MAX = 8 };
 /* A flag that this command knows, and what was given. */
 struct cli_value {
 	const struct cli_flag *flag;
-	const char *value; /* as given on the command line, or NULL; of several the last */
+	size_t depth;      /* of the command that has it, in the path */
+	const char *value; /* as given, or NULL; of several the last */
 };
 
 struct cli {
@@ -93,12 +94,15 @@ const struct cli_command *cli_leaf(const struct cli *cli);
 /* Flag, else environment, else default. Never NULL. */
 const char *cli_string(const struct cli *cli, const char *name);
 bool cli_bool(const struct cli *cli, const char *name);
-bool cli_is_given(const struct cli *cli, const char *name); /* on the command line */
-bool cli_has(const struct cli *cli, const char *name);      /* the command knows the flag */
+/* On the command line, or by the variable that stands for it. */
+bool cli_is_given(const struct cli *cli, const char *name);
+bool cli_has(const struct cli *cli, const char *name); /* the command knows the flag */
 /* The @i-th value of a CLI_STRINGS flag, or NULL. */
 const char *cli_nth(const struct cli *cli, const char *name, size_t i);
 const char *cli_arg(const struct cli *cli, size_t i);        /* or NULL */
 char *cli_command_path(const struct cli *cli, size_t depth); /* "kuke get realm" */
+/* The variable that stands for a flag, as KUKE_GET_CELL_REALM; NULL: none does. The caller frees. */
+char *cli_flag_variable(const struct cli *cli, const struct cli_value *value);
 
 /* --- complete.c: what a shell asks for while a command is typed --- */
 bool cli_complete_is_asked(int argc, char **argv);

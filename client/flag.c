@@ -21,7 +21,7 @@ char *cli_command_path(const struct cli *cli, size_t depth)
 	return kk_buf_take(&path);
 }
 
-static void flags_add(struct cli *cli, const struct cli_flag *flags)
+static void flags_add(struct cli *cli, const struct cli_flag *flags, size_t depth)
 {
 	for (; flags && flags->name; flags++) {
 		bool is_shadowed = false;
@@ -30,16 +30,17 @@ static void flags_add(struct cli *cli, const struct cli_flag *flags)
 		for (size_t i = 0; i < cli->n_values; i++)
 			is_shadowed |= strcmp(cli->values[i].flag->name, flags->name) == 0;
 		if (!is_shadowed && cli->n_values < CLI_FLAGS_MAX)
-			cli->values[cli->n_values++] = (struct cli_value){.flag = flags};
+			cli->values[cli->n_values++] =
+				(struct cli_value){.flag = flags, .depth = depth};
 	}
 }
 
 static void flags_collect(struct cli *cli)
 {
 	cli->n_values = 0;
-	flags_add(cli, cli_leaf(cli)->flags);
+	flags_add(cli, cli_leaf(cli)->flags, cli->depth);
 	for (size_t i = cli->depth; i-- > 0;)
-		flags_add(cli, cli->path[i]->persistent_flags);
+		flags_add(cli, cli->path[i]->persistent_flags, i + 1);
 }
 
 static struct cli_value *value_named(struct cli *cli, const char *name, size_t len)
@@ -249,6 +250,83 @@ static int words_take(struct cli *cli, char **words, int n, bool *ret_help, stru
 	return 0;
 }
 
+/* --- variables that stand for flags --- */
+
+/* The most dangerous ones have to be typed. */
+static bool has_variable(const struct cli_value *value)
+{
+	return value->depth > 1 && value->flag->type != CLI_STRINGS && !value->flag->env &&
+		strcmp(value->flag->name, "force") != 0 && strcmp(value->flag->name, "yes") != 0;
+}
+
+static void upper_append(struct kk_buf *buf, const char *word)
+{
+	for (; *word; word++)
+		kk_buf_printf(buf, "%c",
+			*word == '-'                         ? '_' :
+				*word >= 'a' && *word <= 'z' ? *word - 'a' + 'A' :
+							       *word);
+}
+
+/* @subject: the word for what the command is about, or "". */
+static char *variable_name(const struct cli *cli, const struct cli_value *value,
+	const char *subject)
+{
+	struct kk_buf name = {0};
+
+	if (!has_variable(value))
+		return NULL;
+	kk_buf_printf(&name, "KUKE");
+	for (size_t i = 1; i < value->depth; i++) {
+		kk_buf_printf(&name, "_");
+		upper_append(&name, cli->path[i]->name);
+	}
+	kk_buf_printf(&name, "%s_", subject);
+	upper_append(&name, value->flag->name);
+	return kk_buf_take(&name);
+}
+
+char *cli_flag_variable(const struct cli *cli, const struct cli_value *value)
+{
+	return variable_name(cli, value, "");
+}
+
+/* KUKE_START_REALM, or as the Go release has it for verbs whose subject can only be a cell, KUKE_START_CELL_REALM. */
+static const char *variable_get(const struct cli *cli, const struct cli_value *value,
+	char **ret_name)
+{
+	const char *const subjects[] = {"", value->depth == 2 ? "_CELL" : ""};
+
+	for (size_t i = 0; i < KK_COUNT(subjects); i++) {
+		kk_auto_free char *name = variable_name(cli, value, subjects[i]);
+		const char *text = name ? getenv(name) : NULL;
+
+		if (kk_str_empty(text))
+			continue;
+		*ret_name = kk_steal(&name);
+		return text;
+	}
+	return NULL;
+}
+
+/* As if they had been typed. */
+static int variables_take(struct cli *cli, struct kk_err *err)
+{
+	for (size_t i = 0; i < cli->n_values; i++) {
+		struct cli_value *value = &cli->values[i];
+		kk_auto_free char *name = NULL;
+		const char *text = value->value ? NULL : variable_get(cli, value, &name);
+
+		if (!text)
+			continue;
+		if (value->flag->type != CLI_BOOL)
+			value->value = text;
+		else if (bool_set(value, text, err) < 0)
+			return kk_wrap(err, "environment variable %s", name);
+	}
+	return 0;
+}
+
 static size_t distance(const char *a, const char *b)
 {
 	size_t n = strlen(a), m = strlen(b), row[64];
@@ -329,7 +407,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, bool *ret_help, struct kk_
 	/* At the root a word that is no command is an error; below a group it shows the group's help. */
 	if (stray && cli->depth == 1)
 		return unknown_command(stray, err);
-	if (words_take(cli, words, n, ret_help, err) < 0)
+	if (words_take(cli, words, n, ret_help, err) < 0 || variables_take(cli, err) < 0)
 		return kk_failed(err);
 	return *ret_help ? 0 : count_check(cli, err);
 }

@@ -29,6 +29,21 @@ bool cli_is_hidden(const struct cli_command *command)
 	return command->name[0] == '_';
 }
 
+/* Where a flag of the command's own is not given. */
+static void variables_print(const struct cli *cli)
+{
+	for (size_t i = 0; i < cli->n_values; i++) {
+		const struct cli_value *value = &cli->values[i];
+		kk_auto_free char *name = cli_flag_variable(cli, value);
+
+		if (!name || value->depth != cli->depth)
+			continue;
+		printf("\nEnvironment:\n  %s stands for --%s where that is not given, and so on.\n",
+			name, value->flag->name);
+		return;
+	}
+}
+
 void cli_help_print(const struct cli *cli)
 {
 	const struct cli_command *leaf = cli_leaf(cli);
@@ -50,6 +65,7 @@ void cli_help_print(const struct cli *cli)
 	for (size_t i = 0; i < cli->n_values; i++)
 		flag_print(cli->values[i].flag);
 	printf("  %-34s %s\n", "-h, --help", "this text");
+	variables_print(cli);
 	if (leaf->children)
 		printf("\nUse \"%s <command> --help\" for more about a command.\n", path);
 }

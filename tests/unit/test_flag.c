@@ -445,10 +445,66 @@ START_TEST(a_wrong_letter_is_shown_with_what_follows_it)
 }
 END_TEST
 
+/* --- variables that stand for flags --- */
+
+START_TEST(each_flag_of_a_command_has_a_variable)
+{
+	static const struct {
+		const char *line, *variable, *flag;
+	} twins[] = {
+		{"start web", "KUKE_START_REALM", "realm"},
+		{"start web", "KUKE_START_CELL_REALM", "realm"},
+		{"get cell web", "KUKE_GET_CELL_STACK", "stack"},
+		{"create space s", "KUKE_CREATE_SPACE_REALM", "realm"},
+		{"run web", "KUKE_RUN_SPACE", "space"},
+		{"apply", "KUKE_APPLY_FILE", "file"},
+	};
+
+	for (size_t i = 0; i < KK_COUNT(twins); i++) {
+		setenv(twins[i].variable, "other", 1);
+		check_ok(parse(twins[i].line), &given.err);
+		ck_assert_str_eq(cli_string(&given.cli, twins[i].flag), "other");
+		ck_assert(cli_is_given(&given.cli, twins[i].flag));
+		setenv(twins[i].variable, "", 1);
+		check_ok(parse(twins[i].line), &given.err);
+		ck_assert(!cli_is_given(&given.cli, twins[i].flag));
+		unsetenv(twins[i].variable);
+	}
+}
+END_TEST
+
+START_TEST(a_flag_outvotes_its_variable)
+{
+	setenv("KUKE_START_REALM", "other", 1);
+	check_ok(parse("start web --realm=mine"), &given.err);
+	ck_assert_str_eq(cli_string(&given.cli, "realm"), "mine");
+}
+END_TEST
+
+START_TEST(a_switch_has_a_variable_of_its_command)
+{
+	setenv("KUKE_DELETE_CASCADE", "true", 1);
+	check_ok(parse("delete realm r"), &given.err);
+	ck_assert(cli_bool(&given.cli, "cascade"));
+	setenv("KUKE_DELETE_CASCADE", "perhaps", 1);
+	expect_error("delete realm r",
+		"environment variable KUKE_DELETE_CASCADE: invalid argument \"perhaps\" for "
+		"\"--cascade\" flag: strconv.ParseBool: parsing \"perhaps\": invalid syntax");
+}
+END_TEST
+
+START_TEST(what_is_dangerous_must_be_typed)
+{
+	setenv("KUKE_DELETE_FORCE", "true", 1);
+	check_ok(parse("delete realm r"), &given.err);
+	ck_assert(!cli_bool(&given.cli, "force"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("flag");
-	TCase *regressions = tcase_create("regressions");
+	TCase *regressions = tcase_create("regressions"), *variable = tcase_create("variable");
 	TCase *value = tcase_create("value"), *word = tcase_create("word");
 	TCase *error = tcase_create("error");
 
@@ -477,5 +533,10 @@ int main(void)
 	tcase_add_test(regressions, help_is_a_letter_like_others);
 	tcase_add_test(regressions, a_wrong_letter_is_shown_with_what_follows_it);
 	suite_add_tcase(suite, regressions);
+	tcase_add_test(variable, each_flag_of_a_command_has_a_variable);
+	tcase_add_test(variable, a_flag_outvotes_its_variable);
+	tcase_add_test(variable, a_switch_has_a_variable_of_its_command);
+	tcase_add_test(variable, what_is_dangerous_must_be_typed);
+	suite_add_tcase(suite, variable);
 	return check_main(suite);
 }
