@@ -165,24 +165,60 @@ const char *cli_host(const struct cli *cli);
 json_t *cli_doc_args(enum kk_kind kind, const struct kk_scope *scope, const char *container);
 
 /* --- out/ --- */
+enum { CLI_COLUMNS_MAX = 12 };
 struct cli_table {
 	struct kk_strs cells; /* row by row, the header first */
 	size_t n_columns;
+	size_t n_printed; /* rows */
+	size_t widths[CLI_COLUMNS_MAX];
 };
 void cli_table_init(struct cli_table *table, const char *const *columns, size_t n);
 void cli_table_cell(struct cli_table *table, const char *text);
-void cli_table_print(const struct cli_table *table);
+void cli_table_print(struct cli_table *table); /* what was added since the last time */
 void cli_table_release(struct cli_table *table);
 char *cli_age(const char *created_at); /* of an RFC 3339 time */
 char *cli_size(int64_t bytes);
 
-enum cli_format { CLI_TABLE, CLI_WIDE, CLI_YAML, CLI_JSON };
+enum cli_format { CLI_TABLE, CLI_WIDE, CLI_YAML, CLI_JSON, CLI_NAME, CLI_JSONPATH };
+/* Only the first four. */
 int cli_format_parse(const char *name, enum cli_format *ret_format, struct kk_err *err);
+struct cli_output {
+	enum cli_format format;
+	const char *path; /* of CLI_JSONPATH */
+};
+int cli_output_parse(const char *name, struct cli_output *ret_output, struct kk_err *err);
+/* 1: @doc was printed, 0: that is for a table, or an error. */
+int cli_doc_print(const struct cli_output *output, const struct kk_schema *schema,
+	const json_t *doc, struct kk_err *err);
+const char *cli_doc_name(const json_t *doc);
 void cli_json_print(const json_t *json);
+/* --- out/jsonpath.c --- */
+int cli_jsonpath_check(const char *expression, struct kk_err *err);
+/* What one that was checked gives, with a newline at its end; the caller frees. */
+char *cli_jsonpath_render(const char *expression, const json_t *root);
 /* Documents of one struct as YAML: an array or one object. */
 int cli_yaml_print(const struct kk_schema *schema, const json_t *json, struct kk_err *err);
 /* Any JSON as YAML, in its own order. */
 void cli_yaml_print_any(const json_t *json);
+
+/* --- out/view.c: objects as rows of a table --- */
+struct cli_view {
+	enum kk_kind kind;
+	const char *plural;
+	const char *list_method;
+	const char *list_key;
+	const char *get_method;
+	const char *columns[CLI_COLUMNS_MAX];
+	size_t n_columns;
+	size_t n_wide; /* columns behind the first that only wide shows */
+	void (*row)(struct cli_table *table, const json_t *doc, bool is_wide);
+};
+extern const struct cli_view cli_view_realm, cli_view_space, cli_view_stack, cli_view_cell,
+	cli_view_container;
+enum { CLI_CONTAINER_COLUMNS = 8, CLI_CONTAINER_WIDE = 10 };
+void cli_container_row(struct cli_table *table, const json_t *spec, const json_t *status,
+	bool is_wide);
+void cli_cell_or_dash(struct cli_table *table, const char *text);
 
 /* --- selector.c --- */
 struct cli_selector;
@@ -208,6 +244,25 @@ const char *cli_filter(const struct cli *cli,
 	const char *flag); /* "": a flag that was not given is none */
 int cli_root_check(const struct cli *cli, struct kk_err *err);
 
+/* --- follow.c: events as they come --- */
+struct cli_follow {
+	struct kk_scope scope; /* NULL and "": any */
+	int64_t since;         /* number of the last one that was seen; -1: none */
+	int64_t limit;         /* at first only so many of the past; 0: all */
+};
+int cli_follow_start(struct cli *cli, struct cli_follow *follow,
+	struct kk_err *err); /* from now on */
+/* The next ones, none where none came for @wait_ms or a while; the caller owns the array. What is not kept any more is
+ * told on standard error. */
+int cli_follow_next(struct cli *cli, struct cli_follow *follow, int64_t wait_ms,
+	json_t **ret_events, struct kk_err *err);
+/* A time in ns out of "10m" or an RFC 3339 time. */
+int cli_since_parse(const char *text, int64_t *ret_time, struct kk_err *err);
+
+/* --- cmd/watch.c: objects, and again whenever they change --- */
+int cli_watch(struct cli *cli, const struct cli_view *view, const struct cli_output *output,
+	const struct cli_selector *selector, struct kk_err *err);
+
 /* --- cell.c --- */
 
 /* What became of a part of an object, in the words of the reports. */
@@ -225,8 +280,9 @@ int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct k
 
 /* Tables of the verbs, one per file of cmd/. */
 extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_diff,
-	cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh,
-	cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+	cli_cmd_events, cli_cmd_wait, cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log,
+	cli_cmd_purge, cli_cmd_refresh, cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop,
+	cli_cmd_kill, cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

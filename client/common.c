@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kukeon/clock.h>
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
@@ -143,6 +144,21 @@ char *cli_base64(const void *data, size_t len)
 			*out++ = k <= n ? alphabet[bits >> (18 - 6 * k) & 63] : '=';
 	}
 	return text;
+}
+
+int cli_since_parse(const char *text, int64_t *ret_time, struct kk_err *err)
+{
+	int64_t ms;
+
+	if (kk_time_parse(text, ret_time) == 0)
+		return 0;
+	if (kk_duration_parse(text, &ms) == 0 && ms >= 0) {
+		*ret_time = kk_time_now() - ms * 1000000;
+		return 0;
+	}
+	return kk_fail(err, KK_E_USAGE,
+		"invalid --since \"%s\": want a duration, as 10m, or a time, as 2006-01-02T15:04:05Z",
+		text);
 }
 
 int cli_root_check(const struct cli *cli, struct kk_err *err)

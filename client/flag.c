@@ -389,6 +389,9 @@ static int count_check(const struct cli *cli, struct kk_err *err)
 	if (leaf->min_args == leaf->max_args && n != leaf->min_args)
 		return kk_fail(err, KK_E_USAGE, "accepts %d arg(s), received %d", leaf->min_args,
 			n);
+	if (n < leaf->min_args)
+		return kk_fail(err, KK_E_USAGE, "requires at least %d arg(s), only received %d",
+			leaf->min_args, n);
 	if (n > leaf->max_args)
 		return kk_fail(err, KK_E_USAGE, "accepts at most %d arg(s), received %d",
 			leaf->max_args, n);

@@ -59,6 +59,7 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_daemon,
 	&cli_cmd_delete,
 	&cli_cmd_diff,
+	&cli_cmd_events,
 	&cli_cmd_get,
 	&cli_cmd_image,
 	&cli_cmd_kill,
@@ -70,6 +71,7 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_start,
 	&cli_cmd_stop,
 	&cli_cmd_version,
+	&cli_cmd_wait,
 	&help,
 	NULL,
 };

@@ -6,6 +6,7 @@ client_SRC := \
 	client/cmd/create.c \
 	client/cmd/daemon.c \
 	client/cmd/delete.c \
+	client/cmd/events.c \
 	client/cmd/get.c \
 	client/cmd/image.c \
 	client/cmd/lifecycle.c \
@@ -13,16 +14,21 @@ client_SRC := \
 	client/cmd/refresh.c \
 	client/cmd/run.c \
 	client/cmd/version.c \
+	client/cmd/wait.c \
+	client/cmd/watch.c \
 	client/common.c \
 	client/complete.c \
 	client/daemon.c \
 	client/flag.c \
+	client/follow.c \
 	client/help.c \
 	client/local.c \
 	client/main.c \
 	client/out/doc.c \
+	client/out/jsonpath.c \
 	client/out/table.c \
 	client/out/text.c \
+	client/out/view.c \
 	client/route.c \
 	client/selector.c \
 	client/setting.c

@@ -349,6 +349,7 @@ static void term_on_signal(int signo, void *arg)
 	sv_reload_cancel(daemon->reload);
 	sv_notify("STOPPING=1");
 	kk_timer_start(daemon->drain_timer, DRAIN_MS);
+	kk_supervisor_draining(daemon->sv);
 	sv_front_drain(daemon->front, drained, daemon);
 }
 

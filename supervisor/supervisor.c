@@ -454,6 +454,13 @@ void kk_supervisor_answered(struct kk_supervisor *sv, uint64_t op)
 	(void)kk_rpc_event(sv->rpc, KK_ROLE_reconciler, KK_MSG_api_answered, &answered, op);
 }
 
+void kk_supervisor_draining(struct kk_supervisor *sv)
+{
+	static const struct kk_req_api_draining draining;
+
+	(void)kk_rpc_event(sv->rpc, KK_ROLE_reconciler, KK_MSG_api_draining, &draining, 0);
+}
+
 void kk_supervisor_stop(struct kk_supervisor *sv, void (*fn)(void *arg), void *arg)
 {
 	sv->stopped_fn = fn;

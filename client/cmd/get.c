@@ -8,145 +8,9 @@
 #include <kukeon/clock.h>
 #include <kukeon/mem.h>
 
-struct kind_view {
-	enum kk_kind kind;
-	const char *plural;
-	const char *list_method;
-	const char *list_key;
-	const char *get_method;
-	const char *columns[12];
-	size_t n_columns;
-	size_t n_wide; /* columns behind the first that only wide shows */
-	void (*row)(struct cli_table *table, const json_t *doc, bool is_wide);
-};
-
-static const json_t *part(const json_t *doc, const char *key)
-{
-	return json_object_get(doc, key);
-}
-
-static void cell_or_dash(struct cli_table *table, const char *text)
-{
-	cli_table_cell(table, *text ? text : "-");
-}
-
-static void age_cell(struct cli_table *table, const json_t *doc)
-{
-	kk_auto_free char *age = cli_age(cli_json_string(part(doc, "status"), "createdAt"));
-
-	cli_table_cell(table, age);
-}
-
-static void realm_row(struct cli_table *table, const json_t *doc, bool is_wide)
-{
-	cli_table_cell(table, cli_json_string(part(doc, "metadata"), "name"));
-	cli_table_cell(table, cli_json_string(part(doc, "status"), "state"));
-	age_cell(table, doc);
-	if (is_wide)
-		cell_or_dash(table, cli_json_string(part(doc, "spec"), "namespace"));
-}
-
-static void space_row(struct cli_table *table, const json_t *doc, bool is_wide)
-{
-	const json_t *spec = part(doc, "spec");
-
-	cli_table_cell(table, cli_json_string(part(doc, "metadata"), "name"));
-	cli_table_cell(table, cli_json_string(spec, "realmId"));
-	cli_table_cell(table, cli_json_string(part(doc, "status"), "state"));
-	age_cell(table, doc);
-	if (!is_wide)
-		return;
-	cell_or_dash(table, cli_json_string(part(part(spec, "network"), "egress"), "default"));
-	cli_table_cell(table, part(spec, "defaults") ? "yes" : "-");
-}
-
-static void stack_row(struct cli_table *table, const json_t *doc, bool is_wide)
-{
-	(void)is_wide;
-	cli_table_cell(table, cli_json_string(part(doc, "metadata"), "name"));
-	cli_table_cell(table, cli_json_string(part(doc, "spec"), "realmId"));
-	cli_table_cell(table, cli_json_string(part(doc, "spec"), "spaceId"));
-	cli_table_cell(table, cli_json_string(part(doc, "status"), "state"));
-	age_cell(table, doc);
-}
-
-static void cell_row(struct cli_table *table, const json_t *doc, bool is_wide)
-{
-	const json_t *metadata = part(doc, "metadata"), *spec = part(doc, "spec");
-	const json_t *status = part(doc, "status"), *containers = part(status, "containers");
-	const char *config = cli_json_string(part(metadata, "labels"), "kukeon.io/config");
-	bool is_out = json_is_true(part(status, "outOfSync"));
-	kk_auto_free char *ready = NULL;
-	size_t i, n = 0;
-	json_t *container;
-
-	cli_table_cell(table, cli_json_string(metadata, "name"));
-	cli_table_cell(table, cli_json_string(spec, "realmId"));
-	cli_table_cell(table, cli_json_string(spec, "spaceId"));
-	cli_table_cell(table, cli_json_string(spec, "stackId"));
-	cli_table_cell(table, cli_json_string(status, "state"));
-	cli_table_cell(table, !*config ? "-" : is_out ? "OutOfSync" : "Synced");
-	age_cell(table, doc);
-	if (!is_wide)
-		return;
-	json_array_foreach (containers, i, container)
-		n += strcmp(cli_json_string(container, "state"), "Ready") == 0;
-	ready = kk_xprintf("%zu/%zu", n, json_array_size(containers));
-	cli_table_cell(table, ready);
-	cell_or_dash(table, cli_json_string(part(status, "network"), "bridgeName"));
-	cell_or_dash(table, cli_json_string(part(status, "network"), "ip"));
-	cli_table_cell(table, cli_json_string(status, "outOfSyncReason"));
-}
-
-static const struct kind_view realm_view = {
-	KK_KIND_REALM,
-	"realms",
-	"ListRealms",
-	"Realms",
-	"GetRealm",
-	{"NAME", "STATE", "AGE", "NAMESPACE"},
-	3,
-	1,
-	realm_row,
-};
-static const struct kind_view space_view = {
-	KK_KIND_SPACE,
-	"spaces",
-	"ListSpaces",
-	"Spaces",
-	"GetSpace",
-	{"NAME", "REALM", "STATE", "AGE", "EGRESS", "NET-DEFAULTS"},
-	4,
-	2,
-	space_row,
-};
-static const struct kind_view stack_view = {
-	KK_KIND_STACK,
-	"stacks",
-	"ListStacks",
-	"Stacks",
-	"GetStack",
-	{"NAME", "REALM", "SPACE", "STATE", "AGE"},
-	5,
-	0,
-	stack_row,
-};
-static const struct kind_view cell_view = {
-	KK_KIND_CELL,
-	"cells",
-	"ListCells",
-	"Cells",
-	"GetCell",
-	{"NAME", "REALM", "SPACE", "STACK", "STATE", "SYNC", "AGE", "CONTAINERS", "BRIDGE", "IP",
-		"DIVERGENCE"},
-	7,
-	4,
-	cell_row,
-};
-
 /* What all kinds share: output format, selector. */
 struct options {
-	enum cli_format format;
+	struct cli_output output;
 	struct cli_selector *selector;
 };
 
@@ -157,7 +21,7 @@ static void options_release(struct options *options)
 
 static int options_get(const struct cli *cli, struct options *options, struct kk_err *err)
 {
-	if (cli_format_parse(cli_string(cli, "output"), &options->format, err) < 0)
+	if (cli_output_parse(cli_string(cli, "output"), &options->output, err) < 0)
 		return kk_failed(err);
 	if (cli_arg(cli, 0) && cli_is_given(cli, "selector"))
 		return kk_fail(err, KK_E_USAGE,
@@ -184,7 +48,7 @@ static int missing_fail(enum kk_kind kind, const struct kk_scope *s, struct kk_e
 	}
 }
 
-static void table_start(struct cli_table *table, const struct kind_view *view, bool is_wide)
+static void table_start(struct cli_table *table, const struct cli_view *view, bool is_wide)
 {
 	cli_table_init(table, view->columns, view->n_columns + (is_wide ? view->n_wide : 0));
 }
@@ -195,24 +59,21 @@ static void table_end(struct cli_table *table)
 	cli_table_release(table);
 }
 
-static int doc_print(const struct kind_view *view, const json_t *doc, enum cli_format format,
-	struct kk_err *err)
+static int doc_print(const struct cli_view *view, const json_t *doc,
+	const struct cli_output *output, struct kk_err *err)
 {
 	struct cli_table table;
+	int r = cli_doc_print(output, kk_kind_schema(view->kind), doc, err);
 
-	if (format == CLI_YAML)
-		return cli_yaml_print(kk_kind_schema(view->kind), doc, err);
-	if (format == CLI_JSON) {
-		cli_json_print(doc);
-		return 0;
-	}
-	table_start(&table, view, format == CLI_WIDE);
-	view->row(&table, doc, format == CLI_WIDE);
+	if (r)
+		return r < 0 ? r : 0;
+	table_start(&table, view, output->format == CLI_WIDE);
+	view->row(&table, doc, output->format == CLI_WIDE);
 	table_end(&table);
 	return 0;
 }
 
-static int get_one(struct cli *cli, const struct kind_view *view, enum cli_format format,
+static int get_one(struct cli *cli, const struct cli_view *view, const struct cli_output *output,
 	struct kk_err *err)
 {
 	struct kk_scope scope = cli_scope(cli, view->kind, cli_arg(cli, 0));
@@ -226,7 +87,7 @@ static int get_one(struct cli *cli, const struct kind_view *view, enum cli_forma
 	result = json_object_get(reply, "Result");
 	if (!json_is_true(json_object_get(result, "MetadataExists")))
 		return missing_fail(view->kind, &scope, err);
-	return doc_print(view, json_object_get(result, kk_kind_name(view->kind)), format, err);
+	return doc_print(view, json_object_get(result, kk_kind_name(view->kind)), output, err);
 }
 
 static json_t *list_args(const struct cli *cli)
@@ -246,7 +107,8 @@ static bool doc_next(struct kk_text *rest, const struct cli_selector *selector,
 		if (!selector)
 			return true;
 		doc = cli_text_load(ret_doc);
-		if (cli_selector_match(selector, part(part(doc, "metadata"), "labels")))
+		if (cli_selector_match(selector,
+			    json_object_get(json_object_get(doc, "metadata"), "labels")))
 			return true;
 	}
 	return false;
@@ -276,7 +138,54 @@ static int list_print_yaml(const struct kk_schema *schema, struct kk_text docs,
 	return cli_yaml_print(schema, chosen, err);
 }
 
-static void list_print_table(const struct kind_view *view, struct kk_text docs,
+static void list_print_names(struct kk_text docs, const struct cli_selector *selector)
+{
+	struct kk_text text;
+
+	while (doc_next(&docs, selector, &text)) {
+		kk_auto_json *doc = cli_text_load(&text);
+
+		puts(cli_doc_name(doc));
+	}
+}
+
+static void list_print_path(const char *path, struct kk_text docs,
+	const struct cli_selector *selector)
+{
+	kk_auto_json *root = json_pack("{s:[]}", "items");
+	kk_auto_free char *shown = NULL;
+	struct kk_text text;
+
+	while (doc_next(&docs, selector, &text))
+		json_array_append_new(json_object_get(root, "items"), cli_text_load(&text));
+	shown = cli_jsonpath_render(path, root);
+	fputs(shown, stdout);
+}
+
+/* As cli_doc_print. */
+static int list_print(const struct cli_output *output, const struct kk_schema *schema,
+	struct kk_text docs, const struct cli_selector *selector, struct kk_err *err)
+{
+	switch (output->format) {
+	case CLI_JSON:
+		list_print_json(docs, selector);
+		return 1;
+	case CLI_YAML:
+		return list_print_yaml(schema, docs, selector, err) < 0 ? kk_failed(err) : 1;
+	case CLI_NAME:
+		list_print_names(docs, selector);
+		return 1;
+	case CLI_JSONPATH:
+		list_print_path(output->path, docs, selector);
+		return 1;
+	case CLI_TABLE:
+	case CLI_WIDE:
+		break;
+	}
+	return 0;
+}
+
+static void list_print_table(const struct cli_view *view, struct kk_text docs,
 	const struct cli_selector *selector, bool is_wide)
 {
 	struct cli_table table;
@@ -308,115 +217,56 @@ static int list_call(struct cli *cli, const char *method, const char *key, struc
 	return 0;
 }
 
-static int get_list(struct cli *cli, const struct kind_view *view, const struct options *options,
+static int get_list(struct cli *cli, const struct cli_view *view, const struct options *options,
 	struct kk_err *err)
 {
 	const struct cli_selector *selector = cli_is_given(cli, "selector") ? options->selector :
 									      NULL;
 	struct kk_text docs;
+	int r;
 
 	if (list_call(cli, view->list_method, view->list_key, &docs, err) < 0)
 		return kk_failed(err);
-	switch (options->format) {
-	case CLI_JSON:
-		list_print_json(docs, selector);
-		return 0;
-	case CLI_YAML:
-		return list_print_yaml(kk_kind_schema(view->kind), docs, selector, err);
-	case CLI_TABLE:
-	case CLI_WIDE:
-		break;
-	}
-	list_print_table(view, docs, selector, options->format == CLI_WIDE);
-	return 0;
+	r = list_print(&options->output, kk_kind_schema(view->kind), docs, selector, err);
+	if (r == 0)
+		list_print_table(view, docs, selector, options->output.format == CLI_WIDE);
+	return r < 0 ? r : 0;
 }
 
-static int get(struct cli *cli, const struct kind_view *view, struct kk_err *err)
+static int get(struct cli *cli, const struct cli_view *view, struct kk_err *err)
 {
 	kk_auto(options_release) struct options options = {0};
 
 	if (options_get(cli, &options, err) < 0)
 		return kk_failed(err);
+	if (cli_bool(cli, "watch"))
+		return cli_watch(cli, view, &options.output, options.selector, err);
 	if (cli_arg(cli, 0))
-		return get_one(cli, view, options.format, err);
+		return get_one(cli, view, &options.output, err);
 	return get_list(cli, view, &options, err);
 }
 
 static int realm_run(struct cli *cli, struct kk_err *err)
 {
-	return get(cli, &realm_view, err);
+	return get(cli, &cli_view_realm, err);
 }
 
 static int space_run(struct cli *cli, struct kk_err *err)
 {
-	return get(cli, &space_view, err);
+	return get(cli, &cli_view_space, err);
 }
 
 static int stack_run(struct cli *cli, struct kk_err *err)
 {
-	return get(cli, &stack_view, err);
+	return get(cli, &cli_view_stack, err);
 }
 
 static int cell_run(struct cli *cli, struct kk_err *err)
 {
-	return get(cli, &cell_view, err);
+	return get(cli, &cli_view_cell, err);
 }
 
 /* --- containers: the list has specifications alone, the states come from their cells --- */
-
-static const char *const container_columns[] = {
-	"NAME", "REALM", "SPACE", "STACK", "CELL", "STATE", "RESTARTS", "AGE", "IMAGE", "EXIT"};
-enum { CONTAINER_COLUMNS = 8, CONTAINER_WIDE = 10 };
-
-/* "3", and where another one is owed "3, next try in 12s (3/5)". */
-static char *restarts_text(const json_t *status)
-{
-	const json_t *backoff = json_object_get(status, "backoff");
-	long long n = json_integer_value(json_object_get(status, "restartCount"));
-	long long max = json_integer_value(json_object_get(backoff, "maxTries"));
-	int64_t next, now = kk_time_now();
-	struct kk_buf text = {0};
-
-	kk_buf_printf(&text, "%lld", n);
-	if (kk_time_parse(cli_json_string(backoff, "nextTime"), &next) == 0 &&
-		next != KK_TIME_ZERO) {
-		kk_buf_printf(&text, ", next try in %llds",
-			(long long)(next > now ? (next - now) / 1000000000 : 0));
-		if (max)
-			kk_buf_printf(&text, " (%lld/%lld)",
-				(long long)json_integer_value(json_object_get(backoff, "tries")) +
-					1,
-				max);
-	}
-	return kk_buf_take(&text);
-}
-
-static void container_row(struct cli_table *table, const json_t *spec, const json_t *status,
-	bool is_wide)
-{
-	const char *state = cli_json_string(status, "state"),
-		   *reason = cli_json_string(status, "reason");
-	const char *signal = cli_json_string(status, "exitSignal");
-	long long code = json_integer_value(json_object_get(status, "exitCode"));
-	kk_auto_free char *restarts = restarts_text(status);
-	kk_auto_free char *age = cli_age(cli_json_string(status, "createdAt")), *exit = NULL;
-
-	cli_table_cell(table, cli_json_string(spec, "id"));
-	cli_table_cell(table, cli_json_string(spec, "realmId"));
-	cli_table_cell(table, cli_json_string(spec, "spaceId"));
-	cli_table_cell(table, cli_json_string(spec, "stackId"));
-	cli_table_cell(table, cli_json_string(spec, "cellId"));
-	cli_table_cell(table, *state ? state : "Unknown");
-	cli_table_cell(table, restarts);
-	cli_table_cell(table, age);
-	if (!is_wide)
-		return;
-	cell_or_dash(table, cli_json_string(spec, "image"));
-	exit = code || *signal ? kk_xprintf("%lld/%s%s%s%s", code, signal, *reason ? " (" : "",
-					 reason, *reason ? ")" : "") :
-				 kk_xstrdup("-");
-	cli_table_cell(table, exit);
-}
 
 static char *cell_key(const json_t *spec, const char *name)
 {
@@ -433,15 +283,16 @@ static int statuses_get(struct cli *cli, json_t *statuses, struct kk_err *err)
 		return kk_failed(err);
 	while (kk_text_next(&cells, &text)) {
 		kk_auto_json *cell = cli_text_load(&text);
-		kk_auto_free char *key = cell_key(part(cell, "spec"),
-			cli_json_string(part(cell, "metadata"), "name"));
+		kk_auto_free char *key = cell_key(json_object_get(cell, "spec"),
+			cli_json_string(json_object_get(cell, "metadata"), "name"));
 
-		json_object_set(statuses, key, json_object_get(part(cell, "status"), "containers"));
+		json_object_set(statuses, key,
+			json_object_get(json_object_get(cell, "status"), "containers"));
 	}
 	return 0;
 }
 
-static void none_print(struct cli *cli)
+static void ncli_doc_print(struct cli *cli)
 {
 	static const char *const flags[] = {"cell", "stack", "space", "realm"};
 	bool is_filtered = false;
@@ -463,9 +314,9 @@ static void none_print(struct cli *cli)
 		cli_call(cli, "ListCells", json_object(), &reply, &ignored) < 0)
 		return;
 	json_array_foreach (json_object_get(reply, "Cells"), i, cell) {
-		const json_t *spec = part(cell, "spec");
+		const json_t *spec = json_object_get(cell, "spec");
 
-		if (strcmp(cli_json_string(part(cell, "metadata"), "name"),
+		if (strcmp(cli_json_string(json_object_get(cell, "metadata"), "name"),
 			    cli_string(cli, "cell")) != 0)
 			continue;
 		printf("Hint: cell \"%s\" exists in realm \"%s\" space \"%s\" stack \"%s\" — pass "
@@ -476,50 +327,52 @@ static void none_print(struct cli *cli)
 	}
 }
 
-static int containers_list(struct cli *cli, enum cli_format format, struct kk_err *err)
+static int containers_list(struct cli *cli, const struct cli_output *output, struct kk_err *err)
 {
+	bool is_wide = output->format == CLI_WIDE;
 	kk_auto_json *specs = json_array(), *statuses = json_object();
 	struct kk_text list, text;
 	struct cli_table table;
 	size_t i;
 	json_t *spec;
+	int r;
 
 	if (list_call(cli, "ListContainers", "Containers", &list, err) < 0)
 		return kk_failed(err);
-	if (format == CLI_JSON) {
-		list_print_json(list, NULL);
-		return 0;
-	}
-	if (format == CLI_YAML)
-		return list_print_yaml(kk_schema_of_container_spec(), list, NULL, err);
+	r = list_print(output, kk_schema_of_container_spec(), list, NULL, err);
+	if (r)
+		return r < 0 ? r : 0;
 	while (kk_text_next(&list, &text))
 		json_array_append_new(specs, cli_text_load(&text));
 	if (json_array_size(specs) == 0) {
-		none_print(cli);
+		ncli_doc_print(cli);
 		return 0;
 	}
 	if (statuses_get(cli, statuses, err) < 0)
 		return kk_failed(err);
-	cli_table_init(&table, container_columns,
-		format == CLI_WIDE ? CONTAINER_WIDE : CONTAINER_COLUMNS);
+	cli_table_init(&table, cli_view_container.columns,
+		is_wide ? CLI_CONTAINER_WIDE : CLI_CONTAINER_COLUMNS);
 	json_array_foreach (specs, i, spec) {
 		kk_auto_free char *key = cell_key(spec, cli_json_string(spec, "cellId"));
 
-		container_row(&table, spec,
-			cli_json_with_id(part(statuses, key), cli_json_string(spec, "id")),
-			format == CLI_WIDE);
+		cli_container_row(&table, spec,
+			cli_json_with_id(json_object_get(statuses, key),
+				cli_json_string(spec, "id")),
+			is_wide);
 	}
 	table_end(&table);
 	return 0;
 }
 
-static int container_one(struct cli *cli, enum cli_format format, struct kk_err *err)
+static int container_one(struct cli *cli, const struct cli_output *output, struct kk_err *err)
 {
+	bool is_wide = output->format == CLI_WIDE;
 	const char *name = cli_arg(cli, 0);
 	struct kk_scope scope = cli_scope(cli, KK_KIND_CONTAINER, name);
 	kk_auto_json *reply = NULL;
 	const json_t *doc;
 	struct cli_table table;
+	int r;
 
 	if (!*cli_string(cli, "cell"))
 		return kk_fail(err, KK_E_CELL_NAME_REQUIRED, "cell name is required (--cell)");
@@ -528,15 +381,13 @@ static int container_one(struct cli *cli, enum cli_format format, struct kk_err 
 			err) < 0)
 		return kk_failed(err);
 	doc = json_object_get(json_object_get(reply, "Result"), "Container");
-	if (format == CLI_JSON) {
-		cli_json_print(doc);
-		return 0;
-	}
-	if (format == CLI_YAML)
-		return cli_yaml_print(kk_schema_of_container(), doc, err);
-	cli_table_init(&table, container_columns,
-		format == CLI_WIDE ? CONTAINER_WIDE : CONTAINER_COLUMNS);
-	container_row(&table, part(doc, "spec"), part(doc, "status"), format == CLI_WIDE);
+	r = cli_doc_print(output, kk_schema_of_container(), doc, err);
+	if (r)
+		return r < 0 ? r : 0;
+	cli_table_init(&table, cli_view_container.columns,
+		is_wide ? CLI_CONTAINER_WIDE : CLI_CONTAINER_COLUMNS);
+	cli_container_row(&table, json_object_get(doc, "spec"), json_object_get(doc, "status"),
+		is_wide);
 	table_end(&table);
 	return 0;
 }
@@ -547,9 +398,11 @@ static int container_run(struct cli *cli, struct kk_err *err)
 
 	if (options_get(cli, &options, err) < 0)
 		return kk_failed(err);
+	if (cli_bool(cli, "watch"))
+		return cli_watch(cli, &cli_view_container, &options.output, NULL, err);
 	if (cli_arg(cli, 0))
-		return container_one(cli, options.format, err);
-	return containers_list(cli, options.format, err);
+		return container_one(cli, &options.output, err);
+	return containers_list(cli, &options.output, err);
 }
 
 /* --- images --- */
@@ -571,7 +424,7 @@ static void image_row(struct cli_table *table, const json_t *image, const char *
 		return;
 	stamp = strlen(created) > 19 ? kk_xprintf("%.19sZ", created) : kk_xstrdup("-");
 	cli_table_cell(table, stamp);
-	cell_or_dash(table, cli_json_string(image, "digest"));
+	cli_cell_or_dash(table, cli_json_string(image, "digest"));
 }
 
 static int realm_images(struct cli *cli, const char *realm, json_t *groups, struct kk_err *err)
@@ -597,7 +450,7 @@ static int images_collect(struct cli *cli, json_t *groups, struct kk_err *err)
 	if (cli_call(cli, "ListRealms", json_object(), &reply, err) < 0)
 		return kk_failed(err);
 	json_array_foreach (json_object_get(reply, "Realms"), i, realm) {
-		const char *name = cli_json_string(part(realm, "metadata"), "name");
+		const char *name = cli_json_string(json_object_get(realm, "metadata"), "name");
 
 		if (realm_images(cli, name, groups, err) < 0)
 			return kk_wrap(err, "realm \"%s\"", name);
@@ -655,12 +508,54 @@ static void images_table(const json_t *groups, const json_t *only, bool is_wide)
 	cli_table_release(&table);
 }
 
+/* As cli_doc_print; the name of an image is at its top. */
+static int image_print(const struct cli_output *output, const json_t *image, struct kk_err *err)
+{
+	if (output->format != CLI_NAME)
+		return cli_doc_print(output, kk_schema_of_image_info(), image, err);
+	puts(cli_json_string(image, "name"));
+	return 1;
+}
+
+static int images_print(const struct cli_output *output, json_t *groups)
+{
+	kk_auto_free char *shown = NULL;
+	kk_auto_json *root = NULL;
+	size_t i, k;
+	json_t *group, *image;
+
+	switch (output->format) {
+	case CLI_JSON:
+		cli_json_print(groups);
+		return 1;
+	case CLI_YAML:
+		cli_yaml_print_any(groups);
+		return 1;
+	case CLI_NAME:
+		json_array_foreach (groups, i, group) {
+			json_array_foreach (json_object_get(group, "Images"), k, image)
+				puts(cli_json_string(image, "name"));
+		}
+		return 1;
+	case CLI_JSONPATH:
+		root = json_pack("{s:O}", "items", groups);
+		shown = cli_jsonpath_render(output->path, root);
+		fputs(shown, stdout);
+		return 1;
+	case CLI_TABLE:
+	case CLI_WIDE:
+		break;
+	}
+	return 0;
+}
+
 static int image_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(options_release) struct options options = {0};
 	kk_auto_json *groups = json_array();
 	const char *ref = cli_arg(cli, 0);
 	const json_t *only = NULL;
+	int r;
 
 	if (options_get(cli, &options, err) < 0 || images_collect(cli, groups, err) < 0)
 		return kk_failed(err);
@@ -671,15 +566,13 @@ static int image_run(struct cli *cli, struct kk_err *err)
 				"image \"%s\" not found in realm \"%s\": image not found", ref,
 				cli_is_given(cli, "realm") ? cli_string(cli, "realm") : "default");
 	}
-	if (options.format == CLI_JSON)
-		cli_json_print(only ? only : groups);
-	else if (options.format == CLI_YAML && only)
-		return cli_yaml_print(kk_schema_of_image_info(), only, err);
-	else if (options.format == CLI_YAML)
-		cli_yaml_print_any(groups);
+	if (only)
+		r = image_print(&options.output, only, err);
 	else
-		images_table(groups, only, options.format == CLI_WIDE);
-	return 0;
+		r = images_print(&options.output, groups);
+	if (r == 0)
+		images_table(groups, only, options.output.format == CLI_WIDE);
+	return r < 0 ? r : 0;
 }
 
 /* --- the table --- */
@@ -688,22 +581,28 @@ static int image_run(struct cli *cli, struct kk_err *err)
 	{                                                                                            \
 		"selector", 'l', CLI_STRING, NULL, NULL, "only objects with these labels", "k=v,…" \
 	}
+#define FLAG_WATCH                                                                                \
+	{                                                                                         \
+		"watch", 'w', CLI_BOOL, NULL, NULL, "go on: show them again as they change", NULL \
+	}
 #define FLAG_CELL                                                                  \
 	{                                                                          \
 		"cell", 0, CLI_STRING, NULL, NULL, "cell of the container", "name" \
 	}
 
-static const struct cli_flag realm_flags[] = {FLAG_SELECTOR, CLI_FLAGS_END};
-static const struct cli_flag space_flags[] = {FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAGS_END};
+static const struct cli_flag realm_flags[] = {FLAG_SELECTOR, FLAG_WATCH, CLI_FLAGS_END};
+static const struct cli_flag space_flags[] = {
+	FLAG_SELECTOR, FLAG_WATCH, CLI_FLAG_REALM, CLI_FLAGS_END};
 static const struct cli_flag stack_flags[] = {
-	FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAGS_END};
+	FLAG_SELECTOR, FLAG_WATCH, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAGS_END};
 static const struct cli_flag cell_flags[] = {
-	FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, CLI_FLAGS_END};
-static const struct cli_flag container_flags[] = {
-	FLAG_SELECTOR, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, FLAG_CELL, CLI_FLAGS_END};
+	FLAG_SELECTOR, FLAG_WATCH, CLI_FLAG_REALM, CLI_FLAG_SPACE, CLI_FLAG_STACK, CLI_FLAGS_END};
+static const struct cli_flag container_flags[] = {FLAG_SELECTOR, FLAG_WATCH, CLI_FLAG_REALM,
+	CLI_FLAG_SPACE, CLI_FLAG_STACK, FLAG_CELL, CLI_FLAGS_END};
 static const struct cli_flag image_flags[] = {CLI_FLAG_REALM, CLI_FLAGS_END};
 static const struct cli_flag group_flags[] = {
-	{"output", 'o', CLI_STRING, "table", "KUKE_GET_OUTPUT", "table, wide, yaml or json",
+	{"output", 'o', CLI_STRING, "table", "KUKE_GET_OUTPUT",
+		"table, wide, yaml, json, name or jsonpath={…} (of a list: {.items[*]…})",
 		"format"},
 	{"no-daemon", 0, CLI_BOOL, NULL, NULL, "read the state in-process, without kukeond", NULL},
 	CLI_FLAGS_END,

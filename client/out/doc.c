@@ -8,6 +8,29 @@
 
 #include <kukeon/mem.h>
 
+#define JSONPATH "jsonpath="
+
+int cli_output_parse(const char *name, struct cli_output *ret_output, struct kk_err *err)
+{
+	struct kk_err other = {0};
+
+	*ret_output = (struct cli_output){0};
+	if (kk_str_starts(name, JSONPATH)) {
+		ret_output->format = CLI_JSONPATH;
+		ret_output->path = name + strlen(JSONPATH);
+		return cli_jsonpath_check(ret_output->path, err);
+	}
+	if (strcmp(name, "name") == 0) {
+		ret_output->format = CLI_NAME;
+		return 0;
+	}
+	if (cli_format_parse(name, &ret_output->format, &other) == 0)
+		return 0;
+	return kk_fail(err, KK_E_USAGE,
+		"invalid output format: %s (supported: yaml, json, table, wide), or name, or jsonpath=…",
+		name);
+}
+
 int cli_format_parse(const char *name, enum cli_format *ret_format, struct kk_err *err)
 {
 	static const char *const names[] = {"table", "wide", "yaml", "json"};
@@ -120,4 +143,37 @@ static void any_print(const json_t *json, int indent, bool is_inline)
 void cli_yaml_print_any(const json_t *json)
 {
 	any_print(json, 0, true);
+}
+
+const char *cli_doc_name(const json_t *doc)
+{
+	const char *name = cli_json_string(json_object_get(doc, "metadata"), "name");
+
+	/* What stands in a list of containers is no document. */
+	return *name ? name : cli_json_string(doc, "id");
+}
+
+int cli_doc_print(const struct cli_output *output, const struct kk_schema *schema,
+	const json_t *doc, struct kk_err *err)
+{
+	kk_auto_free char *text = NULL;
+
+	switch (output->format) {
+	case CLI_YAML:
+		return cli_yaml_print(schema, doc, err) < 0 ? kk_failed(err) : 1;
+	case CLI_JSON:
+		cli_json_print(doc);
+		return 1;
+	case CLI_NAME:
+		puts(cli_doc_name(doc));
+		return 1;
+	case CLI_JSONPATH:
+		text = cli_jsonpath_render(output->path, doc);
+		fputs(text, stdout);
+		return 1;
+	case CLI_TABLE:
+	case CLI_WIDE:
+		break;
+	}
+	return 0;
 }

@@ -39,18 +39,17 @@ static void cell_print(const char *text, size_t width, bool is_last)
 	printf("%s%*s%s", text, (int)(width - width_of(text)), "", is_last ? "\n" : "  ");
 }
 
-void cli_table_print(const struct cli_table *table)
+void cli_table_print(struct cli_table *table)
 {
-	size_t n = table->n_columns, n_rows = table->cells.n / n;
-	kk_auto_free size_t *widths = kk_xalloc(n * sizeof *widths);
+	size_t n = table->n_columns, n_rows = table->cells.n / n, *widths = table->widths;
 
-	for (size_t i = 0; i < n_rows * n; i++) {
+	for (size_t i = table->n_printed * n; i < n_rows * n; i++) {
 		size_t width = width_of(table->cells.items[i]);
 
 		if (width > widths[i % n])
 			widths[i % n] = width;
 	}
-	for (size_t row = 0; row < n_rows; row++) {
+	for (size_t row = table->n_printed; row < n_rows; row++) {
 		for (size_t i = 0; i < n; i++)
 			cell_print(table->cells.items[row * n + i], widths[i], i + 1 == n);
 		if (row > 0)
@@ -61,6 +60,7 @@ void cli_table_print(const struct cli_table *table)
 			fputs(i + 1 == n ? "\n" : "  ", stdout);
 		}
 	}
+	table->n_printed = n_rows;
 }
 
 char *cli_age(const char *created_at)

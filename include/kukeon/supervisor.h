@@ -40,6 +40,8 @@ uint64_t kk_supervisor_call(struct kk_supervisor *sv, uint64_t op, const char *m
 
 /* Whoever asked has the answer of @op: what was noted for its repetition can go. */
 void kk_supervisor_answered(struct kk_supervisor *sv, uint64_t op);
+/* No more calls will come: those that wait for something to happen need not wait. */
+void kk_supervisor_draining(struct kk_supervisor *sv);
 
 /* Ask the workers to finish and end, in reverse order of their start; @fn is called when all are
  * gone (killed, if they have not gone within the limit). */

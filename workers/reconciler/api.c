@@ -89,6 +89,8 @@ static json_t *value_zero(char type, const char *key)
 		return json_false();
 	case '$':
 		return json_string("");
+	case '#':
+		return json_integer(0);
 	default:
 		return json_null();
 	}
@@ -151,6 +153,11 @@ json_t *rc_api_stored(const struct kk_scope *scope, enum kk_kind kind)
 const char *rc_api_string(const struct api *api, const char *key)
 {
 	return kk_str(json_string_value(kk_json_get(api->args, key)));
+}
+
+int64_t rc_api_integer(const struct api *api, const char *key)
+{
+	return json_integer_value(kk_json_get(api->args, key));
 }
 
 bool rc_api_bool(const struct api *api, const char *key)
@@ -232,6 +239,8 @@ static const struct method methods[] = {
 	{"ListCells", -1, rc_api_list_scopes, .list = "Cells", .listed = KK_KIND_CELL,
 		.is_reading = true},
 	{"ListContainers", -1, rc_api_list_containers, .list = "Containers", .is_reading = true},
+	{"ListEvents", -1, rc_api_list_events, .result = "@Events #Sequence #Missed",
+		.is_reading = true},
 	{"ListImages", -1, rc_api_image_call, .result = "@Images", .is_local = true},
 	{"ListRealms", -1, rc_api_list_scopes, .list = "Realms", .listed = KK_KIND_REALM},
 	{"ListSpaces", -1, rc_api_list_scopes, .list = "Spaces", .listed = KK_KIND_SPACE},
@@ -291,18 +300,28 @@ static const struct method *method_find(const char *full, bool is_local, char **
 
 static const struct {
 	const char *name;
-	bool is_flag;
+	const char *type; /* as Go has it */
 } scalar_args[] = {
-	{"RealmName", false},
-	{"SpaceName", false},
-	{"StackName", false},
-	{"CellName", false},
-	{"Path", false},
-	{"Ref", false},
-	{"RawYAML", false},
-	{"Cascade", true},
-	{"Force", true},
+	{"RealmName", "string"},
+	{"SpaceName", "string"},
+	{"StackName", "string"},
+	{"CellName", "string"},
+	{"Path", "string"},
+	{"Ref", "string"},
+	{"RawYAML", "string"},
+	{"Cascade", "bool"},
+	{"Force", "bool"},
+	{"Since", "int64"},
+	{"Limit", "int64"},
+	{"WaitMilliseconds", "int64"},
 };
+
+static bool is_of_type(const json_t *arg, const char *type)
+{
+	return strcmp(type, "bool") == 0   ? json_is_boolean(arg) :
+		strcmp(type, "int64") == 0 ? json_is_integer(arg) :
+					     json_is_string(arg);
+}
 
 /* What is wrong with the arguments that are no documents; NULL: nothing. Taken for absent, a filter would
  * select everything, and cut at a zero byte, something else. */
@@ -314,9 +333,9 @@ static char *scalars_check(const json_t *args)
 
 		if (!arg)
 			continue;
-		if (!(scalar_args[i].is_flag ? json_is_boolean(arg) : json_is_string(arg)))
+		if (!is_of_type(arg, scalar_args[i].type))
 			return kk_xprintf("json: cannot unmarshal field %s: not a %s", name,
-				scalar_args[i].is_flag ? "bool" : "string");
+				scalar_args[i].type);
 		if (json_is_string(arg) &&
 			strlen(json_string_value(arg)) != json_string_length(arg))
 			return kk_xprintf("field %s has a zero byte", name);

@@ -31,12 +31,13 @@ struct method {
 	const char *name;
 	int kind; /* of the argument Doc; -1: there is none */
 	void (*run)(struct api *api);
-	const char *list;   /* key of the list that is the whole reply; NULL: there is a Result */
-	int listed;         /* kind of what it lists */
-	const char *result; /* keys of the Result: *document ?bool $string @list, see result_zero */
-	bool is_local;      /* served to the embedding process alone */
-	bool is_reading;    /* in-process, what is shown is looked at first */
-	bool is_change;     /* its answer is kept for who lost it */
+	const char *list; /* key of the list that is the whole reply; NULL: there is a Result */
+	int listed;       /* kind of what it lists */
+	const char *
+		result; /* keys of the Result: *document ?bool $string #number @list, see result_zero */
+	bool is_local;   /* served to the embedding process alone */
+	bool is_reading; /* in-process, what is shown is looked at first */
+	bool is_change;  /* its answer is kept for who lost it */
 };
 
 /* --- api.c --- */
@@ -52,8 +53,9 @@ struct rc_cause rc_api_cause(const struct api *api);
 /* The document as it is stored; one that is not there is empty but for its kind. */
 json_t *rc_api_stored(const struct kk_scope *scope, enum kk_kind kind);
 
-/* An argument: "" and false where it is missing. */
+/* An argument: "", 0 and false where it is missing. */
 const char *rc_api_string(const struct api *api, const char *key);
+int64_t rc_api_integer(const struct api *api, const char *key);
 bool rc_api_bool(const struct api *api, const char *key);
 
 /* --- api_read.c --- */
@@ -63,6 +65,7 @@ void rc_api_get_container(struct api *api);
 void rc_api_log_container(struct api *api);
 void rc_api_list_scopes(struct api *api);
 void rc_api_list_containers(struct api *api);
+void rc_api_list_events(struct api *api);
 
 /* --- api_write.c --- */
 void rc_api_create_scope(struct api *api);

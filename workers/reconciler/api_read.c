@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <kukeon/buf.h>
+#include <kukeon/clock.h>
 #include <kukeon/mem.h>
 
 /* --- Get --- */
@@ -231,4 +232,76 @@ void rc_api_list_containers(struct api *api)
 		json_array_extend(containers,
 			json_object_get(json_object_get(cell, "spec"), "containers"));
 	rc_api_reply(api, json_pack("{s:o, s:n}", "Containers", containers, "Err"));
+}
+
+/* --- ListEvents --- */
+
+enum {
+	EVENTS_WAIT_MS = 5000
+}; /* then it is for the client to ask again, whose connection may have gone */
+
+/* A call that waits for what is not there yet. */
+struct events_call {
+	struct api *api;
+	int64_t since;
+	int64_t limit; /* only the last ones; 0: all */
+	int64_t deadline_ms;
+};
+
+/* Of the scope that was asked for? */
+static bool is_asked_for(const struct api *api, const json_t *event)
+{
+	static const char *const parts[][2] = {{"RealmName", "realm"}, {"SpaceName", "space"},
+		{"StackName", "stack"}, {"CellName", "cell"}};
+
+	for (size_t i = 0; i < KK_COUNT(parts); i++) {
+		const char *asked = rc_api_string(api, parts[i][0]);
+
+		if (*asked &&
+			!kk_str_equal(asked,
+				json_string_value(json_object_get(event, parts[i][1]))))
+			return false;
+	}
+	return true;
+}
+
+static void events_answer(const struct kk_err *err, void *arg)
+{
+	struct events_call *call = arg;
+	struct api *api = call->api;
+	int64_t last, missed, now = kk_clock_ms();
+	json_t *events = rc_events_read(call->since, &last, &missed);
+
+	(void)err;
+	for (size_t i = json_array_size(events); i-- > 0;) {
+		if (!is_asked_for(api, json_array_get(events, i)))
+			json_array_remove(events, i);
+	}
+	while (call->limit && (int64_t)json_array_size(events) > call->limit)
+		json_array_remove(events, 0);
+	if (!json_array_size(events) && !missed && now < call->deadline_ms &&
+		rc_events_wait(call->deadline_ms - now, events_answer, call)) {
+		json_decref(events);
+		return;
+	}
+	free(call);
+	rc_api_result(api,
+		json_pack("{s:o, s:I, s:I}", "Events", events, "Sequence", (json_int_t)last,
+			"Missed", (json_int_t)missed));
+}
+
+void rc_api_list_events(struct api *api)
+{
+	const json_t *since = kk_json_get(api->args, "Since");
+	int64_t wait_ms = rc_api_integer(api, "WaitMilliseconds");
+	struct events_call *call = kk_xalloc(sizeof *call);
+
+	*call = (struct events_call){
+		.api = api,
+		.since = since ? json_integer_value(since) : -1,
+		.limit = rc_api_integer(api, "Limit"),
+		.deadline_ms =
+			kk_clock_ms() + (wait_ms < EVENTS_WAIT_MS ? wait_ms : EVENTS_WAIT_MS),
+	};
+	events_answer(NULL, call);
 }

@@ -821,6 +821,7 @@ static void rewired(const struct kk_err *err, void *arg)
 	/* The containers live on in namespaces that nobody can enter any more, and the next one would be alone in the
 	 * new ones. */
 	kk_warning("cell '%s' is started again, in new namespaces", op->scope.cell);
+	rc_event(&op->scope, NULL, "Restarting", "its namespaces were gone");
 	rc_plan_release(&op->sandbox);
 	restart_halt(op);
 }
@@ -843,6 +844,7 @@ static void repair_seen(const struct kk_err *err, void *arg)
 		return;
 	}
 	kk_warning("cell '%s' has lost %s, which is made again", op->scope.cell, fault);
+	rc_event(&op->scope, NULL, "Repairing", "it has lost %s", fault);
 	op->outcome.action = RC_UPDATED;
 	rc_plan_sandbox_make(&op->sandbox, &op->cell);
 	rc_plan_run(&op->sandbox, op->cause.op, rewired, op);

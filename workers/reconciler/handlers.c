@@ -21,6 +21,7 @@ static KK_HANDLES(api_request)
 static const struct kk_handler handlers[] = {
 	KK_HANDLER(api_request),
 	KK_HANDLER(api_answered),
+	KK_HANDLER(api_draining),
 	KK_HANDLER(task_exited),
 	KK_HANDLER(containerd_connected),
 	KK_HANDLER(cgroup_oom),

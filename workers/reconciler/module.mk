@@ -8,6 +8,7 @@ workers_reconciler_SRC := \
 	workers/reconciler/cell.c \
 	workers/reconciler/decide.c \
 	workers/reconciler/effective.c \
+	workers/reconciler/eventlog.c \
 	workers/reconciler/handlers.c \
 	workers/reconciler/health.c \
 	workers/reconciler/journal.c \

@@ -92,6 +92,22 @@ void rc_journal_text(struct rc_cause cause, char *buf); /* of RC_JOURNAL_TEXT by
 void rc_journal_result_save(uint64_t op, size_t document, const json_t *result);
 json_t *rc_journal_result_read(uint64_t op, size_t document);
 
+/* --- eventlog.c: what happened, numbered --- */
+void rc_event(const struct kk_scope *scope, const char *container, const char *reason,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* What the saving of a document tells. @before: NULL where there was none. */
+void rc_event_saved(const struct kk_scope *scope, const void *before, const void *now,
+	bool is_spec_new);
+void rc_event_removed(const struct kk_scope *scope,
+	const void *before); /* NULL: it could not be read */
+/* Those behind number @since, -1 for all; the caller owns the array. @ret_missed: how many of them are not kept any
+ * more; -1: the log began anew. */
+json_t *rc_events_read(int64_t since, int64_t *ret_last, int64_t *ret_missed);
+/* Call @fn when there may be new ones, or after @ms. False: nobody may wait any more. */
+bool rc_events_wait(int64_t ms, rc_done_f fn, void *arg);
+/* The daemon goes down: all that wait are called, and no others. */
+void rc_events_drain(void);
+
 /* --- actor.c: one operation at a time on an object and its subtree, in this process and others --- */
 struct rc_turn;
 typedef void (*rc_turn_f)(struct rc_turn *turn, void *arg);
@@ -264,6 +280,7 @@ void rc_container_apply(const struct kk_container *container, struct rc_cause ca
 
 /* --- tick.c: events and passes --- */
 KK_HANDLES_EVENT(api_answered);
+KK_HANDLES_EVENT(api_draining);
 KK_HANDLES_EVENT(task_exited);
 KK_HANDLES_EVENT(containerd_connected);
 KK_HANDLES_EVENT(cgroup_oom);

@@ -432,6 +432,7 @@ static void repair_seen(const struct kk_err *err, void *arg)
 	}
 	kk_warning("%s '%s' has lost %s, which is made again", kk_kind_word(op->kind),
 		kk_doc_name(op->kind, op->doc), fault);
+	rc_event(&op->scope, NULL, "Repairing", "it has lost %s", fault);
 	rc_plan_release(&op->plan);
 	make(op);
 }

@@ -374,14 +374,13 @@ int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 	kk_auto_free char *dir = rc_scope_dir(scope), *path = kk_xprintf("%s/metadata.json", dir);
 	kk_auto_free char *text = NULL;
 	kk_auto_json *json = NULL;
+	bool is_spec_new;
 
 	/* Who can't tell what is there must not take its place. */
 	if (old && is_out_of_reach(old))
 		return damage_fail(old, err);
-	if (!old || !old->doc)
-		*generation = 1;
-	else
-		*generation = *generation_of(kind, old->doc) + !specs_equal(kind, old->doc, doc);
+	is_spec_new = old && old->doc && !specs_equal(kind, old->doc, doc);
+	*generation = old && old->doc ? *generation_of(kind, old->doc) + is_spec_new : 1;
 	if (*times.created == KK_TIME_ZERO)
 		*times.created = now;
 	if (*times.ready == KK_TIME_ZERO && times.is_ready)
@@ -399,6 +398,7 @@ int rc_store_save(const struct kk_scope *scope, void *doc, struct kk_err *err)
 			(void)rmdir(dir);
 		return kk_wrap(err, "store %s '%s'", kk_kind_word(kind), kk_doc_name(kind, doc));
 	}
+	rc_event_saved(scope, old ? old->doc : NULL, doc, is_spec_new);
 	return 0;
 }
 
@@ -426,10 +426,13 @@ static int rest_remove(const char *dir, struct kk_err *err)
 int rc_store_remove(const struct kk_scope *scope, struct kk_err *err)
 {
 	kk_auto_free char *dir = rc_scope_dir(scope), *path = kk_xprintf("%s/metadata.json", dir);
+	const struct entry *old = entry_get(scope);
 
 	/* The document goes last: until then a repetition finds what is left to do. */
 	if (rest_remove(dir, err) < 0 || kk_tree_remove(dir, err) < 0 || kk_name_sync(dir, err) < 0)
 		return kk_failed(err);
+	if (old)
+		rc_event_removed(scope, old->doc);
 	entry_forget(path);
 	return kk_fault(KK_FAULT_reconciler_removed, err);
 }

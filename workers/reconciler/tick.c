@@ -334,6 +334,17 @@ int on_api_answered(struct kk_call *call, const struct kk_req_api_answered *req,
 	return 0;
 }
 
+int on_api_draining(struct kk_call *call, const struct kk_req_api_draining *req, void *rep,
+	struct kk_err *err)
+{
+	(void)call;
+	(void)req;
+	(void)rep;
+	(void)err;
+	rc_events_drain();
+	return 0;
+}
+
 struct exit_search {
 	const struct kk_req_task_exited *event;
 };
