@@ -70,6 +70,8 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_run,
 	&cli_cmd_start,
 	&cli_cmd_stop,
+	&cli_cmd_top,
+	&cli_cmd_tree,
 	&cli_cmd_version,
 	&cli_cmd_wait,
 	&help,

@@ -13,6 +13,8 @@ client_SRC := \
 	client/cmd/log.c \
 	client/cmd/refresh.c \
 	client/cmd/run.c \
+	client/cmd/top.c \
+	client/cmd/tree.c \
 	client/cmd/version.c \
 	client/cmd/wait.c \
 	client/cmd/watch.c \

@@ -245,6 +245,7 @@ static const struct method methods[] = {
 	{"ListRealms", -1, rc_api_list_scopes, .list = "Realms", .listed = KK_KIND_REALM},
 	{"ListSpaces", -1, rc_api_list_scopes, .list = "Spaces", .listed = KK_KIND_SPACE},
 	{"ListStacks", -1, rc_api_list_scopes, .list = "Stacks", .listed = KK_KIND_STACK},
+	{"ListUsage", -1, rc_api_list_usage, .result = "@Usage #Microseconds", .is_reading = true},
 	{"LoadImage", -1, rc_api_image_call, .result = "@Images", .is_local = true},
 	{"LogContainer", KK_KIND_CONTAINER, rc_api_log_container,
 		.result = "$HostCapturePath $HostLogPath"},

@@ -66,6 +66,7 @@ void rc_api_log_container(struct api *api);
 void rc_api_list_scopes(struct api *api);
 void rc_api_list_containers(struct api *api);
 void rc_api_list_events(struct api *api);
+void rc_api_list_usage(struct api *api);
 
 /* --- api_write.c --- */
 void rc_api_create_scope(struct api *api);

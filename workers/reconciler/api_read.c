@@ -234,6 +234,21 @@ void rc_api_list_containers(struct api *api)
 	rc_api_reply(api, json_pack("{s:o, s:n}", "Containers", containers, "Err"));
 }
 
+/* Within what was asked for? */
+static bool is_in_scope(const struct api *api, const struct kk_scope *scope)
+{
+	const char *const asked[] = {rc_api_string(api, "RealmName"),
+		rc_api_string(api, "SpaceName"), rc_api_string(api, "StackName"),
+		rc_api_string(api, "CellName")};
+	struct kk_scope copy = *scope;
+
+	for (int i = 0; i < 4; i++) {
+		if (*asked[i] && !kk_str_equal(asked[i], *rc_scope_part(&copy, i)))
+			return false;
+	}
+	return true;
+}
+
 /* --- ListEvents --- */
 
 enum {
@@ -248,21 +263,16 @@ struct events_call {
 	int64_t deadline_ms;
 };
 
-/* Of the scope that was asked for? */
 static bool is_asked_for(const struct api *api, const json_t *event)
 {
-	static const char *const parts[][2] = {{"RealmName", "realm"}, {"SpaceName", "space"},
-		{"StackName", "stack"}, {"CellName", "cell"}};
+	const struct kk_scope scope = {
+		json_string_value(json_object_get(event, "realm")),
+		json_string_value(json_object_get(event, "space")),
+		json_string_value(json_object_get(event, "stack")),
+		json_string_value(json_object_get(event, "cell")),
+	};
 
-	for (size_t i = 0; i < KK_COUNT(parts); i++) {
-		const char *asked = rc_api_string(api, parts[i][0]);
-
-		if (*asked &&
-			!kk_str_equal(asked,
-				json_string_value(json_object_get(event, parts[i][1]))))
-			return false;
-	}
-	return true;
+	return is_in_scope(api, &scope);
 }
 
 static void events_answer(const struct kk_err *err, void *arg)
@@ -304,4 +314,98 @@ void rc_api_list_events(struct api *api)
 			kk_clock_ms() + (wait_ms < EVENTS_WAIT_MS ? wait_ms : EVENTS_WAIT_MS),
 	};
 	events_answer(NULL, call);
+}
+
+/* --- ListUsage --- */
+
+struct usage_call {
+	struct api *api;
+	struct kk_strs paths; /* of the cells that are asked for, one step of the plan each */
+};
+
+static void usage_ask(const struct kk_scope *scope, void *arg)
+{
+	struct usage_call *call = arg;
+	struct kk_req_cgroup_get *req;
+
+	if (!scope->cell || !is_in_scope(call->api, scope))
+		return;
+	req = rc_plan_add(&call->api->plan, 0, KK_MSG_cgroup_get);
+	req->path = rc_cgroup_path(scope);
+	call->api->plan.steps[call->api->plan.n - 1].is_optional = true;
+	kk_strs_take(&call->paths, rc_scope_path(scope));
+}
+
+/* A ceiling of the cell's is the sum of those of its containers, where each has one. */
+static int64_t limit_of(const struct kk_cell *cell)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		int64_t one = rc_memory_limit(&cell->spec.containers.items[i]);
+
+		if (one <= 0)
+			return 0;
+		sum += one;
+	}
+	return sum;
+}
+
+static json_t *usage_json(const char *path, const struct kk_rep_cgroup_get *cgroup)
+{
+	kk_auto_free char *parts = kk_xstrdup(path);
+	struct kk_err ignored = {0};
+	struct kk_scope scope = {0};
+	struct kk_usage usage = {0};
+	struct kk_cell cell;
+	char *rest = parts;
+	json_t *json;
+
+	for (int i = 0; i < 4; i++)
+		*rc_scope_part(&scope, i) = strsep(&rest, "/");
+	if (rc_store_load(&scope, &cell, &ignored) != 1)
+		return NULL;
+	usage = (struct kk_usage){
+		.realm = (char *)scope.realm,
+		.space = (char *)scope.space,
+		.stack = (char *)scope.stack,
+		.cell = (char *)scope.cell,
+		.state = (char *)kk_state_name(KK_KIND_CELL, cell.status.state),
+		.memory_bytes = cgroup ? (int64_t)cgroup->memory_bytes : 0,
+		.memory_limit_bytes = limit_of(&cell),
+		.cpu_us = cgroup ? (int64_t)cgroup->cpu_usage_us : 0,
+		.pids = cgroup ? (int64_t)cgroup->pids : 0,
+	};
+	json = kk_json_encode(kk_schema_of_usage(), &usage, KK_JSON_API);
+	kk_cell_release(&cell);
+	return json;
+}
+
+static void usage_done(const struct kk_err *err, void *arg)
+{
+	struct usage_call *call = arg;
+	struct api *api = call->api;
+	json_t *list = json_array();
+
+	(void)err;
+	for (size_t i = 0; i < call->paths.n; i++) {
+		json_t *usage = usage_json(call->paths.items[i], api->plan.steps[i].rep);
+
+		if (usage)
+			json_array_append_new(list, usage);
+	}
+	kk_strs_release(&call->paths);
+	free(call);
+	/* By the clock of this host: a share of it can be told from two of these answers. */
+	rc_api_result(api,
+		json_pack("{s:o, s:I}", "Usage", list, "Microseconds", (json_int_t)kk_clock_us()));
+}
+
+void rc_api_list_usage(struct api *api)
+{
+	struct usage_call *call = kk_xalloc(sizeof *call);
+
+	call->api = api;
+	rc_walk(&(struct kk_scope){0}, usage_ask, call);
+	rc_plan_run(&api->plan, api->op, usage_done, call);
 }
