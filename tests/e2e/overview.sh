@@ -22,7 +22,7 @@ realm r
 	expect_equal "$(kukel tree | awk '{ print $1, $2, $3 }')" "$(kuked tree | awk '{ print $1, $2, $3 }')"
 	expect_equal "$(kuked tree --realm alone | awk 'NR > 2 { print $1, $2, $3 }')" "realm alone Ready"
 	kuked kill web "${scope[@]}" >/dev/null
-	[[ $(kuked tree) =~ cell\ web\ +Stopped\ +-\ +- ]] || fail "$(kuked tree)"
+	[[ $(kuked tree) =~ cell\ web\ +Stopped\ +-\  ]] || fail "$(kuked tree)"
 	kuked start web "${scope[@]}" >/dev/null
 }
 
