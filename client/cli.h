@@ -43,6 +43,7 @@ struct cli_command {
 	const struct cli_command *const *children; /* NULL-terminated; a group has them */
 	int min_args;
 	int max_args; /* -1: extra ones are ignored */
+	size_t n_mixed; /* behind so many arguments nothing is a flag of ours any more; 0: all may be */
 	enum cli_route route;
 	bool is_reading;   /* in-process, it makes nothing, not even the run path */
 	bool names_object; /* its argument is the name of an object of @kind that is there */
@@ -50,7 +51,7 @@ struct cli_command {
 	int (*run)(struct cli *cli, struct kk_err *err);
 };
 
-enum { CLI_FLAGS_MAX = 48, CLI_ARGS_MAX = 64, CLI_DEPTH_MAX = 8 };
+enum { CLI_FLAGS_MAX = 48, CLI_ARGS_MAX = 1024, CLI_GIVEN_MAX = 64, CLI_DEPTH_MAX = 8 };
 
 /* A flag that this command knows, and what was given. */
 struct cli_value {
@@ -64,7 +65,7 @@ struct cli {
 	size_t depth;
 	struct cli_value values[CLI_FLAGS_MAX];
 	size_t n_values;
-	struct cli_value given[CLI_ARGS_MAX]; /* all values of CLI_STRINGS flags, in their order */
+	struct cli_value given[CLI_GIVEN_MAX]; /* all values of CLI_STRINGS flags, in their order */
 	size_t n_given;
 	const char *args[CLI_ARGS_MAX];
 	size_t n_args;
@@ -271,6 +272,10 @@ const char *cli_metadata_outcome(const json_t *result);
 /* 1 with the cell, owned by the caller, 0 where there is none, or a negative code. */
 int cli_cell_get(struct cli *cli, const struct kk_scope *scope, json_t **ret_cell,
 	struct kk_err *err);
+int cli_cell_missing_fail(const struct kk_scope *scope, struct kk_err *err);
+/* The container of --container, or the only one that does the work of the cell. */
+int cli_container_pick(const struct cli *cli, const struct kk_scope *scope, const json_t *cell,
+	const char **ret_id, struct kk_err *err);
 /* A free name in the scope of the flags; the caller frees. */
 int cli_cell_name_choose(struct cli *cli, const char *image, char **ret_name, struct kk_err *err);
 /* The call arguments of a cell with one container of the flags --image and --command. */
@@ -280,9 +285,9 @@ int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct k
 
 /* Tables of the verbs, one per file of cmd/. */
 extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_diff,
-	cli_cmd_events, cli_cmd_wait, cli_cmd_top, cli_cmd_tree, cli_cmd_get, cli_cmd_daemon,
-	cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh, cli_cmd_run, cli_cmd_start,
-	cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+	cli_cmd_events, cli_cmd_exec, cli_cmd_wait, cli_cmd_top, cli_cmd_tree, cli_cmd_get,
+	cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh, cli_cmd_run,
+	cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

@@ -172,9 +172,9 @@ static int string_set(struct cli *cli, struct cli_value *value, const char *text
 	value->value = text;
 	if (value->flag->type != CLI_STRINGS)
 		return 0;
-	if (cli->n_given == CLI_ARGS_MAX)
+	if (cli->n_given == CLI_GIVEN_MAX)
 		return kk_fail(err, KK_E_USAGE, "--%s: more than %d of them", value->flag->name,
-			CLI_ARGS_MAX);
+			CLI_GIVEN_MAX);
 	cli->given[cli->n_given++] = *value;
 	return 0;
 }
@@ -233,6 +233,7 @@ static int words_take(struct cli *cli, char **words, int n, bool *ret_help, stru
 
 		if (!word)
 			continue;
+		is_flags_over |= cli_leaf(cli)->n_mixed && cli->n_args == cli_leaf(cli)->n_mixed;
 		if (!is_flags_over && strcmp(word, "--") == 0) {
 			is_flags_over = true;
 		} else if (!is_flags_over && strcmp(word, "--help") == 0) {
@@ -243,6 +244,8 @@ static int words_take(struct cli *cli, char **words, int n, bool *ret_help, stru
 			r = short_take(cli, words, n, &i, ret_help, err);
 		} else if (cli->n_args < CLI_ARGS_MAX) {
 			cli->args[cli->n_args++] = word;
+		} else {
+			return kk_fail(err, KK_E_USAGE, "more than %d arguments", CLI_ARGS_MAX);
 		}
 		if (r < 0)
 			return r;

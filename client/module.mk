@@ -7,6 +7,7 @@ client_SRC := \
 	client/cmd/daemon.c \
 	client/cmd/delete.c \
 	client/cmd/events.c \
+	client/cmd/exec.c \
 	client/cmd/get.c \
 	client/cmd/image.c \
 	client/cmd/lifecycle.c \

@@ -42,9 +42,7 @@ static int missing_fail(enum kk_kind kind, const struct kk_scope *s, struct kk_e
 			"stack \"%s\" not found in realm \"%s\", space \"%s\"", s->stack, s->realm,
 			s->space);
 	default:
-		return kk_fail(err, KK_E_CELL_NOT_FOUND,
-			"cell \"%s\" not found in stack \"%s\"/\"%s\"/\"%s\"", s->cell, s->realm,
-			s->space, s->stack);
+		return cli_cell_missing_fail(s, err);
 	}
 }
 

@@ -17,46 +17,6 @@
 
 enum { CHUNK = 64 * 1024 };
 
-/* --- which container --- */
-
-/* The one that was named, or the only one that does the work of the cell. */
-static int container_pick(const struct cli *cli, const struct kk_scope *scope, const json_t *cell,
-	const char **ret_id, struct kk_err *err)
-{
-	const json_t *specs = json_object_get(json_object_get(cell, "spec"), "containers");
-	const char *wanted = cli_string(cli, "container"), *only = NULL;
-	kk_auto_buf names = {0};
-	size_t i, n = 0;
-	json_t *spec;
-
-	json_array_foreach (specs, i, spec) {
-		const char *id = cli_json_string(spec, "id");
-		bool is_root = json_is_true(json_object_get(spec, "root"));
-
-		if (*wanted && strcmp(id, wanted) == 0) {
-			*ret_id = id;
-			return 0;
-		}
-		if (is_root && json_array_size(specs) > 1)
-			continue;
-		kk_buf_printf(&names, "%s%s", n++ ? ", " : "", id);
-		only = id;
-	}
-	if (*wanted)
-		return kk_fail(err, KK_E_CONTAINER_NOT_FOUND,
-			"container \"%s\" not found in cell \"%s\": container not found", wanted,
-			scope->cell);
-	if (n == 0)
-		return kk_fail(err, KK_E_CONTAINER_NOT_FOUND, "no container in cell (cell \"%s\")",
-			scope->cell);
-	if (n > 1)
-		return kk_fail(err, KK_E_INVALID,
-			"multiple containers in cell; specify --container (cell \"%s\"): candidates: %s",
-			scope->cell, (char *)names.data);
-	*ret_id = only;
-	return 0;
-}
-
 /* --- the file --- */
 
 /* Go to the start of the last @n lines. A last one without its end counts. */
@@ -192,10 +152,8 @@ static int log_run(struct cli *cli, struct kk_err *err)
 		return kk_failed(err);
 	r = cli_cell_get(cli, &scope, &cell, err);
 	if (r == 0)
-		return kk_fail(err, KK_E_CELL_NOT_FOUND,
-			"cell \"%s\" not found in stack \"%s\"/\"%s\"/\"%s\"", scope.cell,
-			scope.realm, scope.space, scope.stack);
-	if (r < 0 || container_pick(cli, &scope, cell, &container, err) < 0 ||
+		return cli_cell_missing_fail(&scope, err);
+	if (r < 0 || cli_container_pick(cli, &scope, cell, &container, err) < 0 ||
 		cli_call(cli, "LogContainer", cli_doc_args(KK_KIND_CONTAINER, &scope, container),
 			&reply, err) < 0)
 		return kk_failed(err);

@@ -260,6 +260,8 @@ START_TEST(kinds_are_spelled_as_in_the_api)
 		{KK_E_IMAGE_NOT_FOUND, "ImageNotFound"},
 		{KK_E_WORKER_CRASHED, "WorkerCrashed"},
 		{KK_E_WORKER_DOWN, "WorkerDown"},
+		{KK_E_COMMAND_NOT_FOUND, "CommandNotFound"},
+		{KK_E_COMMAND_REFUSED, "CommandRefused"},
 	};
 
 	for (size_t i = 0; i < KK_COUNT(rows); i++) {

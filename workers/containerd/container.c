@@ -51,7 +51,7 @@ static const char *label_get(const Ct__Container *container, const char *key)
 	return NULL;
 }
 
-static struct ct_ctx ctx_limit(const struct ct_ctx *ctx, int64_t limit_ms)
+struct ct_ctx ct_ctx_limit(const struct ct_ctx *ctx, int64_t limit_ms)
 {
 	struct ct_ctx limited = *ctx;
 
@@ -61,7 +61,7 @@ static struct ct_ctx ctx_limit(const struct ct_ctx *ctx, int64_t limit_ms)
 }
 
 /* 1 when the record is there, 0 when not. */
-static int record_get(const struct ct_ctx *ctx, const char *id,
+int ct_container_record(const struct ct_ctx *ctx, const char *id,
 	Ct__ContainerGetResponse **ret_found, struct kk_err *err)
 {
 	Ct__ContainerGetRequest req = CT__CONTAINER_GET_REQUEST__INIT;
@@ -132,7 +132,7 @@ static int records_list(const struct ct_ctx *ctx, const struct kk_map *labels,
 static bool has_neighbour(const struct ct_ctx *ctx, const Ct__Container *container)
 {
 	static const char *const keys[] = {LABEL_CELL, LABEL_STACK, LABEL_SPACE};
-	const struct ct_ctx limited = ctx_limit(ctx, LOOK_MS);
+	const struct ct_ctx limited = ct_ctx_limit(ctx, LOOK_MS);
 	kk_auto(kk_map_release) struct kk_map labels = {0};
 	ct_auto_message Ct__ContainerListResponse *found = NULL;
 	struct kk_err err = {0};
@@ -165,7 +165,7 @@ static bool shim_clear(const struct ct_ctx *ctx, const Ct__Container *container)
 static int task_look(const struct ct_ctx *ctx, const Ct__Container *container,
 	Ct__TaskGetResponse **ret_task, struct kk_err *err)
 {
-	const struct ct_ctx limited = ctx_limit(ctx, LOOK_MS);
+	const struct ct_ctx limited = ct_ctx_limit(ctx, LOOK_MS);
 	struct kk_err cause = {0};
 	int r = task_get(&limited, container->id, ret_task, &cause);
 
@@ -227,7 +227,7 @@ static int task_wait(const struct ct_ctx *ctx, const char *id, int64_t limit_ms,
 	Ct__TaskWaitResponse **ret_exit, struct kk_err *err)
 {
 	Ct__TaskWaitRequest req = CT__TASK_WAIT_REQUEST__INIT;
-	const struct ct_ctx limited = ctx_limit(ctx, limit_ms);
+	const struct ct_ctx limited = ct_ctx_limit(ctx, limit_ms);
 	struct kk_err cause = {0};
 	int r;
 
@@ -244,13 +244,13 @@ static int task_wait(const struct ct_ctx *ctx, const char *id, int64_t limit_ms,
 	return r;
 }
 
-static int snapshot_mounts(const struct ct_ctx *ctx, const char *key,
+int ct_container_mounts(const struct ct_ctx *ctx, const char *id,
 	Ct__SnapshotMountsResponse **ret_mounts, struct kk_err *err)
 {
 	Ct__SnapshotMountsRequest req = CT__SNAPSHOT_MOUNTS_REQUEST__INIT;
 
 	req.snapshotter = (char *)CT_SNAPSHOTTER;
-	req.key = (char *)key;
+	req.key = (char *)id;
 	return ct_unary(ctx, "snapshots.v1.Snapshots/Mounts", &req.base,
 		&ct__snapshot_mounts_response__descriptor, ret_mounts, err);
 }
@@ -280,7 +280,7 @@ static int snapshot_ensure(const struct ct_ctx *ctx, const char *key, const char
 		*err = cause;
 		return kk_wrap(err, "prepare the root file system of '%s'", key);
 	}
-	return snapshot_mounts(ctx, key, ret_mounts, err);
+	return ct_container_mounts(ctx, key, ret_mounts, err);
 }
 
 static int snapshot_remove(const struct ct_ctx *ctx, const char *key, bool *was_present,
@@ -449,7 +449,7 @@ static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_c
 	create.stdout = log;
 	create.stderr = log;
 	do {
-		const struct ct_ctx limited = ctx_limit(ctx, MAKE_MS);
+		const struct ct_ctx limited = ct_ctx_limit(ctx, MAKE_MS);
 
 		kk_err_clear(&cause);
 		r = ct_unary(&limited, "tasks.v1.Tasks/Create", &create.base,
@@ -549,7 +549,7 @@ static int create_once(const struct ct_ctx *ctx, const struct kk_req_container_c
 	struct kk_rep_container_create *rep, struct kk_err *err)
 {
 	ct_auto_message Ct__ContainerGetResponse *found = NULL;
-	int r = record_get(ctx, req->id, &found, err);
+	int r = ct_container_record(ctx, req->id, &found, err);
 
 	if (r < 0)
 		return r;
@@ -680,7 +680,7 @@ static int container_halt(const struct ct_ctx *ctx, const char *id, int64_t grac
 	ct_auto_message Ct__ContainerGetResponse *found = NULL;
 	ct_auto_message Ct__TaskGetResponse *task = NULL;
 	const char *signal_name = NULL;
-	int r = record_get(ctx, id, &found, err);
+	int r = ct_container_record(ctx, id, &found, err);
 
 	if (r <= 0)
 		return r;

@@ -194,6 +194,28 @@ int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_
 int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, bool is_records_only,
 	struct kk_list *containers, struct kk_err *err);
 int64_t ct_time(const Ct__Timestamp *timestamp);
+/* 1 with its record, 0 where there is none. One that is not ours is an error. */
+int ct_container_record(const struct ct_ctx *ctx, const char *id,
+	Ct__ContainerGetResponse **ret_found, struct kk_err *err);
+/* How its writable layer is mounted. */
+int ct_container_mounts(const struct ct_ctx *ctx, const char *id,
+	Ct__SnapshotMountsResponse **ret_mounts, struct kk_err *err);
+/* The same, with no more than @limit_ms from now. */
+struct ct_ctx ct_ctx_limit(const struct ct_ctx *ctx, int64_t limit_ms);
+
+/* exec.c: further processes in a container. What has ended meanwhile is no error. */
+int ct_exec_start(const struct ct_ctx *ctx, const struct kk_req_exec_start *req,
+	struct kk_err *err);
+int ct_exec_wait(const struct ct_ctx *ctx, const struct kk_req_exec_wait *req,
+	struct kk_rep_exec_wait *rep, struct kk_err *err);
+int ct_exec_signal(const struct ct_ctx *ctx, const char *id, const char *exec_id, int64_t signo,
+	struct kk_err *err);
+int ct_exec_resize(const struct ct_ctx *ctx, const struct kk_req_exec_resize *resize,
+	struct kk_err *err);
+int ct_exec_close(const struct ct_ctx *ctx, const char *id, const char *exec_id,
+	struct kk_err *err);
+int ct_exec_remove(const struct ct_ctx *ctx, const char *id, const char *exec_id,
+	struct kk_err *err);
 
 /* shim.c. Is there a shim of this id, or a program that starts one or clears up behind it? */
 bool ct_shim_exists(const char *namespace, const char *id);

@@ -101,6 +101,53 @@ static KK_HANDLES(container_list)
 		KK_LIST(&rep->containers), err);
 }
 
+static KK_HANDLES(exec_start)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	(void)rep;
+	return ct_exec_start(&ctx, req, err);
+}
+
+static KK_HANDLES(exec_wait)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_exec_wait(&ctx, req, rep, err);
+}
+
+static KK_HANDLES(exec_signal)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	(void)rep;
+	return ct_exec_signal(&ctx, kk_str(req->id), kk_str(req->exec_id), req->signo, err);
+}
+
+static KK_HANDLES(exec_resize)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	(void)rep;
+	return ct_exec_resize(&ctx, req, err);
+}
+
+static KK_HANDLES(exec_close)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	(void)rep;
+	return ct_exec_close(&ctx, kk_str(req->id), kk_str(req->exec_id), err);
+}
+
+static KK_HANDLES(exec_remove)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	(void)rep;
+	return ct_exec_remove(&ctx, kk_str(req->id), kk_str(req->exec_id), err);
+}
+
 static const struct kk_handler handlers[] = {
 	KK_HANDLER(namespace_ensure),
 	KK_HANDLER(namespace_get),
@@ -114,6 +161,12 @@ static const struct kk_handler handlers[] = {
 	KK_HANDLER(container_stop),
 	KK_HANDLER(container_remove),
 	KK_HANDLER(container_list),
+	KK_HANDLER(exec_start),
+	KK_HANDLER(exec_wait),
+	KK_HANDLER(exec_signal),
+	KK_HANDLER(exec_resize),
+	KK_HANDLER(exec_close),
+	KK_HANDLER(exec_remove),
 };
 
 static int containerd_start(struct kk_worker *worker, struct kk_err *err)

@@ -4,6 +4,7 @@ workers_containerd_SRC := \
 	workers/containerd/container.c \
 	workers/containerd/content.c \
 	workers/containerd/event.c \
+	workers/containerd/exec.c \
 	workers/containerd/handlers.c \
 	workers/containerd/image.c \
 	workers/containerd/lease.c \

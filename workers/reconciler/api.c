@@ -198,6 +198,7 @@ static int scope_check(const struct api *api, struct kk_err *err)
 
 static const struct method methods[] = {
 	{"ApplyDocuments", -1, rc_api_documents, .result = "@Resources", .is_change = true},
+	{"CloseExec", KK_KIND_CONTAINER, rc_api_exec, .result = "$ExecID"},
 	{"CreateCell", KK_KIND_CELL, rc_api_create_cell, .result = CELL_CREATED, .is_change = true},
 	{"CreateRealm", KK_KIND_REALM, rc_api_create_scope,
 		.result = "*Realm " WAS_METADATA WAS_CGROUP WAS_NAMESPACE "?Created",
@@ -270,12 +271,17 @@ static const struct method methods[] = {
 		.result = "@RealmsFound @SpacesFound @StacksFound @CellsFound @ContainersFound "
 			  "@RealmsUpdated @SpacesUpdated @StacksUpdated @CellsUpdated "
 			  "@ContainersUpdated @Errors"},
+	{"RemoveExec", KK_KIND_CONTAINER, rc_api_exec, .result = "$ExecID"},
 	{"RemoveImage", -1, rc_api_image_call, .result = "$Name", .is_local = true},
+	{"ResizeExec", KK_KIND_CONTAINER, rc_api_exec, .result = "$ExecID"},
 	{"RestartCell", KK_KIND_CELL, rc_api_restart_cell, .result = "*Cell ?Restarted ?Started",
 		.is_change = true},
+	{"SignalExec", KK_KIND_CONTAINER, rc_api_exec, .result = "$ExecID"},
 	{"StartCell", KK_KIND_CELL, rc_api_start_cell, .result = "*Cell ?Started",
 		.is_change = true},
+	{"StartExec", KK_KIND_CONTAINER, rc_api_exec, .result = "$ExecID"},
 	{"StopCell", KK_KIND_CELL, rc_api_stop_cell, .result = "*Cell ?Stopped", .is_change = true},
+	{"WaitExec", KK_KIND_CONTAINER, rc_api_exec, .result = "?Ended ?Gone #ExitCode"},
 };
 
 /* The method of "KukeonV1.<name>", or the text that Go's net/rpc has for one that is not there. */
@@ -310,6 +316,16 @@ static const struct {
 	{"Path", "string"},
 	{"Ref", "string"},
 	{"RawYAML", "string"},
+	{"ExecID", "string"},
+	{"User", "string"},
+	{"Cwd", "string"},
+	{"Stdin", "string"},
+	{"Stdout", "string"},
+	{"Stderr", "string"},
+	{"Tty", "bool"},
+	{"Signal", "int64"},
+	{"Width", "int64"},
+	{"Height", "int64"},
 	{"Cascade", "bool"},
 	{"Force", "bool"},
 	{"Since", "int64"},

@@ -84,8 +84,7 @@ void rc_api_get_cell(struct api *api)
 			"RootContainerTaskRunning", exists && is_up));
 }
 
-/* The container that is asked for, in @ret_cell. NULL: there is none, and the call has failed. */
-static const struct kk_container_spec *container_find(struct api *api, struct kk_cell *ret_cell)
+const struct kk_container_spec *rc_api_container_find(struct api *api, struct kk_cell *ret_cell)
 {
 	const char *name = kk_str(api->doc.container.metadata.name);
 	const struct kk_container_spec *spec;
@@ -116,7 +115,7 @@ void rc_api_get_container(struct api *api)
 {
 	struct kk_cell cell;
 	struct kk_container found = {0};
-	const struct kk_container_spec *spec = container_find(api, &cell);
+	const struct kk_container_spec *spec = rc_api_container_find(api, &cell);
 	const struct kk_container_status *status;
 
 	if (!spec)
@@ -145,7 +144,7 @@ void rc_api_get_container(struct api *api)
 void rc_api_log_container(struct api *api)
 {
 	struct kk_cell cell;
-	const struct kk_container_spec *spec = container_find(api, &cell);
+	const struct kk_container_spec *spec = rc_api_container_find(api, &cell);
 	kk_auto_free char *dir = NULL, *path = NULL;
 
 	if (!spec)

@@ -1,6 +1,7 @@
 workers_reconciler_SRC := \
 	workers/reconciler/actor.c \
 	workers/reconciler/api.c \
+	workers/reconciler/api_exec.c \
 	workers/reconciler/api_image.c \
 	workers/reconciler/api_read.c \
 	workers/reconciler/api_write.c \
