@@ -59,6 +59,7 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_daemon,
 	&cli_cmd_delete,
 	&cli_cmd_diff,
+	&cli_cmd_doctor,
 	&cli_cmd_events,
 	&cli_cmd_exec,
 	&cli_cmd_get,

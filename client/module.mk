@@ -6,6 +6,7 @@ client_SRC := \
 	client/cmd/create.c \
 	client/cmd/daemon.c \
 	client/cmd/delete.c \
+	client/cmd/doctor.c \
 	client/cmd/events.c \
 	client/cmd/exec.c \
 	client/cmd/get.c \

@@ -151,7 +151,9 @@ egress_is_checked() {
 	local text
 	while IFS='|' read -r policy text; do
 		run policy "$policy"
-		expect_refusal "validation failed:
+		expect_status 1
+		expect_equal "$out" ""
+		expect_err "validation failed:
   document 0 (Space \"s\"): $text"
 	done <<-'END'
 		{default: maybe}|egress default must be 'allow' or 'deny'

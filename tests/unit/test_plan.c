@@ -12,7 +12,8 @@
 
 enum { DEFAULT_MEMORY = 1 << 20 };
 
-static struct kk_worker worker = {.config = {.default_memory_limit_bytes = DEFAULT_MEMORY}};
+static struct kk_worker worker = {
+	.config = {.default_memory_limit_bytes = DEFAULT_MEMORY, .instance = (char *)"0123abcd"}};
 
 static void setup(void)
 {
@@ -185,9 +186,9 @@ START_TEST(one_container_on_the_host_network_puts_the_cell_there)
 }
 END_TEST
 
-#define LABELS(id, type)                                                                      \
-	"labels=kukeon.io/cell:web,kukeon.io/container:" id ",kukeon.io/container-type:" type \
-	",kukeon.io/realm:r,kukeon.io/space:s,kukeon.io/spec-hash:#,"                         \
+#define LABELS(id, type)                                                                          \
+	"labels=kukeon.io/cell:web,kukeon.io/container:" id ",kukeon.io/container-type:" type     \
+	",kukeon.io/instance:0123abcd,kukeon.io/realm:r,kukeon.io/space:s,kukeon.io/spec-hash:#," \
 	"kukeon.io/spec-hash-version:5,kukeon.io/stack:t"
 
 START_TEST(containers_are_made_one_after_the_other)

@@ -49,6 +49,10 @@ bool cg_tree_identity(const char *path, struct cg_identity *ret_identity);
  * repeat. Fails with KK_E_CGROUP when something stays. */
 int cg_tree_remove(const char *path, bool *ret_was_present, struct kk_err *err);
 
+/* Cgroups below the root down to those of cells, in any hierarchy, by their path below it: "empty", or "busy" where
+ * something runs in or below it. */
+void cg_tree_list(struct kk_map *ret_paths);
+
 /* The file of a controller in the cgroup at @path, written to @buf. Returns -1 where the controller is
  * not mounted. */
 int cg_tree_file(const char *controller, const char *path, const char *file, char *buf,

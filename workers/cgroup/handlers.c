@@ -54,12 +54,22 @@ static KK_HANDLES(cgroup_watch)
 	return cg_watch_add(self, kk_str(req->path), err);
 }
 
+static KK_HANDLES(cgroup_inventory)
+{
+	(void)call;
+	(void)req;
+	(void)err;
+	cg_tree_list(&rep->paths);
+	return 0;
+}
+
 static const struct kk_handler handlers[] = {
 	KK_HANDLER(cgroup_ensure),
 	KK_HANDLER(cgroup_get),
 	KK_HANDLER(cgroup_limit_set),
 	KK_HANDLER(cgroup_remove),
 	KK_HANDLER(cgroup_watch),
+	KK_HANDLER(cgroup_inventory),
 };
 
 static int cgroup_start(struct kk_worker *worker, struct kk_err *err)

@@ -335,3 +335,56 @@ int cg_tree_remove(const char *path, bool *ret_was_present, struct kk_err *err)
 	}
 	return r;
 }
+
+/* --- what is there --- */
+
+enum { LEVELS = 4 }; /* realm, space, stack, cell */
+
+/* Has it processes, or anything below it? What can't be told is taken for busy. */
+static bool is_busy(const char *dir)
+{
+	kk_auto_free char *procs = kk_xprintf("%s/cgroup.procs", dir);
+	kk_auto_buf text = {.max = 1 << 20};
+	const struct dirent *entry;
+	kk_auto_dir handle = NULL;
+	int next = 0;
+
+	if (kk_file_read(procs, &text, NULL) < 0 || text.len)
+		return true;
+	handle = opendir(dir);
+	while (handle && (next = kk_dir_next(handle, &entry)) == 1) {
+		kk_auto_free char *below = kk_xprintf("%s/%s", dir, entry->d_name);
+
+		if (entry->d_type == DT_DIR && is_busy(below))
+			return true;
+	}
+	return !handle || next < 0;
+}
+
+static void list_below(const char *dir, const char *path, int level, struct kk_map *ret_paths)
+{
+	kk_auto_dir handle = opendir(dir);
+	const struct dirent *entry;
+
+	while (handle && kk_dir_next(handle, &entry) == 1) {
+		kk_auto_free char *below = kk_xprintf("%s/%s", dir, entry->d_name);
+		kk_auto_free char *name =
+			kk_xprintf("%s%s%s", path, *path ? "/" : "", entry->d_name);
+
+		if (entry->d_type != DT_DIR)
+			continue;
+		if (!kk_str_equal(kk_map_get(ret_paths, name), "busy"))
+			kk_map_set(ret_paths, name, is_busy(below) ? "busy" : "empty");
+		if (level + 1 < LEVELS)
+			list_below(below, name, level + 1, ret_paths);
+	}
+}
+
+void cg_tree_list(struct kk_map *ret_paths)
+{
+	for (size_t i = 0; i < tree.n; i++) {
+		kk_auto_free char *top = kk_xprintf("%s%s", tree.hierarchies[i].mount, tree.root);
+
+		list_below(top, "", 0, ret_paths);
+	}
+}

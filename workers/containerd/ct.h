@@ -85,6 +85,11 @@ static inline void ct_message_freep(void *p)
 /* namespace.c */
 int ct_namespace_ensure(const struct ct_ctx *ctx, bool *ret_created, struct kk_err *err);
 int ct_namespace_exists(const struct ct_ctx *ctx, bool *ret_exists, struct kk_err *err);
+int ct_namespace_list(const struct ct_ctx *ctx, const char *suffix, struct kk_strs *ret_names,
+	struct kk_err *err);
+int ct_layer_list(const struct ct_ctx *ctx, struct kk_strs *ret_keys,
+	struct kk_err *err); /* writable ones,
+	* but for those that were made just now */
 int ct_namespace_remove(const struct ct_ctx *ctx, bool *ret_removed, struct kk_err *err);
 
 /* lease.c: what keeps content and snapshots that have no other reason to be. */

@@ -101,6 +101,20 @@ static KK_HANDLES(container_list)
 		KK_LIST(&rep->containers), err);
 }
 
+static KK_HANDLES(namespace_list)
+{
+	const struct ct_ctx ctx = ctx_of(call, "default");
+
+	return ct_namespace_list(&ctx, kk_str(req->suffix), &rep->namespaces, err);
+}
+
+static KK_HANDLES(snapshot_list)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_layer_list(&ctx, &rep->keys, err);
+}
+
 static KK_HANDLES(exec_start)
 {
 	const struct ct_ctx ctx = ctx_of(call, req->namespace);
@@ -161,6 +175,8 @@ static const struct kk_handler handlers[] = {
 	KK_HANDLER(container_stop),
 	KK_HANDLER(container_remove),
 	KK_HANDLER(container_list),
+	KK_HANDLER(namespace_list),
+	KK_HANDLER(snapshot_list),
 	KK_HANDLER(exec_start),
 	KK_HANDLER(exec_wait),
 	KK_HANDLER(exec_signal),

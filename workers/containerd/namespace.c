@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <kukeon/clock.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -192,4 +193,53 @@ int ct_namespace_remove(const struct ct_ctx *ctx, bool *ret_removed, struct kk_e
 	}
 	*ret_removed = true;
 	return 0;
+}
+
+int ct_namespace_list(const struct ct_ctx *ctx, const char *suffix, struct kk_strs *ret_names,
+	struct kk_err *err)
+{
+	Ct__NamespaceListRequest req = CT__NAMESPACE_LIST_REQUEST__INIT;
+	ct_auto_message Ct__NamespaceListResponse *rep = NULL;
+	kk_auto_free char *end = kk_xprintf(".%s", suffix);
+	int r = ct_unary(ctx, "namespaces.v1.Namespaces/List", &req.base,
+		&ct__namespace_list_response__descriptor, &rep, err);
+
+	for (size_t i = 0; r == 0 && i < rep->n_namespaces; i++) {
+		if (kk_str_ends(rep->namespaces[i]->name, end))
+			kk_strs_add(ret_names, rep->namespaces[i]->name);
+	}
+	return r;
+}
+
+enum { LAYER_AGE_S = 60 }; /* the record of a younger one may be on its way */
+
+static int layers_take(const void *message, void *arg, struct kk_err *err)
+{
+	const Ct__SnapshotListResponse *block = message;
+
+	(void)err;
+	for (size_t i = 0; i < block->n_info; i++) {
+		const Ct__SnapshotInfo *info = block->info[i];
+
+		if (info->kind == CT__SNAPSHOT_INFO__KIND__ACTIVE &&
+			kk_time_now() - ct_time(info->created_at) > LAYER_AGE_S * 1000000000LL)
+			kk_strs_add(arg, info->name);
+	}
+	return 0;
+}
+
+int ct_layer_list(const struct ct_ctx *ctx, struct kk_strs *ret_keys, struct kk_err *err)
+{
+	Ct__SnapshotListRequest list = CT__SNAPSHOT_LIST_REQUEST__INIT;
+	const struct ct_reader reader = {
+		.method = "snapshots.v1.Snapshots/List",
+		.req = &list.base,
+		.type = &ct__snapshot_list_response__descriptor,
+		.restart = names_restart,
+		.take = layers_take,
+		.arg = ret_keys,
+	};
+
+	list.snapshotter = (char *)CT_SNAPSHOTTER;
+	return ct_stream_read(ctx, &reader, err);
 }

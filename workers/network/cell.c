@@ -28,13 +28,18 @@ static void names_release(struct names *names)
 	free(names->files_dir);
 }
 
+char *net_cell_pin(const char *path)
+{
+	kk_auto_free char *unique = kk_xprintf("%s:%s", net_instance.id, path);
+
+	return kk_xprintf("k%016llx", (unsigned long long)net_hash64(unique));
+}
+
 static void names_make(const struct net_cell_key *key, struct names *ret_names)
 {
 	char *path = kk_xprintf("%s/%s/%s/%s", key->realm, key->space, key->stack, key->cell);
-	kk_auto_free char *unique = kk_xprintf("%s:%s", net_instance.id, path);
-	char ns_name[32];
+	kk_auto_free char *ns_name = net_cell_pin(path);
 
-	snprintf(ns_name, sizeof ns_name, "k%016llx", (unsigned long long)net_hash64(unique));
 	net_ns_paths_make(ns_name, &ret_names->ns);
 	ret_names->path = path;
 	ret_names->owner = kk_xprintf("%s_%s_%s_root", key->space, key->stack, key->cell);
@@ -227,6 +232,26 @@ static int rest_ensure(const struct net_cell_key *key, const struct names *names
 	return 0;
 }
 
+/* Whatever says that it is this cell's, by whichever name. */
+static int links_sweep(const struct names *names, struct kk_err *err)
+{
+	kk_auto(net_socket_closep) struct nl_sock *socket = NULL;
+	kk_auto(net_links_release) struct net_links links = {0};
+	kk_auto_free char *alias = kk_xprintf("kukeon:%s:%s", net_instance.id, names->path);
+	size_t len = strlen(alias);
+
+	if (net_socket_open(&socket, err) < 0 || net_links_read(socket, &links, err) < 0)
+		return kk_failed(err);
+	for (size_t i = 0; i < links.n; i++) {
+		const char *of = links.items[i].alias;
+
+		if (strncmp(of, alias, len) == 0 && (of[len] == '\0' || of[len] == '@') &&
+			net_link_remove(socket, links.items[i].name, err) < 0)
+			return kk_failed(err);
+	}
+	return 0;
+}
+
 static int rest_remove(const struct net_cell_key *key, const struct names *names,
 	const struct net_nic *nic, struct kk_err *err)
 {
@@ -239,6 +264,8 @@ static int rest_remove(const struct net_cell_key *key, const struct names *names
 	}
 	/* Without a record it can't be told whether there are any. */
 	if ((!has_record || record.ports.n) && net_port_drop(nic->veth, err) < 0)
+		return kk_failed(err);
+	if (!has_record && links_sweep(names, err) < 0)
 		return kk_failed(err);
 	return net_record_remove(key, err);
 }

@@ -104,6 +104,19 @@ static KK_HANDLES(network_survey)
 	return net_survey(&req->spaces, &req->cells, &rep->spaces, &rep->cells, err);
 }
 
+static KK_HANDLES(network_inventory)
+{
+	(void)call;
+	return net_inventory(&req->spaces, &req->cells, &rep->things, err);
+}
+
+static KK_HANDLES(network_pin_drop)
+{
+	(void)call;
+	(void)rep;
+	return net_pin_drop(kk_str(req->name), err);
+}
+
 static const struct kk_handler handlers[] = {
 	KK_HANDLER(space_network_ensure),
 	KK_HANDLER(space_network_get),
@@ -112,6 +125,8 @@ static const struct kk_handler handlers[] = {
 	KK_HANDLER(cell_network_get),
 	KK_HANDLER(cell_network_remove),
 	KK_HANDLER(network_survey),
+	KK_HANDLER(network_inventory),
+	KK_HANDLER(network_pin_drop),
 };
 
 static int network_start(struct kk_worker *worker, struct kk_err *err)

@@ -5,6 +5,7 @@ workers_network_SRC := \
 	workers/network/forward.c \
 	workers/network/handlers.c \
 	workers/network/hosts.c \
+	workers/network/inventory.c \
 	workers/network/ipam.c \
 	workers/network/link.c \
 	workers/network/netns.c \

@@ -105,6 +105,8 @@ int net_cell_ensure(const struct net_cell_key *key, const struct net_wish *wish,
 int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool *ret_exists,
 	struct kk_err *err);
 int net_cell_remove(const struct net_cell_key *key, bool *ret_was_present, struct kk_err *err);
+char *net_cell_pin(const char
+		*path); /* name of the namespaces of the cell at this path; the caller frees */
 bool net_cell_is_known(const struct net_cell_key *key); /* has it a document, or a namespace? */
 
 /* What of a cell is not there, or not as it was made; NULL: nothing. */
@@ -242,6 +244,12 @@ bool net_forward_is_open(const struct net_space *space, const char *listing);
 void net_forward_append(struct kk_buf *text, const struct net_space *space, const char *listing);
 void net_forward_remove_append(struct kk_buf *text, const struct net_space *space,
 	const char *listing);
+
+/* inventory.c: what of ours is there of others than these, by the path of its owner, "" for unknown. Fails with
+ * KK_E_NETWORK, KK_E_IO. */
+int net_inventory(const struct kk_strs *spaces, const struct kk_strs *cells,
+	struct kk_map *ret_things, struct kk_err *err);
+int net_pin_drop(const char *name, struct kk_err *err);
 
 /* ipam.c: leases as host-local keeps them, so that its users never hand out the same address. */
 char *net_lease_dir(const struct net_space *space); /* owned by the caller */

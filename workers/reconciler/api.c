@@ -224,6 +224,7 @@ static const struct method methods[] = {
 		.result = "*Stack $StackName $RealmName $SpaceName ?MetadataDeleted ?CgroupDeleted "
 			  "@Deleted",
 		.is_change = true},
+	{"FixLeaks", -1, rc_api_leaks, .result = "@Leaks", .is_change = true},
 	{"GetCell", KK_KIND_CELL, rc_api_get_cell,
 		.result = "*Cell ?MetadataExists ?CgroupExists ?RootContainerExists "
 			  "?RootContainerTaskRunning",
@@ -242,6 +243,7 @@ static const struct method methods[] = {
 	{"ListContainers", -1, rc_api_list_containers, .list = "Containers", .is_reading = true},
 	{"ListEvents", -1, rc_api_list_events, .result = "@Events #Sequence #Missed",
 		.is_reading = true},
+	{"ListLeaks", -1, rc_api_leaks, .result = "@Leaks"},
 	{"ListImages", -1, rc_api_image_call, .result = "@Images", .is_local = true},
 	{"ListRealms", -1, rc_api_list_scopes, .list = "Realms", .listed = KK_KIND_REALM},
 	{"ListSpaces", -1, rc_api_list_scopes, .list = "Spaces", .listed = KK_KIND_SPACE},

@@ -67,6 +67,7 @@ void rc_api_list_scopes(struct api *api);
 void rc_api_list_containers(struct api *api);
 void rc_api_list_events(struct api *api);
 void rc_api_list_usage(struct api *api);
+void rc_api_leaks(struct api *api);
 
 /* The container that is asked for, in @ret_cell. NULL: there is none, and the call has failed. */
 const struct kk_container_spec *rc_api_container_find(struct api *api, struct kk_cell *ret_cell);

@@ -408,3 +408,20 @@ void rc_api_list_usage(struct api *api)
 	rc_walk(&(struct kk_scope){0}, usage_ask, call);
 	rc_plan_run(&api->plan, api->op, usage_done, call);
 }
+
+/* --- ListLeaks, FixLeaks --- */
+
+static void leaks_found(json_t *leaks, const struct kk_err *err, void *arg)
+{
+	struct api *api = arg;
+
+	if (err)
+		rc_api_fail(api, err);
+	else
+		rc_api_result(api, json_pack("{s:O}", "Leaks", leaks));
+}
+
+void rc_api_leaks(struct api *api)
+{
+	rc_leaks_find(api->method->is_change, api->op, leaks_found, api);
+}

@@ -881,8 +881,14 @@ static void delete_seen(const struct kk_err *err, void *arg)
 	}
 	/* By label as well as by document: what a crash made and never recorded goes too. */
 	list = rc_plan_reply(&op->plan, KK_MSG_container_list, 0);
-	for (size_t i = 0; i < list->containers.n; i++)
-		kk_strs_add(&ids, list->containers.items[i].id);
+	for (size_t i = 0; i < list->containers.n; i++) {
+		const char *maker =
+			kk_map_get(&list->containers.items[i].labels, RC_LABEL_INSTANCE);
+
+		/* Another instance may have a realm of this name, in the same namespace. */
+		if (!maker || kk_str_equal(maker, rc.worker->config.instance))
+			kk_strs_add(&ids, list->containers.items[i].id);
+	}
 	op->outcome.n_containers = ids.n;
 	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
 		kk_auto_free char *id =
@@ -929,7 +935,14 @@ static void existing_turn(struct op *op)
 		op_fail(op, &err);
 		return;
 	}
-	if (r == 0 && op->verb != RC_CELL_PURGE) {
+	if (r == 1 && op->verb == RC_CELL_SWEEP) {
+		/* Somebody has made it meanwhile. */
+		kk_cell_release(&stored);
+		op->outcome.action = RC_UNCHANGED;
+		op_end(op);
+		return;
+	}
+	if (r == 0 && op->verb != RC_CELL_PURGE && op->verb != RC_CELL_SWEEP) {
 		missing(op);
 		return;
 	}
@@ -967,6 +980,7 @@ static void existing_turn(struct op *op)
 		break;
 	case RC_CELL_DELETE:
 	case RC_CELL_PURGE:
+	case RC_CELL_SWEEP:
 		rc_journal_note(op->cause, &op->scope, "delete");
 		rc_plan_cell_list(&op->plan, &op->scope, op->namespace, true);
 		rc_plan_run(&op->plan, op->cause.op, delete_seen, op);
@@ -1006,6 +1020,7 @@ static void turn_begin(struct rc_turn *turn, void *arg)
 	case RC_CELL_KILL:
 	case RC_CELL_DELETE:
 	case RC_CELL_PURGE:
+	case RC_CELL_SWEEP:
 	case RC_CELL_REFRESH:
 	case RC_CELL_OOM:
 	case RC_CELL_REPAIR:

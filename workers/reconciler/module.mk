@@ -13,6 +13,7 @@ workers_reconciler_SRC := \
 	workers/reconciler/handlers.c \
 	workers/reconciler/health.c \
 	workers/reconciler/journal.c \
+	workers/reconciler/leak.c \
 	workers/reconciler/name.c \
 	workers/reconciler/plan.c \
 	workers/reconciler/preview.c \

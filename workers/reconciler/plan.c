@@ -152,6 +152,7 @@ static void labels_fill(struct kk_map *labels, const struct kk_scope *scope,
 	kk_map_set(labels, "kukeon.io/realm", scope->realm);
 	kk_map_set(labels, "kukeon.io/spec-hash", hash);
 	kk_map_set(labels, "kukeon.io/spec-hash-version", "5");
+	kk_map_set(labels, RC_LABEL_INSTANCE, rc.worker->config.instance);
 }
 
 static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cell *cell,

@@ -247,8 +247,8 @@ void rc_scope_apply(enum kk_kind kind, const void *doc, bool is_create, struct r
 	rc_outcome_f fn, void *arg);
 /* Make again what of a realm, space or stack was taken away: a document is needed. */
 void rc_scope_repair(const struct kk_scope *scope, rc_outcome_f fn, void *arg);
-/* How it is deleted: with its children; whatever is in it; also where its document is gone, and theirs. */
-enum { RC_CASCADE = 1, RC_FORCE = 2, RC_PURGE = 4 };
+/* How it is deleted: with its children; whatever is in it; also where its document is gone, and theirs; only there. */
+enum { RC_CASCADE = 1, RC_FORCE = 2, RC_PURGE = 4, RC_SWEEP = 8 };
 void rc_scope_delete(const struct kk_scope *scope, unsigned how, struct rc_cause cause,
 	rc_outcome_f fn, void *arg);
 /* Create the bare parents of @scope that do not exist. */
@@ -264,6 +264,7 @@ enum rc_cell_verb {
 	RC_CELL_KILL,
 	RC_CELL_DELETE,
 	RC_CELL_PURGE,   /* the same, also where its document is gone */
+	RC_CELL_SWEEP,   /* the same, only where its document is gone */
 	RC_CELL_REFRESH, /* look at it, and record what was seen */
 	RC_CELL_OOM,     /* the same, after the kernel killed in it for memory */
 	RC_CELL_REPAIR,  /* the same, and make again what of its network was taken away */
@@ -297,6 +298,13 @@ struct rc_report {
 };
 /* Look at all cells of all realms, then call @fn. @report: NULL, or what is filled until then. */
 void rc_observe_all(uint64_t op, struct rc_report *report, rc_done_f fn, void *arg);
+
+/* --- leak.c: what is there and belongs to nothing --- */
+#define RC_LABEL_INSTANCE "kukeon.io/instance" /* of a container: who made it */
+/* {Thing, Owner, Namespace, Ours} each; NULL with @err. Borrowed. */
+typedef void (*rc_leaks_f)(json_t *leaks, const struct kk_err *err, void *arg);
+/* @is_fixing: those that are ours without a doubt are removed. */
+void rc_leaks_find(bool is_fixing, uint64_t op, rc_leaks_f fn, void *arg);
 
 /* --- walk.c --- */
 typedef void (*rc_walk_f)(const struct kk_scope *scope, void *arg);

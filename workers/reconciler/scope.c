@@ -649,6 +649,11 @@ static void delete_turn(struct rc_turn *turn, void *arg)
 	const char *verb = op->how & RC_PURGE ? "purge" : "delete";
 
 	op->turn = turn;
+	if (op->how & RC_SWEEP && rc_store_exists(&op->scope)) {
+		op->outcome.action = RC_UNCHANGED;
+		op_end(op);
+		return;
+	}
 	/* Something may have been created since the children were deleted. */
 	if (!namespace || rc_store_children(&op->scope, &children, &err) < 0) {
 		op_fail(op, &err);

@@ -41,6 +41,7 @@ static struct {
 int __wrap_net_socket_open(struct nl_sock **ret_socket, struct kk_err *err);
 int __wrap_net_link_get(struct nl_sock *socket, const char *name, struct net_link *ret_link,
 	struct kk_err *err);
+int __wrap_net_links_read(struct nl_sock *socket, struct net_links *ret_links, struct kk_err *err);
 int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, struct kk_err *err);
 int __wrap_net_link_own(struct nl_sock *socket, const char *name, const char *alias,
 	struct kk_err *err);
@@ -95,6 +96,14 @@ int __wrap_net_link_get(struct nl_sock *socket, const char *name, struct net_lin
 		return 0;
 	memcpy(ret_link->alias, kernel.bridges[i].alias, sizeof ret_link->alias);
 	return 1;
+}
+
+int __wrap_net_links_read(struct nl_sock *socket, struct net_links *ret_links, struct kk_err *err)
+{
+	(void)socket;
+	(void)err;
+	*ret_links = (struct net_links){0};
+	return 0;
 }
 
 int __wrap_net_bridge_create(struct nl_sock *socket, const char *name, struct kk_err *err)
