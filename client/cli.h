@@ -285,9 +285,10 @@ int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct k
 
 /* Tables of the verbs, one per file of cmd/. */
 extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_diff,
-	cli_cmd_doctor, cli_cmd_events, cli_cmd_exec, cli_cmd_wait, cli_cmd_top, cli_cmd_tree,
-	cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh,
-	cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+	cli_cmd_doctor, cli_cmd_events, cli_cmd_exec, cli_cmd_wait, cli_cmd_status, cli_cmd_top,
+	cli_cmd_tree, cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge,
+	cli_cmd_refresh, cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill,
+	cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

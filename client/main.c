@@ -71,6 +71,7 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_restart,
 	&cli_cmd_run,
 	&cli_cmd_start,
+	&cli_cmd_status,
 	&cli_cmd_stop,
 	&cli_cmd_top,
 	&cli_cmd_tree,

@@ -15,6 +15,7 @@ client_SRC := \
 	client/cmd/log.c \
 	client/cmd/refresh.c \
 	client/cmd/run.c \
+	client/cmd/status.c \
 	client/cmd/top.c \
 	client/cmd/tree.c \
 	client/cmd/version.c \

@@ -136,7 +136,8 @@ def wrong_types_in_yaml():
             err, result = answer["result"]["Err"], answer["result"]["Result"]
             expect(result, {"Resources": None}, made)
             name = field.get("what", field["name"])
-            if not re.search(r"line 1: .*%s" % re.escape(name), err["Message"]) or "\n" in err["Message"]:
+            if not re.search(r"line 1: .*%s" % re.escape(name), err["Message"]) or \
+                err["Message"].count("\n") > 1:
                 fail(f"not one error that names {name} for {made}: {err}")
         unchanged(before)
     print(len(frames), "requests")

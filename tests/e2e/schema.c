@@ -4,6 +4,7 @@
 #include "../../workers/reconciler/api.c"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *const type_words[] = {
 	[KK_T_BOOL] = "bool",
@@ -66,7 +67,8 @@ int main(void)
 	for (size_t i = 0; i < KK_COUNT(scalar_args); i++)
 		json_array_append_new(scalars,
 			json_pack("{s:s, s:s}", "name", scalar_args[i].name, "type",
-				scalar_args[i].is_flag ? "bool" : "string"));
+				strcmp(scalar_args[i].type, "int64") == 0 ? "int" :
+									    scalar_args[i].type));
 	for (int kind = 0; kind < KK_KINDS; kind++)
 		json_object_set_new(kinds, kk_kind_name((enum kk_kind)kind),
 			schema_dump(kk_kind_schema((enum kk_kind)kind)));

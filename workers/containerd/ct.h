@@ -90,9 +90,11 @@ int ct_namespace_list(const struct ct_ctx *ctx, const char *suffix, struct kk_st
 int ct_layer_list(const struct ct_ctx *ctx, struct kk_strs *ret_keys,
 	struct kk_err *err); /* writable ones,
 	* but for those that were made just now */
+int ct_storage_get(const struct ct_ctx *ctx, struct kk_rep_storage_get *rep, struct kk_err *err);
 int ct_namespace_remove(const struct ct_ctx *ctx, bool *ret_removed, struct kk_err *err);
 
 /* lease.c: what keeps content and snapshots that have no other reason to be. */
+int ct_lease_count(const struct ct_ctx *ctx, uint64_t *ret_n, struct kk_err *err);
 int ct_lease_remove_all(const struct ct_ctx *ctx, struct kk_err *err);
 /* Those stay that keep the layer of a container, or say when they end: somebody is at work. */
 int ct_lease_prune(const struct ct_ctx *ctx, uint64_t *ret_released, uint64_t *ret_retained,

@@ -115,6 +115,13 @@ static KK_HANDLES(snapshot_list)
 	return ct_layer_list(&ctx, &rep->keys, err);
 }
 
+static KK_HANDLES(storage_get)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	return ct_storage_get(&ctx, rep, err);
+}
+
 static KK_HANDLES(exec_start)
 {
 	const struct ct_ctx ctx = ctx_of(call, req->namespace);
@@ -177,6 +184,7 @@ static const struct kk_handler handlers[] = {
 	KK_HANDLER(container_list),
 	KK_HANDLER(namespace_list),
 	KK_HANDLER(snapshot_list),
+	KK_HANDLER(storage_get),
 	KK_HANDLER(exec_start),
 	KK_HANDLER(exec_wait),
 	KK_HANDLER(exec_signal),

@@ -25,6 +25,16 @@ static int lease_remove(const struct ct_ctx *ctx, char *id, struct kk_err *err)
 		err);
 }
 
+int ct_lease_count(const struct ct_ctx *ctx, uint64_t *ret_n, struct kk_err *err)
+{
+	ct_auto_message Ct__LeaseListResponse *leases = NULL;
+	int r = leases_list(ctx, &leases, err);
+
+	if (r == 0)
+		*ret_n = leases->n_leases;
+	return r;
+}
+
 int ct_lease_remove_all(const struct ct_ctx *ctx, struct kk_err *err)
 {
 	ct_auto_message Ct__LeaseListResponse *leases = NULL;

@@ -243,3 +243,63 @@ int ct_layer_list(const struct ct_ctx *ctx, struct kk_strs *ret_keys, struct kk_
 	list.snapshotter = (char *)CT_SNAPSHOTTER;
 	return ct_stream_read(ctx, &reader, err);
 }
+
+/* --- storage --- */
+
+static void storage_restart(void *arg)
+{
+	*(struct kk_rep_storage_get *)arg = (struct kk_rep_storage_get){0};
+}
+
+static int blobs_count(const void *message, void *arg, struct kk_err *err)
+{
+	const Ct__ContentListResponse *block = message;
+	struct kk_rep_storage_get *rep = arg;
+
+	(void)err;
+	rep->blobs += block->n_info;
+	for (size_t i = 0; i < block->n_info; i++)
+		rep->blob_bytes += (uint64_t)block->info[i]->size;
+	return 0;
+}
+
+static int snapshots_count(const void *message, void *arg, struct kk_err *err)
+{
+	(void)err;
+	((struct kk_rep_storage_get *)arg)->snapshots +=
+		((const Ct__SnapshotListResponse *)message)->n_info;
+	return 0;
+}
+
+int ct_storage_get(const struct ct_ctx *ctx, struct kk_rep_storage_get *rep, struct kk_err *err)
+{
+	Ct__ContentListRequest blobs = CT__CONTENT_LIST_REQUEST__INIT;
+	Ct__SnapshotListRequest snapshots = CT__SNAPSHOT_LIST_REQUEST__INIT;
+	struct kk_rep_storage_get of_blobs = {0}, of_snapshots = {0};
+	const struct ct_reader blob_reader = {
+		.method = "content.v1.Content/List",
+		.req = &blobs.base,
+		.type = &ct__content_list_response__descriptor,
+		.restart = storage_restart,
+		.take = blobs_count,
+		.arg = &of_blobs,
+	};
+	const struct ct_reader snapshot_reader = {
+		.method = "snapshots.v1.Snapshots/List",
+		.req = &snapshots.base,
+		.type = &ct__snapshot_list_response__descriptor,
+		.restart = storage_restart,
+		.take = snapshots_count,
+		.arg = &of_snapshots,
+	};
+
+	snapshots.snapshotter = (char *)CT_SNAPSHOTTER;
+	if (ct_stream_read(ctx, &blob_reader, err) < 0 ||
+		ct_stream_read(ctx, &snapshot_reader, err) < 0 ||
+		ct_lease_count(ctx, &rep->leases, err) < 0)
+		return kk_failed(err);
+	rep->snapshots = of_snapshots.snapshots;
+	rep->blobs = of_blobs.blobs;
+	rep->blob_bytes = of_blobs.blob_bytes;
+	return 0;
+}

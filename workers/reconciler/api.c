@@ -185,6 +185,17 @@ static int scope_check(const struct api *api, struct kk_err *err)
 	return 0;
 }
 
+bool rc_api_is_realm(const struct kk_scope *realm, struct kk_err *err)
+{
+	if (!*realm->realm)
+		kk_fail(err, KK_E_REALM_NAME_REQUIRED, "realm name is required");
+	else if (strchr(realm->realm, '/') || realm->realm[0] == '.')
+		kk_name_check(KK_KIND_REALM, realm->realm, err);
+	else if (!rc_store_exists(realm))
+		kk_fail(err, KK_E_REALM_NOT_FOUND, "realm not found: %s", realm->realm);
+	return err->code == 0;
+}
+
 /* --- the table --- */
 
 #define WAS_METADATA "?MetadataExistsPre ?MetadataExistsPost "
@@ -237,6 +248,7 @@ static const struct method methods[] = {
 		.result = "*Space ?MetadataExists ?CgroupExists ?CNINetworkExists"},
 	{"GetStack", KK_KIND_STACK, rc_api_get_scope,
 		.result = "*Stack ?MetadataExists ?CgroupExists"},
+	{"GetStorage", -1, rc_api_get_storage, .result = "@Storage"},
 	{"KillCell", KK_KIND_CELL, rc_api_kill_cell, .result = "*Cell ?Killed", .is_change = true},
 	{"ListCells", -1, rc_api_list_scopes, .list = "Cells", .listed = KK_KIND_CELL,
 		.is_reading = true},

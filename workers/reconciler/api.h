@@ -48,6 +48,8 @@ void rc_api_reply(struct api *api, json_t *reply);   /* taken over */
 void rc_api_result(struct api *api, json_t *result); /* {"Result": …, "Err": null}; taken over */
 void rc_api_fail(struct api *api, const struct kk_err *err);
 
+bool rc_api_is_realm(const struct kk_scope *realm,
+	struct kk_err *err); /* false: @err tells why not */
 struct rc_cause rc_api_cause(const struct api *api);
 
 /* The document as it is stored; one that is not there is empty but for its kind. */
@@ -68,6 +70,7 @@ void rc_api_list_containers(struct api *api);
 void rc_api_list_events(struct api *api);
 void rc_api_list_usage(struct api *api);
 void rc_api_leaks(struct api *api);
+void rc_api_get_storage(struct api *api);
 
 /* The container that is asked for, in @ret_cell. NULL: there is none, and the call has failed. */
 const struct kk_container_spec *rc_api_container_find(struct api *api, struct kk_cell *ret_cell);

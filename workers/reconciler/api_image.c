@@ -7,19 +7,6 @@
 
 #include <kukeon/mem.h>
 
-static bool realm_of_images(struct api *api, struct kk_err *err)
-{
-	const struct kk_scope realm = {.realm = rc_api_string(api, "RealmName")};
-
-	if (!*realm.realm)
-		kk_fail(err, KK_E_REALM_NAME_REQUIRED, "realm name is required");
-	else if (strchr(realm.realm, '/') || realm.realm[0] == '.')
-		kk_name_check(KK_KIND_REALM, realm.realm, err);
-	else if (!rc_store_exists(&realm))
-		kk_fail(err, KK_E_REALM_NOT_FOUND, "realm not found: %s", realm.realm);
-	return err->code == 0;
-}
-
 static void image_done(const struct kk_err *err, void *arg)
 {
 	struct api *api = arg;
@@ -64,7 +51,7 @@ void rc_api_image_call(struct api *api)
 	kk_auto_free char *namespace = NULL;
 	struct kk_err err = {0};
 
-	if (!realm_of_images(api, &err)) {
+	if (!rc_api_is_realm(&(struct kk_scope){.realm = rc_api_string(api, "RealmName")}, &err)) {
 		rc_api_fail(api, &err);
 		return;
 	}

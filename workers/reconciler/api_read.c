@@ -425,3 +425,37 @@ void rc_api_leaks(struct api *api)
 {
 	rc_leaks_find(api->method->is_change, api->op, leaks_found, api);
 }
+
+/* --- GetStorage --- */
+
+static void storage_seen(const struct kk_err *err, void *arg)
+{
+	struct api *api = arg;
+	const struct kk_rep_storage_get *storage = rc_plan_reply(&api->plan, KK_MSG_storage_get, 0);
+
+	if (err)
+		rc_api_fail(api, err);
+	else
+		rc_api_result(api,
+			json_pack("{s:{s:I, s:I, s:I, s:I}}", "Storage", "snapshots",
+				(json_int_t)storage->snapshots, "leases",
+				(json_int_t)storage->leases, "blobs", (json_int_t)storage->blobs,
+				"blobsBytes", (json_int_t)storage->blob_bytes));
+}
+
+void rc_api_get_storage(struct api *api)
+{
+	const struct kk_scope realm = {.realm = rc_api_string(api, "RealmName")};
+	struct kk_req_storage_get *req;
+	struct kk_err err = {0};
+	char *namespace;
+
+	if (!rc_api_is_realm(&realm, &err) ||
+		!(namespace = rc_store_namespace(realm.realm, &err))) {
+		rc_api_fail(api, &err);
+		return;
+	}
+	req = rc_plan_add(&api->plan, 0, KK_MSG_storage_get);
+	req->namespace = namespace;
+	rc_plan_run(&api->plan, api->op, storage_seen, api);
+}
