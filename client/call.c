@@ -76,7 +76,7 @@ int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_res
 	return *ret_result ? 0 : cli_no_json_fail("the other side", err);
 }
 
-void cli_close(struct cli *cli)
+void cli_disconnect(struct cli *cli)
 {
 	if (cli->fd >= 0)
 		close(cli->fd);
@@ -87,5 +87,11 @@ void cli_close(struct cli *cli)
 	kk_loop_free(cli->loop);
 	cli->loop = NULL;
 	kk_config_release(&cli->config);
+	cli->config = (struct kk_config){0};
+}
+
+void cli_close(struct cli *cli)
+{
+	cli_disconnect(cli);
 	kk_client_configuration_release(&cli->file);
 }

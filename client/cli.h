@@ -143,7 +143,23 @@ int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_res
 /* The same, the reply as text: valid until the next call. */
 int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err);
+void cli_disconnect(struct cli *cli); /* the next call begins anew */
 void cli_close(struct cli *cli);
+
+/* --- parallel.c --- */
+
+/* What came of one of many. */
+struct cli_result {
+	struct kk_buf out;    /* what it has printed */
+	struct kk_buf errors; /* why it failed */
+	bool is_failed;
+};
+void cli_result_release(struct cli_result *result);
+typedef int (*cli_each_f)(struct cli *cli, size_t i, void *arg, struct kk_err *err);
+/* Call @fn for each number below @n, in processes of their own, as many at once as is good. Fails where one can't be
+ * started; then the rest is not done. */
+int cli_each(struct cli *cli, size_t n, cli_each_f fn, void *arg, struct cli_result *results,
+	struct kk_err *err);
 
 /* What a reply says of itself: an error of the API has its whole text already. */
 int cli_reply_check(const struct kk_text *reply, const char *who, struct kk_err *err);
@@ -264,6 +280,9 @@ int cli_since_parse(const char *text, int64_t *ret_time, struct kk_err *err);
 int cli_watch(struct cli *cli, const struct cli_view *view, const struct cli_output *output,
 	const struct cli_selector *selector, struct kk_err *err);
 
+/* --- cmd/explain.c --- */
+const char *cli_explain(const struct kk_schema *schema, const struct kk_field *field); /* or NULL */
+
 /* --- cell.c --- */
 
 /* What became of a part of an object, in the words of the reports. */
@@ -285,10 +304,10 @@ int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct k
 
 /* Tables of the verbs, one per file of cmd/. */
 extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_diff,
-	cli_cmd_doctor, cli_cmd_events, cli_cmd_exec, cli_cmd_wait, cli_cmd_status, cli_cmd_top,
-	cli_cmd_tree, cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge,
-	cli_cmd_refresh, cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill,
-	cli_cmd_image;
+	cli_cmd_doctor, cli_cmd_events, cli_cmd_exec, cli_cmd_explain, cli_cmd_wait, cli_cmd_status,
+	cli_cmd_top, cli_cmd_tree, cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log,
+	cli_cmd_purge, cli_cmd_refresh, cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop,
+	cli_cmd_kill, cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

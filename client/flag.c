@@ -387,7 +387,7 @@ static int count_check(const struct cli *cli, struct kk_err *err)
 		return kk_fail(err, KK_E_USAGE, "unknown command \"%s\" for \"%s\"", cli->args[0],
 			path);
 	/* Labels stand for the name. */
-	if (n == 0 && cli_is_given(cli, "selector"))
+	if (n == 0 && (cli_is_given(cli, "selector") || cli_bool(cli, "all")))
 		return 0;
 	if (leaf->min_args == leaf->max_args && n != leaf->min_args)
 		return kk_fail(err, KK_E_USAGE, "accepts %d arg(s), received %d", leaf->min_args,

@@ -62,6 +62,7 @@ static const struct cli_command *const commands[] = {
 	&cli_cmd_doctor,
 	&cli_cmd_events,
 	&cli_cmd_exec,
+	&cli_cmd_explain,
 	&cli_cmd_get,
 	&cli_cmd_image,
 	&cli_cmd_kill,

@@ -9,6 +9,7 @@ client_SRC := \
 	client/cmd/doctor.c \
 	client/cmd/events.c \
 	client/cmd/exec.c \
+	client/cmd/explain.c \
 	client/cmd/get.c \
 	client/cmd/image.c \
 	client/cmd/lifecycle.c \
@@ -34,6 +35,7 @@ client_SRC := \
 	client/out/table.c \
 	client/out/text.c \
 	client/out/view.c \
+	client/parallel.c \
 	client/route.c \
 	client/selector.c \
 	client/setting.c

@@ -85,6 +85,9 @@ const char *kk_kind_word(enum kk_kind kind); /* "realm" … */
 const struct kk_schema *kk_kind_schema(enum kk_kind kind);
 const char *kk_state_name(enum kk_kind kind, int state);
 
+/* kukeond's own realm. */
+#define KK_SYSTEM_REALM "kuke-system"
+
 /* Where an object lives. Parts below the object's own level are NULL; nothing is owned. */
 struct kk_scope {
 	const char *realm;

@@ -105,7 +105,9 @@ expect_err() {
 # The contract of every refusal: status 1, one line on standard error.
 expect_refusal() {
 	expect_status 1
-	[[ $err == "Error: "* && $err != *$'\n'* ]] || fail "not one line of 'Error: …': $err"
+	# The problems of a manifest stand below each other.
+	[[ $err == "Error: "* && ($err != *$'\n'* || $err == "Error: validation failed:"$'\n  '*) ]] ||
+		fail "not one line of 'Error: …': $err"
 	expect_err "$1"
 }
 

@@ -221,20 +221,20 @@ static const struct method methods[] = {
 		.result = "*Stack " WAS_METADATA WAS_CGROUP "?Created", .is_change = true},
 	{"DeleteCell", KK_KIND_CELL, rc_api_delete_cell,
 		.result = "*Cell ?ContainersDeleted ?CgroupDeleted ?MetadataDeleted",
-		.is_change = true},
+		.is_change = true, .is_harmful = true},
 	{"DeleteDocuments", -1, rc_api_documents, .result = "@Resources", .is_change = true},
 	{"DeleteRealm", KK_KIND_REALM, rc_api_delete_scope,
 		.result = "*Realm @Deleted ?MetadataDeleted ?CgroupDeleted "
 			  "?ContainerdNamespaceDeleted",
-		.is_change = true},
+		.is_change = true, .is_harmful = true},
 	{"DeleteSpace", KK_KIND_SPACE, rc_api_delete_scope,
 		.result = "*Space $SpaceName $RealmName ?MetadataDeleted ?CgroupDeleted "
 			  "?CNINetworkDeleted @Deleted",
-		.is_change = true},
+		.is_change = true, .is_harmful = true},
 	{"DeleteStack", KK_KIND_STACK, rc_api_delete_scope,
 		.result = "*Stack $StackName $RealmName $SpaceName ?MetadataDeleted ?CgroupDeleted "
 			  "@Deleted",
-		.is_change = true},
+		.is_change = true, .is_harmful = true},
 	{"FixLeaks", -1, rc_api_leaks, .result = "@Leaks", .is_change = true},
 	{"GetCell", KK_KIND_CELL, rc_api_get_cell,
 		.result = "*Cell ?MetadataExists ?CgroupExists ?RootContainerExists "
@@ -249,7 +249,8 @@ static const struct method methods[] = {
 	{"GetStack", KK_KIND_STACK, rc_api_get_scope,
 		.result = "*Stack ?MetadataExists ?CgroupExists"},
 	{"GetStorage", -1, rc_api_get_storage, .result = "@Storage"},
-	{"KillCell", KK_KIND_CELL, rc_api_kill_cell, .result = "*Cell ?Killed", .is_change = true},
+	{"KillCell", KK_KIND_CELL, rc_api_kill_cell, .result = "*Cell ?Killed", .is_change = true,
+		.is_harmful = true},
 	{"ListCells", -1, rc_api_list_scopes, .list = "Cells", .listed = KK_KIND_CELL,
 		.is_reading = true},
 	{"ListContainers", -1, rc_api_list_containers, .list = "Containers", .is_reading = true},
@@ -271,16 +272,16 @@ static const struct method methods[] = {
 	{"PurgeCell", KK_KIND_CELL, rc_api_purge,
 		.result = "*Cell ?ContainersDeleted ?CgroupDeleted ?MetadataDeleted "
 			  "?PurgeSucceeded ?Force ?Cascade @Deleted @Purged",
-		.is_change = true},
+		.is_change = true, .is_harmful = true},
 	{"PurgeRealm", KK_KIND_REALM, rc_api_purge,
 		.result = "*Realm ?RealmDeleted ?PurgeSucceeded ?Force ?Cascade @Deleted @Purged",
-		.is_change = true},
+		.is_change = true, .is_harmful = true},
 	{"PurgeSpace", KK_KIND_SPACE, rc_api_purge,
 		.result = "*Space ?MetadataDeleted ?CgroupDeleted ?CNINetworkDeleted "
 			  "?PurgeSucceeded ?Force ?Cascade @Deleted @Purged",
-		.is_change = true},
+		.is_change = true, .is_harmful = true},
 	{"PurgeStack", KK_KIND_STACK, rc_api_purge, .result = "*Stack @Deleted @Purged",
-		.is_change = true},
+		.is_change = true, .is_harmful = true},
 	{"RefreshAll", -1, rc_api_refresh,
 		.result = "@RealmsFound @SpacesFound @StacksFound @CellsFound @ContainersFound "
 			  "@RealmsUpdated @SpacesUpdated @StacksUpdated @CellsUpdated "
@@ -289,12 +290,13 @@ static const struct method methods[] = {
 	{"RemoveImage", -1, rc_api_image_call, .result = "$Name", .is_local = true},
 	{"ResizeExec", KK_KIND_CONTAINER, rc_api_exec, .result = "$ExecID"},
 	{"RestartCell", KK_KIND_CELL, rc_api_restart_cell, .result = "*Cell ?Restarted ?Started",
-		.is_change = true},
+		.is_change = true, .is_harmful = true},
 	{"SignalExec", KK_KIND_CONTAINER, rc_api_exec, .result = "$ExecID"},
 	{"StartCell", KK_KIND_CELL, rc_api_start_cell, .result = "*Cell ?Started",
 		.is_change = true},
 	{"StartExec", KK_KIND_CONTAINER, rc_api_exec, .result = "$ExecID"},
-	{"StopCell", KK_KIND_CELL, rc_api_stop_cell, .result = "*Cell ?Stopped", .is_change = true},
+	{"StopCell", KK_KIND_CELL, rc_api_stop_cell, .result = "*Cell ?Stopped", .is_change = true,
+		.is_harmful = true},
 	{"WaitExec", KK_KIND_CONTAINER, rc_api_exec, .result = "?Ended ?Gone #ExitCode"},
 };
 
@@ -435,6 +437,8 @@ static void api_run(const struct kk_err *ignored, void *arg)
 			any->api_version);
 	else if (api->has_doc)
 		scope_check(api, &err);
+	if (!err.code && api->method->is_harmful && !rc_api_bool(api, "Force"))
+		(void)rc_system_check(&api->scope, &err);
 	if (err.code)
 		rc_api_fail(api, &err);
 	else

@@ -38,6 +38,7 @@ struct method {
 	bool is_local;   /* served to the embedding process alone */
 	bool is_reading; /* in-process, what is shown is looked at first */
 	bool is_change;  /* its answer is kept for who lost it */
+	bool is_harmful; /* not done to the realm of kukeond itself unless forced */
 };
 
 /* --- api.c --- */

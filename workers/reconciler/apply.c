@@ -154,6 +154,8 @@ static void item_delete(struct item *item)
 	if (manifest->kind == KK_KIND_CONTAINER) {
 		kk_fail(&err, KK_E_INVALID, "unknown kind: Container");
 		item_fail(item, &err);
+	} else if (!(batch->how & RC_FORCE) && rc_system_check(&scope, &err) < 0) {
+		item_fail(item, &err);
 	} else if (manifest->kind == KK_KIND_CELL) {
 		rc_cell_do(RC_CELL_DELETE, &manifest->doc.cell, cause_of(item), item_done, item);
 	} else {

@@ -198,6 +198,15 @@ void rc_cell_complete(struct kk_cell *cell)
 	}
 }
 
+int rc_system_check(const struct kk_scope *scope, struct kk_err *err)
+{
+	if (!kk_str_equal(scope->realm, KK_SYSTEM_REALM))
+		return 0;
+	return kk_fail(err, KK_E_STATE,
+		"realm \"" KK_SYSTEM_REALM
+		"\" is kukeond's own: pass --force to have this done to it");
+}
+
 int rc_parent_cell_fail(const char *cell, struct kk_err *err)
 {
 	return kk_fail(err, KK_E_CELL_NOT_FOUND, "parent cell \"%s\" not found: cell not found",

@@ -225,6 +225,8 @@ void rc_container_put(const struct kk_cell *stored, const struct kk_container_sp
 	struct kk_cell *ret_wanted);
 /* Into the document of a cell, what follows from the rest of it. */
 void rc_cell_complete(struct kk_cell *cell);
+/* What ends or removes something is not done to kukeond's own realm, unless it is forced. */
+int rc_system_check(const struct kk_scope *scope, struct kk_err *err);
 int rc_parent_cell_fail(const char *cell, struct kk_err *err);
 
 /* --- scope.c, cell.c: the operations. @fn is called once, from the loop. --- */
