@@ -84,7 +84,6 @@ survives() {
 		kill -9 "$(worker_pid $role)"
 	done
 	kill -9 "$containerd_pid"
-	wait "$containerd_pid" 2>/dev/null
 	containerd_start
 	wait_until 10 kuked get realms
 	echo goes-on >"$D/in"

@@ -181,8 +181,12 @@ int ct_exec_wait(const struct ct_ctx *ctx, const struct kk_req_exec_wait *req,
 
 	wait.container_id = req->id;
 	wait.exec_id = req->exec_id;
-	r = ct_unary(&limited, "tasks.v1.Tasks/Wait", &wait.base,
-		&ct__task_wait_response__descriptor, &exit, &cause);
+	/* A shim that is just going tells nothing: a moment later it is gone. */
+	do {
+		kk_err_clear(&cause);
+		r = ct_unary(&limited, "tasks.v1.Tasks/Wait", &wait.base,
+			&ct__task_wait_response__descriptor, &exit, &cause);
+	} while (r == KK_E_CONTAINERD && ct_retry_pause(&limited));
 	if (r == KK_E_TIMEOUT)
 		return 0;
 	rep->is_gone = r == KK_E_CONTAINER_NOT_FOUND;
