@@ -9,5 +9,6 @@ ipc_base_SRC := \
 	ipc/base/log.c \
 	ipc/base/mem.c \
 	ipc/base/oom.c \
+	ipc/base/sha256.c \
 	ipc/base/text.c \
 	ipc/base/utf8.c

@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include <kukeon/buf.h>
 #include <kukeon/mem.h>
+#include <kukeon/sha256.h>
 
 enum { PIECE = 256 * 1024 };
 
@@ -19,29 +18,18 @@ struct ct_writer {
 	char *expected;
 	int64_t size;
 	int64_t offset;
-	EVP_MD_CTX *hash; /* where the digest is not known beforehand */
+	SHA256_CTX sum; /* where the digest is not known beforehand */
 	bool is_committed;
 };
 
-static char *digest_text(const unsigned char *hash, unsigned n)
+static char *writer_digest(struct ct_writer *writer)
 {
-	struct kk_buf text = {0};
+	char text[KK_SHA256_TEXT];
 
-	kk_buf_str(&text, "sha256:");
-	for (unsigned i = 0; i < n; i++)
-		kk_buf_printf(&text, "%02x", hash[i]);
-	return kk_buf_take(&text);
-}
-
-static char *writer_digest(const struct ct_writer *writer)
-{
-	unsigned char hash[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-
-	if (!writer->hash)
+	if (writer->expected)
 		return kk_xstrdup(writer->expected);
-	EVP_DigestFinal_ex(writer->hash, hash, &n);
-	return digest_text(hash, n);
+	kk_sha256_end(&writer->sum, text);
+	return kk_xprintf("sha256:%s", text);
 }
 
 static int writer_send(struct ct_writer *writer, Ct__WriteAction action, const void *data,
@@ -77,11 +65,7 @@ int ct_writer_open(const struct ct_ctx *ctx, const char *ref, const char *expect
 	*writer = (struct ct_writer){.ctx = ctx, .size = size};
 	writer->ref = kk_xstrdup(ref);
 	writer->expected = kk_xstrdup(expected);
-	if (!expected) {
-		writer->hash = EVP_MD_CTX_new();
-		if (!writer->hash || EVP_DigestInit_ex(writer->hash, EVP_sha256(), NULL) != 1)
-			return kk_fail(err, KK_E_NOMEM, "no memory for a digest");
-	}
+	SHA256_Init(&writer->sum);
 	do {
 		ct_stream_free(kk_steal(&writer->stream));
 		kk_err_clear(&cause);
@@ -111,8 +95,8 @@ int ct_writer_write(struct ct_writer *writer, const void *data, size_t len, stru
 
 		if (writer_send(writer, CT__WRITE_ACTION__WRITE, p, n, &rep, err) < 0)
 			return kk_wrap(err, "write content");
-		if (writer->hash)
-			EVP_DigestUpdate(writer->hash, p, n);
+		if (!writer->expected)
+			SHA256_Update(&writer->sum, p, n);
 		writer->offset += (int64_t)n;
 		p += n;
 		len -= n;
@@ -151,7 +135,6 @@ void ct_writer_free(struct ct_writer *writer)
 		(void)ct_unary(writer->ctx, "content.v1.Content/Abort", &req.base,
 			&ct__empty__descriptor, NULL, NULL);
 	}
-	EVP_MD_CTX_free(writer->hash);
 	free(writer->ref);
 	free(writer->expected);
 	free(writer);
@@ -235,12 +218,10 @@ int ct_blob_json(const struct ct_ctx *ctx, const char *digest, json_t **ret_json
 
 char *ct_digest_of(const void *data, size_t len)
 {
-	unsigned char hash[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
+	char text[KK_SHA256_TEXT];
 
-	if (EVP_Digest(data, len, hash, &n, EVP_sha256(), NULL) != 1)
-		abort(); /* SHA-256 of memory can't fail */
-	return digest_text(hash, n);
+	kk_sha256_text(data, len, text);
+	return kk_xprintf("sha256:%s", text);
 }
 
 int ct_blob_write(const struct ct_ctx *ctx, const void *data, size_t len, char **ret_digest,

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include <kukeon/buf.h>
 #include <kukeon/mem.h>
+#include <kukeon/sha256.h>
 
 void *rc_plan_add(struct rc_plan *plan, unsigned phase, unsigned msg)
 {
@@ -126,19 +125,15 @@ static char *spec_hash(const struct kk_container_spec *spec)
 	const struct kk_schema *schema = kk_schema_of_container_spec();
 	kk_auto_json *json = kk_json_encode(schema, spec, KK_JSON_API);
 	kk_auto_free char *text = NULL;
-	unsigned char hash[EVP_MAX_MD_SIZE];
-	struct kk_buf hex = {0};
-	unsigned n = 0;
+	char sum[KK_SHA256_TEXT];
 
 	for (unsigned i = 0; i < schema->n_fields; i++) {
 		if (!(schema->fields[i].flags & KK_BAKED))
 			json_object_del(json, schema->fields[i].name);
 	}
 	text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
-	EVP_Digest(text, strlen(text), hash, &n, EVP_sha256(), NULL);
-	for (unsigned i = 0; i < n; i++)
-		kk_buf_printf(&hex, "%02x", hash[i]);
-	return kk_buf_take(&hex);
+	kk_sha256_text(text, strlen(text), sum);
+	return kk_xstrdup(sum);
 }
 
 static void labels_fill(struct kk_map *labels, const struct kk_scope *scope,
