@@ -66,7 +66,7 @@ IPC_LIBS := $(foreach m,ipc/model ipc/chan ipc/wire ipc/base,$(call lib,$(m)))
 ALL_SRC := $(foreach m,$(MODULES),$($(subst /,_,$(m))_SRC))
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps install uninstall-files lint fmt check check-unit check-integration check-e2e \
+.PHONY: all help deps install uninstall-files lint fmt api check check-unit check-integration check-e2e \
 	check-chaos soak check-fuzz fuzz bench torture up down clean check-layers check-headers check-format \
 	check-tidy check-cppcheck check-banned check-shipped tests
 
@@ -235,7 +235,7 @@ print-tests:
 ALL_HEADERS := $(sort $(shell find include ipc supervisor workers client -name '*.h'))
 C_FILES := $(ALL_SRC) $(TEST_SRC) $(ALL_HEADERS) $(sort $(wildcard tests/*/*.h))
 
-lint: check-format check-banned check-layers check-headers check-shipped check-cppcheck check-tidy ## all static checks
+lint: check-format check-banned check-layers check-headers check-api check-shipped check-cppcheck check-tidy ## all static checks
 	@echo "lint is clean"
 
 fmt: ## format all sources
@@ -258,6 +258,13 @@ check-headers: $(B)/gen/containerd.pb-c.h
 	@for h in $(filter-out include/kukeon/undef.h,$(ALL_HEADERS)); do \
 		$(CC) $(CPPFLAGS) -std=gnu17 -Wall -Werror -fsyntax-only -x c -include $$h /dev/null || \
 			{ echo "$$h does not compile alone"; exit 1; }; done
+
+# The page of our own methods says what its table says, and leaves none out.
+check-api:
+	@tests/support/api-page --check
+
+api: ## make etc/api.md anew
+	@tests/support/api-page >$(B)/api.md && mv $(B)/api.md etc/api.md
 
 # What is shipped has no faults built in: its sources must compile without them too.
 check-shipped: $(B)/gen/containerd.pb-c.h

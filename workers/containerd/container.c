@@ -837,6 +837,12 @@ static int list_some(const struct ct_ctx *ctx, const Ct__ContainerListResponse *
 	return 0;
 }
 
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(kk_str(((const struct kk_task_info *)a)->id),
+		kk_str(((const struct kk_task_info *)b)->id));
+}
+
 int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, bool is_records_only,
 	struct kk_list *containers, struct kk_err *err)
 {
@@ -847,10 +853,12 @@ int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, boo
 		return r;
 	containers->is_set = true;
 	if (!is_records_only)
-		return labels->n ? list_some(ctx, found, containers, err) :
-				   list_all(ctx, found, containers, err);
-	for (size_t i = 0; i < found->n_containers; i++)
+		r = labels->n ? list_some(ctx, found, containers, err) :
+				list_all(ctx, found, containers, err);
+	for (size_t i = 0; is_records_only && i < found->n_containers; i++)
 		info_fill(kk_list_add(containers, kk_schema_of_task_info()), found->containers[i],
 			NULL);
-	return 0;
+	if (r == 0 && containers->n > 1)
+		qsort(containers->items, containers->n, sizeof(struct kk_task_info), by_id);
+	return r;
 }

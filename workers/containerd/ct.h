@@ -196,7 +196,7 @@ int ct_container_stop(const struct ct_ctx *ctx, const char *id, int64_t grace_ms
 	struct kk_rep_container_stop *rep, struct kk_err *err);
 int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_present,
 	struct kk_err *err);
-/* Containers with all of these @labels, whose values hold no quotes. @is_records_only: without a look at
+/* Containers with all of these @labels, whose values hold no quotes, sorted by id. @is_records_only: without a look at
  * their tasks. */
 int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, bool is_records_only,
 	struct kk_list *containers, struct kk_err *err);

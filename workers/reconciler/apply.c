@@ -19,11 +19,14 @@ struct place {
 
 struct batch {
 	struct kk_manifests manifests;
-	struct place *places; /* one per manifest */
+	struct rc_plan looks; /* at all containers of a realm: many cells are mostly as they were */
+	struct kk_strs realms; /* whose looks those are */
+	struct place *places;  /* one per manifest */
 	bool is_delete;
 	unsigned how; /* of deletions, RC_CASCADE and the like */
 	uint64_t op;
 	int level; /* kind whose turn it is */
+	bool has_looked;
 	size_t n_open;
 	rc_documents_f fn;
 	void *arg;
@@ -55,6 +58,8 @@ static void batch_end(struct batch *batch)
 	for (size_t i = 0; i < batch->manifests.n; i++)
 		json_decref(batch->places[i].result);
 	free(batch->places);
+	rc_plan_release(&batch->looks);
+	kk_strs_release(&batch->realms);
 	kk_manifests_release(&batch->manifests);
 	free(batch);
 }
@@ -183,6 +188,66 @@ int rc_manifest_check(const struct kk_manifest *manifest, struct kk_err *err)
 	return 0;
 }
 
+/* --- cells that stay as they are --- */
+
+enum { LOOK_MIN = 8 }; /* fewer cells are looked at one by one */
+
+static const struct kk_rep_container_list *look_of(const struct batch *batch, const char *realm)
+{
+	for (size_t i = 0; i < batch->realms.n; i++) {
+		if (strcmp(batch->realms.items[i], realm) == 0)
+			return batch->looks.steps[i].rep;
+	}
+	return NULL;
+}
+
+/* Nothing is to be done for this cell: its document says what is wanted, and it runs as that says. Whoever is at work on
+ * it takes its turn as always. */
+static bool is_settled(const struct batch *batch, const struct kk_manifest *manifest)
+{
+	const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
+	const struct kk_rep_container_list *seen;
+	kk_auto(rc_decision_release) struct rc_decision decision = {0};
+	struct kk_err ignored = {0};
+	struct kk_cell stored;
+	bool r;
+
+	if (manifest->kind != KK_KIND_CELL || batch->is_delete ||
+		!(seen = look_of(batch, scope.realm)) || rc_turn_is_busy(&scope) ||
+		rc_store_load(&scope, &stored, &ignored) != 1)
+		return false;
+	rc_decide(KK_KIND_CELL, &stored, &manifest->doc, &decision);
+	r = decision.action == RC_UNCHANGED &&
+		!rc_status_update(&stored, seen->containers.items, seen->containers.n) &&
+		!rc_decide_start(&stored, &decision);
+	kk_cell_release(&stored);
+	return r;
+}
+
+static void realms_look(struct batch *batch, rc_done_f fn)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < batch->manifests.n; i++)
+		n += batch->manifests.items[i].kind == KK_KIND_CELL;
+	for (size_t i = 0; i < batch->manifests.n && n >= LOOK_MIN; i++) {
+		const struct kk_manifest *manifest = &batch->manifests.items[i];
+		const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
+		struct kk_req_container_list *req;
+		char *namespace;
+
+		if (manifest->kind != KK_KIND_CELL || kk_strs_has(&batch->realms, scope.realm) ||
+			!rc_store_exists(&(struct kk_scope){.realm = scope.realm}) ||
+			!(namespace = rc_store_namespace(scope.realm, NULL)))
+			continue;
+		req = rc_plan_add(&batch->looks, 0, KK_MSG_container_list);
+		req->namespace = namespace;
+		batch->looks.steps[batch->looks.n - 1].is_optional = true;
+		kk_strs_add(&batch->realms, scope.realm);
+	}
+	rc_plan_run(&batch->looks, batch->op, fn, batch);
+}
+
 static void item_start(struct batch *batch, size_t i)
 {
 	const struct kk_manifest *manifest = &batch->manifests.items[i];
@@ -192,6 +257,9 @@ static void item_start(struct batch *batch, size_t i)
 	struct item *item;
 
 	batch->n_open++;
+	if (!known && batch->places[i].is_one && is_settled(batch, manifest))
+		known = rc_result_make(manifest,
+			&(struct rc_outcome){.action = RC_UNCHANGED, .was_existing = true});
 	if (known) {
 		place_done(batch, i, known);
 		return;
@@ -208,15 +276,31 @@ static void item_start(struct batch *batch, size_t i)
 		rc_parents_ensure(&scope, batch->op, item_apply, item);
 }
 
+static void looked(const struct kk_err *err, void *arg)
+{
+	struct batch *batch = arg;
+
+	(void)err;
+	batch->n_open = 0;
+	batch_next(batch);
+}
+
 static void batch_next(struct batch *batch)
 {
 	while (batch->n_open == 0) {
 		int kind = batch->is_delete ? KK_KINDS - 1 - batch->level : batch->level;
 
-		if (batch->level++ == KK_KINDS) {
+		if (batch->level == KK_KINDS) {
 			batch_end(batch);
 			return;
 		}
+		if (kind == KK_KIND_CELL && !batch->is_delete && !batch->has_looked) {
+			batch->has_looked = true;
+			batch->n_open = 1;
+			realms_look(batch, looked);
+			return;
+		}
+		batch->level++;
 		/* Held open while it fills: an item may be done at once. */
 		batch->n_open = 1;
 		for (size_t i = 0; i < batch->manifests.n; i++) {

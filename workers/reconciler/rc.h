@@ -179,8 +179,8 @@ void rc_plan_scope_remove(struct rc_plan *plan, const struct kk_scope *scope,
 
 /* --- status.c: pure: state from what was seen --- */
 
-/* Bring the container statuses and the state of @cell up to what containerd shows. Returns whether
- * anything changed. */
+/* Bring the container statuses and the state of @cell up to what containerd shows: @tasks, sorted by id. Returns
+ * whether anything changed. */
 bool rc_status_update(struct kk_cell *cell, const struct kk_task_info *tasks, size_t n);
 /* One status for each container of the specification, in its order. */
 void rc_status_align(struct kk_cell *cell);

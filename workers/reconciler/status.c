@@ -13,9 +13,18 @@ enum { EXIT_UNKNOWN = 255 }; /* as containerd reports it */
 static const struct kk_task_info *task_find(const struct kk_task_info *tasks, size_t n,
 	const char *id)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (kk_str_equal(tasks[i].id, id))
-			return &tasks[i];
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int r = strcmp(kk_str(tasks[middle].id), id);
+
+		if (r == 0)
+			return &tasks[middle];
+		if (r < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return NULL;
 }
