@@ -26,6 +26,8 @@ static int options_get(const struct cli *cli, struct options *options, struct kk
 	if (cli_arg(cli, 0) && cli_is_given(cli, "selector"))
 		return kk_fail(err, KK_E_USAGE,
 			"--selector cannot be combined with a resource name");
+	if (cli_arg(cli, 0) && cli_bool(cli, "all"))
+		return kk_fail(err, KK_E_USAGE, "--all cannot be combined with a resource name");
 	return cli_selector_parse(cli_string(cli, "selector"), &options->selector, err);
 }
 
@@ -90,6 +92,9 @@ static int get_one(struct cli *cli, const struct cli_view *view, const struct cl
 
 static json_t *list_args(const struct cli *cli)
 {
+	/* Also where variables stand for the flags. */
+	if (cli_bool(cli, "all"))
+		return json_object();
 	return json_pack("{s:s, s:s, s:s, s:s}", "RealmName", cli_filter(cli, "realm"), "SpaceName",
 		cli_filter(cli, "space"), "StackName", cli_filter(cli, "stack"), "CellName",
 		cli_filter(cli, "cell"));
@@ -603,6 +608,7 @@ static const struct cli_flag group_flags[] = {
 		"table, wide, yaml, json, name or jsonpath={…} (of a list: {.items[*]…})",
 		"format"},
 	{"no-daemon", 0, CLI_BOOL, NULL, NULL, "read the state in-process, without kukeond", NULL},
+	{"all", 'A', CLI_BOOL, NULL, NULL, "of all realms, whatever flags and variables say", NULL},
 	CLI_FLAGS_END,
 };
 

@@ -2,7 +2,9 @@
 #include "../cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <kukeon/clock.h>
 #include <kukeon/mem.h>
@@ -34,9 +36,44 @@ static size_t width_of(const char *s)
 	return n;
 }
 
-static void cell_print(const char *text, size_t width, bool is_last)
+/* For people alone: on a terminal, unless they would rather not (no-color.org). */
+static bool has_colors(void)
 {
-	printf("%s%*s%s", text, (int)(width - width_of(text)), "", is_last ? "\n" : "  ");
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && kk_str_empty(getenv("NO_COLOR")) &&
+		!kk_str_equal(term, "dumb");
+}
+
+/* Of a state: the escape sequence that begins it, or NULL. */
+static const char *color_of(const char *state)
+{
+	static const struct {
+		const char *state, *color;
+	} colors[] = {
+		{"Ready", "\033[32m"},
+		{"Error", "\033[31m"},
+		{"Failed", "\033[31m"},
+		{"Degraded", "\033[33m"},
+		{"Pending", "\033[33m"},
+		{"Stopped", "\033[2m"},
+		{"Exited", "\033[2m"},
+	};
+
+	for (size_t i = 0; i < KK_COUNT(colors); i++) {
+		if (strcmp(colors[i].state, state) == 0)
+			return colors[i].color;
+	}
+	return NULL;
+}
+
+/* @column: its heading. */
+static void cell_print(const char *text, const char *column, size_t width, bool is_last)
+{
+	const char *color = strcmp(column, "STATE") == 0 && has_colors() ? color_of(text) : NULL;
+
+	printf("%s%s%s%*s%s", kk_str(color), text, color ? "\033[0m" : "",
+		(int)(width - width_of(text)), "", is_last ? "\n" : "  ");
 }
 
 void cli_table_print(struct cli_table *table)
@@ -51,7 +88,8 @@ void cli_table_print(struct cli_table *table)
 	}
 	for (size_t row = table->n_printed; row < n_rows; row++) {
 		for (size_t i = 0; i < n; i++)
-			cell_print(table->cells.items[row * n + i], widths[i], i + 1 == n);
+			cell_print(table->cells.items[row * n + i], table->cells.items[i],
+				widths[i], i + 1 == n);
 		if (row > 0)
 			continue;
 		for (size_t i = 0; i < n; i++) {

@@ -61,6 +61,20 @@ nobody() {
 	expect_status 1
 }
 
+# Of all realms, although a variable names one.
+all_realms() {
+	kuked create realm other >/dev/null
+	export KUKE_GET_SPACE_REALM=other
+	cell_yaml a | kuked apply -f - >/dev/null
+	expect_equal "$(kuked get spaces -o name)" ""
+	expect_equal "$(kuked get spaces -A -o name)" s
+	unset KUKE_GET_SPACE_REALM
+	run kuked get space s -A
+	expect_refusal '--all cannot be combined with a resource name'
+	kuked delete realm other >/dev/null
+	kuked delete cell a --realm r --space s --stack t >/dev/null
+}
+
 # What runs kukeond is not stopped or removed by the way.
 the_system() {
 	local own='realm "kuke-system" is kukeond'\''s own: pass --force'
@@ -122,6 +136,7 @@ kukel image load "$D/busybox.tar" --realm r >/dev/null
 it "stops and starts many at once, and tells it in order" stopped_together
 it "does so while workers are killed" while_workers_die
 it "says that there are none" nobody
+it "gets those of all realms" all_realms
 it "leaves alone what is kukeond's own" the_system
 it "tells what fields are for" explained
 kuked delete realm r --cascade >/dev/null

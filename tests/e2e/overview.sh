@@ -51,6 +51,15 @@ live() {
 	[ "$(grep -c NAME "$D/live")" -ge 3 ] || fail "$(<"$D/live")"
 }
 
+# Only people see them, and only those who want to.
+colors() {
+	local kuke="kuke --host unix://$D/k.sock get cells"
+	expect_equal "$(script -qec "$kuke" /dev/null </dev/null | grep -c $'\033\[32mReady\033\[0m')" 2
+	expect_equal "$(NO_COLOR=1 script -qec "$kuke" /dev/null </dev/null | grep -c $'\033')" 0
+	expect_equal "$(TERM=dumb script -qec "$kuke" /dev/null </dev/null | grep -c $'\033')" 0
+	expect_equal "$(kuked get cells | grep -c $'\033')" 0
+}
+
 containerd_start
 daemon_start
 image_make "$D/busybox.tar"
@@ -66,5 +75,6 @@ kukel image load "$D/busybox.tar" --realm r >/dev/null
 it "draws a tree" a_tree
 it "tells what cells use" the_top
 it "goes on on a terminal" live
+it "has colours for people" colors
 kuked delete realm r --cascade >/dev/null
 kuked delete realm alone >/dev/null

@@ -407,7 +407,7 @@ static const struct {
 		"unknown command \"delte\" for \"kuke\"\n\nDid you mean this?\n\tdelete\n\n"
 		"Run 'kuke --help' for usage."},
 	{"st",
-		"unknown command \"st\" for \"kuke\"\n\nDid you mean this?\n\tget\n\tstart\n\tstop\n\n"
+		"unknown command \"st\" for \"kuke\"\n\nDid you mean this?\n\tget\n\tstart\n\tstatus\n\tstop\n\n"
 		"Run 'kuke --help' for usage."},
 	{"versio",
 		"unknown command \"versio\" for \"kuke\"\n\nDid you mean this?\n\tversion\n\n"

@@ -525,6 +525,24 @@ static void create(struct op *op)
 		bring_up(op);
 }
 
+/* Before a start, of which this may be all that is left should it fail: what has no record is not there. */
+static void unmade_mark(struct op *op)
+{
+	const struct kk_rep_container_list *list =
+		rc_plan_reply(&op->plan, KK_MSG_container_list, 0);
+
+	for (size_t i = 0; i < op->cell.status.containers.n; i++) {
+		struct kk_container_status *status = &op->cell.status.containers.items[i];
+		kk_auto_free char *id = rc_container_id(&op->scope, status->id);
+		bool has_record = false;
+
+		for (size_t k = 0; k < list->containers.n && !has_record; k++)
+			has_record = kk_str_equal(list->containers.items[k].id, id);
+		if (!has_record)
+			status->state = KK_CONTAINER_NOT_CREATED;
+	}
+}
+
 static bool is_running(const struct kk_cell *cell)
 {
 	return cell->status.state == KK_CELL_READY;
@@ -549,6 +567,7 @@ static void unchanged_seen(const struct kk_err *err, void *arg)
 	op->outcome.action = decision.action;
 	for (size_t i = 0; i < decision.diff.changes.n; i++)
 		kk_strs_add(&op->outcome.changes, decision.diff.changes.items[i]);
+	unmade_mark(op);
 	intent_record(op, "running", &op->outcome.changes);
 	if (save(op))
 		bring_up(op);
@@ -700,6 +719,7 @@ static void start_seen(const struct kk_err *err, void *arg)
 		return;
 	}
 	op->outcome.action = RC_UPDATED;
+	unmade_mark(op);
 	intent_record(op, "running", NULL);
 	if (save(op))
 		bring_up(op);
@@ -765,6 +785,7 @@ static void restart_seen(const struct kk_err *err, void *arg)
 	op->outcome.action = RC_UPDATED;
 	if (is_running(&op->cell))
 		kk_strs_add(&op->outcome.changes, RESTARTED);
+	unmade_mark(op);
 	intent_record(op, "running", &op->outcome.changes);
 	if (!save(op))
 		return;
