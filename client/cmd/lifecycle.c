@@ -95,7 +95,8 @@ static int results_tell(const struct selection *selection, struct cli_result *re
 	kk_auto_buf failures = {0};
 
 	for (size_t i = 0; i < selection->n; i++) {
-		fwrite(results[i].out.data, 1, results[i].out.len, stdout);
+		if (results[i].out.len)
+			fwrite(results[i].out.data, 1, results[i].out.len, stdout);
 		if (results[i].is_failed)
 			kk_buf_printf(&failures, "%s%s cell \"%s\": %s", failures.len ? "\n" : "",
 				selection->verb->word, selection->scopes[i].cell,
