@@ -39,7 +39,18 @@ static const struct {
 	{"egress", "default", "deny"},
 	{"egress_rule", "cidr", "192.0.2.0/24"},
 	{"egress_rule", "host", ""},
+	{"container_spec", "ports", "8080:80/tcp"},
+	{"container_secret", "fromFile", "/value"},
+	{"container_secret", "fromEnv", ""},
+	{"container_secret", "mountPath", "/secret"},
 };
+
+/* Where that excludes the other. */
+static bool is_left_out(const struct kk_schema *schema, const struct kk_field *field)
+{
+	return strcmp(schema->name, "container_secret") == 0 &&
+		strcmp(field->name, "secretRef") == 0;
+}
 
 /* The field's name as a label, or what is said above. The caller frees it. */
 static char *word(const struct kk_schema *schema, const struct kk_field *field)
@@ -126,6 +137,8 @@ static void fill(const struct kk_schema *schema, void *object, enum sample sampl
 	for (unsigned i = 0; i < schema->n_fields; i++) {
 		const struct kk_field *field = &schema->fields[i];
 
+		if (is_left_out(schema, field))
+			continue;
 		if (sample == FULL || sample == EDGE || (sample == LEAST && is_least(field)))
 			field_fill(schema, field, kk_field_at(field, object), sample);
 	}
