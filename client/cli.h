@@ -255,10 +255,13 @@ int cli_scope_check(const struct cli *cli, enum kk_kind kind, struct kk_err *err
 int cli_input_read(const char *path, struct kk_buf *buf, struct kk_err *err);
 char *cli_base64(const void *data, size_t len);
 const char *cli_json_string(const json_t *object, const char *key);
-const json_t *cli_json_with_id(const json_t *list,
-	const char *id); /* the object with this "id", or NULL */
+/* The object of @list whose @key is @value, or NULL. Borrowed. */
+const json_t *cli_json_find(const json_t *list, const char *key, const char *value);
 const char *cli_filter(const struct cli *cli,
 	const char *flag); /* "": a flag that was not given is none */
+/* Scope flags as a filter; unset ones, and the cell, filter nothing. */
+struct kk_scope cli_filters(const struct cli *cli);
+json_t *cli_scope_args(const struct kk_scope *scope); /* RealmName to CellName of a request */
 int cli_root_check(const struct cli *cli, struct kk_err *err);
 
 /* --- follow.c: events as they come --- */

@@ -17,13 +17,13 @@ const char *cli_json_string(const json_t *object, const char *key)
 	return kk_str(json_string_value(json_object_get(object, key)));
 }
 
-const json_t *cli_json_with_id(const json_t *list, const char *id)
+const json_t *cli_json_find(const json_t *list, const char *key, const char *value)
 {
 	size_t i;
 	json_t *item;
 
 	json_array_foreach (list, i, item) {
-		if (strcmp(cli_json_string(item, "id"), id) == 0)
+		if (strcmp(cli_json_string(item, key), value) == 0)
 			return item;
 	}
 	return NULL;
@@ -32,6 +32,22 @@ const json_t *cli_json_with_id(const json_t *list, const char *id)
 const char *cli_filter(const struct cli *cli, const char *flag)
 {
 	return cli_is_given(cli, flag) ? cli_string(cli, flag) : "";
+}
+
+struct kk_scope cli_filters(const struct cli *cli)
+{
+	return (struct kk_scope){
+		.realm = cli_filter(cli, "realm"),
+		.space = cli_filter(cli, "space"),
+		.stack = cli_filter(cli, "stack"),
+	};
+}
+
+json_t *cli_scope_args(const struct kk_scope *scope)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "RealmName", kk_str(scope->realm), "SpaceName",
+		kk_str(scope->space), "StackName", kk_str(scope->stack), "CellName",
+		kk_str(scope->cell));
 }
 
 static const char *scope_flag(const struct cli *cli, const char *name)

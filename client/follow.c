@@ -11,14 +11,13 @@ enum { CRASHES_MAX = 8, LOCAL_MS = 500, DAEMON_MS = 5000 };
 static int call(struct cli *cli, const struct cli_follow *follow, int64_t wait_ms,
 	json_t **ret_reply, struct kk_err *err)
 {
-	const struct kk_scope *scope = &follow->scope;
 	int64_t longest_ms = cli_is_local(cli) ? LOCAL_MS : DAEMON_MS;
-	json_t *args = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "RealmName",
-		kk_str(scope->realm), "SpaceName", kk_str(scope->space), "StackName",
-		kk_str(scope->stack), "CellName", kk_str(scope->cell), "Since",
-		(json_int_t)follow->since, "Limit", (json_int_t)follow->limit, "WaitMilliseconds",
-		(json_int_t)(wait_ms < longest_ms ? wait_ms : longest_ms));
+	json_t *args = cli_scope_args(&follow->scope);
 
+	json_object_set_new(args, "Since", json_integer(follow->since));
+	json_object_set_new(args, "Limit", json_integer(follow->limit));
+	json_object_set_new(args, "WaitMilliseconds",
+		json_integer(wait_ms < longest_ms ? wait_ms : longest_ms));
 	return cli_call(cli, "ListEvents", args, ret_reply, err);
 }
 

@@ -85,18 +85,6 @@ static int documents_call(struct cli *cli, const char *method, json_t **ret_repl
 	return 0;
 }
 
-static bool has_action(const json_t *resources, const char *action)
-{
-	size_t i;
-	json_t *item;
-
-	json_array_foreach (resources, i, item) {
-		if (strcmp(cli_json_string(item, "action"), action) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void resources_print(const struct cli *cli, json_t *resources)
 {
 	const char *output = cli_string(cli, "output");
@@ -131,10 +119,12 @@ static int apply_run(struct cli *cli, struct kk_err *err)
 		return kk_failed(err);
 	resources = json_object_get(json_object_get(reply, "Result"), "Resources");
 	resources_print(cli, resources);
-	if (has_action(resources, "failed"))
+	if (cli_json_find(resources, "action", "failed"))
 		return kk_fail(err, KK_E_API, "config error: some resources %s to apply",
 			is_plan ? "would fail" : "failed");
-	if (is_plan && (has_action(resources, "created") || has_action(resources, "updated")))
+	if (is_plan &&
+		(cli_json_find(resources, "action", "created") ||
+			cli_json_find(resources, "action", "updated")))
 		cli->status = CLI_STATUS_CHANGES;
 	return 0;
 }

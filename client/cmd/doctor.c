@@ -47,18 +47,6 @@ static void leaks_print(const json_t *leaks)
 	cli_table_release(&table);
 }
 
-static bool has_thing(const json_t *leaks, const char *thing)
-{
-	size_t i;
-	json_t *leak;
-
-	json_array_foreach (leaks, i, leak) {
-		if (strcmp(cli_json_string(leak, "Thing"), thing) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* What is not there any more was removed. */
 static int fix(struct cli *cli, json_t **ret_left, struct kk_err *err)
 {
@@ -72,7 +60,7 @@ static int fix(struct cli *cli, json_t **ret_left, struct kk_err *err)
 	json_array_foreach (found, i, leak) {
 		const char *thing = cli_json_string(leak, "Thing");
 
-		if (!has_thing(*ret_left, thing))
+		if (!cli_json_find(*ret_left, "Thing", thing))
 			printf("Removed %s\n", thing);
 	}
 	return 0;

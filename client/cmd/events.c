@@ -69,12 +69,12 @@ static int run(struct cli *cli, struct kk_err *err)
 	bool is_following = cli_bool(cli, "follow"), is_json;
 	const char *from = cli_string(cli, "since");
 	struct cli_follow follow = {
-		.scope = {cli_filter(cli, "realm"), cli_filter(cli, "space"),
-			cli_filter(cli, "stack"), cli_filter(cli, "cell")},
+		.scope = cli_filters(cli),
 		.since = -1,
 	};
 	int64_t since = KK_TIME_ZERO;
 
+	follow.scope.cell = cli_filter(cli, "cell");
 	if (format_read(cli, &is_json, err) < 0 ||
 		(*from && cli_since_parse(from, &since, err) < 0))
 		return kk_failed(err);

@@ -92,12 +92,13 @@ static int get_one(struct cli *cli, const struct cli_view *view, const struct cl
 
 static json_t *list_args(const struct cli *cli)
 {
+	struct kk_scope scope = cli_filters(cli);
+
 	/* Also where variables stand for the flags. */
 	if (cli_bool(cli, "all"))
 		return json_object();
-	return json_pack("{s:s, s:s, s:s, s:s}", "RealmName", cli_filter(cli, "realm"), "SpaceName",
-		cli_filter(cli, "space"), "StackName", cli_filter(cli, "stack"), "CellName",
-		cli_filter(cli, "cell"));
+	scope.cell = cli_filter(cli, "cell");
+	return cli_scope_args(&scope);
 }
 
 /* Documents of a list, one after the other; NULL @selector: all. */
@@ -359,7 +360,7 @@ static int containers_list(struct cli *cli, const struct cli_output *output, str
 		kk_auto_free char *key = cell_key(spec, cli_json_string(spec, "cellId"));
 
 		cli_container_row(&table, spec,
-			cli_json_with_id(json_object_get(statuses, key),
+			cli_json_find(json_object_get(statuses, key), "id",
 				cli_json_string(spec, "id")),
 			is_wide);
 	}

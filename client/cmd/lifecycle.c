@@ -114,14 +114,12 @@ static int selected_do(struct cli *cli, const struct verb *verb, const char *tex
 	kk_auto_json *reply = NULL;
 	kk_auto(selection_release) struct selection selection = {.verb = verb};
 	kk_auto_free struct cli_result *results = NULL;
+	const struct kk_scope scope = cli_filters(cli);
 	int r;
 
 	if (text && cli_selector_parse(text, &selector, err) < 0)
 		return kk_failed(err);
-	if (cli_call(cli, "ListCells",
-		    json_pack("{s:s, s:s, s:s}", "RealmName", cli_filter(cli, "realm"), "SpaceName",
-			    cli_filter(cli, "space"), "StackName", cli_filter(cli, "stack")),
-		    &reply, err) < 0)
+	if (cli_call(cli, "ListCells", cli_scope_args(&scope), &reply, err) < 0)
 		return kk_failed(err);
 	cells_select(cli, reply, selector, &selection);
 	if (selection.n == 0) {

@@ -246,7 +246,7 @@ static void cells_compare(const json_t *actual, const json_t *desired, struct kk
 		kk_buf_printf(fields, "spec.containers (count: actual=%zu, desired=%zu)",
 			members(there), members(wanted));
 	json_array_foreach (wanted, i, container) {
-		const json_t *same = cli_json_with_id(there, cli_json_string(container, "id"));
+		const json_t *same = cli_json_find(there, "id", cli_json_string(container, "id"));
 
 		if (json_is_true(json_object_get(container, "root")))
 			continue;

@@ -18,13 +18,10 @@ static const char *const columns[] = {
 static int sample(struct cli *cli, json_t **ret_result, struct kk_err *err)
 {
 	kk_auto_json *reply = NULL;
-	const char *cell = cli_arg(cli, 0);
+	struct kk_scope scope = cli_filters(cli);
 
-	if (cli_call(cli, "ListUsage",
-		    json_pack("{s:s, s:s, s:s, s:s}", "RealmName", cli_filter(cli, "realm"),
-			    "SpaceName", cli_filter(cli, "space"), "StackName",
-			    cli_filter(cli, "stack"), "CellName", kk_str(cell)),
-		    &reply, err) < 0)
+	scope.cell = cli_arg(cli, 0);
+	if (cli_call(cli, "ListUsage", cli_scope_args(&scope), &reply, err) < 0)
 		return kk_failed(err);
 	*ret_result = json_incref(json_object_get(reply, "Result"));
 	return 0;

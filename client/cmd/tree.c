@@ -25,14 +25,9 @@ static void forest_release(struct forest *forest)
 	cli_table_release(&forest->table);
 }
 
-static json_t *filters(const struct cli *cli)
-{
-	return json_pack("{s:s, s:s, s:s}", "RealmName", cli_filter(cli, "realm"), "SpaceName",
-		cli_filter(cli, "space"), "StackName", cli_filter(cli, "stack"));
-}
-
 static int forest_read(struct cli *cli, struct forest *forest, struct kk_err *err)
 {
+	const struct kk_scope scope = cli_filters(cli);
 	static const struct cli_view *const views[] = {
 		&cli_view_realm, &cli_view_space, &cli_view_stack, &cli_view_cell};
 	kk_auto_json *reply = NULL;
@@ -40,11 +35,11 @@ static int forest_read(struct cli *cli, struct forest *forest, struct kk_err *er
 	for (size_t i = 0; i < KK_COUNT(views); i++) {
 		kk_auto_json *list = NULL;
 
-		if (cli_call(cli, views[i]->list_method, filters(cli), &list, err) < 0)
+		if (cli_call(cli, views[i]->list_method, cli_scope_args(&scope), &list, err) < 0)
 			return kk_failed(err);
 		forest->docs[i] = json_incref(json_object_get(list, views[i]->list_key));
 	}
-	if (cli_call(cli, "ListUsage", filters(cli), &reply, err) < 0)
+	if (cli_call(cli, "ListUsage", cli_scope_args(&scope), &reply, err) < 0)
 		return kk_failed(err);
 	forest->usage = json_incref(json_object_get(json_object_get(reply, "Result"), "Usage"));
 	return 0;

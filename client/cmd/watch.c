@@ -135,13 +135,6 @@ static int events_show(struct watch *watch, const json_t *events, struct kk_err 
 	return 0;
 }
 
-static json_t *filters(const struct cli_follow *follow)
-{
-	return json_pack("{s:s, s:s, s:s, s:s}", "RealmName", follow->scope.realm, "SpaceName",
-		follow->scope.space, "StackName", follow->scope.stack, "CellName",
-		follow->scope.cell);
-}
-
 /* All there is by now. */
 static int list_show(struct watch *watch, const struct cli_follow *follow, struct kk_err *err)
 {
@@ -149,7 +142,8 @@ static int list_show(struct watch *watch, const struct cli_follow *follow, struc
 	size_t i;
 	json_t *item;
 
-	if (cli_call(watch->cli, watch->view->list_method, filters(follow), &reply, err) < 0)
+	if (cli_call(watch->cli, watch->view->list_method, cli_scope_args(&follow->scope), &reply,
+		    err) < 0)
 		return kk_failed(err);
 	json_array_foreach (json_object_get(reply, watch->view->list_key), i, item) {
 		/* What stands in a list of containers is their specification alone. */

@@ -24,8 +24,11 @@ static inline void kk_json_free(json_t **json)
 void kk_json_set_vital(void);
 
 /* A string of any bytes, "" for NULL: a new reference. json_string() has nothing for what is no UTF-8. These
- * three return NULL when out of memory. */
+ * four return NULL when out of memory. */
 json_t *kk_json_string(const char *s);
+
+/* An array of them: a new reference. */
+json_t *kk_json_strings(const struct kk_strs *strs);
 
 /* A new reference. */
 json_t *kk_json_encode(const struct kk_schema *schema, const void *object, enum kk_json_form form);

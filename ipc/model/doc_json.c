@@ -106,18 +106,28 @@ json_t *kk_json_string(const char *s)
 	return json;
 }
 
+json_t *kk_json_strings(const struct kk_strs *strs)
+{
+	kk_auto_json *array = json_array();
+
+	for (size_t i = 0; i < strs->n; i++) {
+		if (json_array_append_new(array, kk_json_string(strs->items[i])) < 0)
+			return NULL;
+	}
+	return kk_steal(&array);
+}
+
 static json_t *strs_encode(const struct kk_field *field, const struct kk_strs *strs)
 {
 	kk_auto_json *array = NULL;
 
 	if (!strs->is_set)
 		return json_null();
+	if (field->type != KK_T_INTS)
+		return kk_json_strings(strs);
 	array = json_array();
 	for (size_t i = 0; i < strs->n; i++) {
-		json_t *item = field->type == KK_T_INTS ? json_integer(atoll(strs->items[i])) :
-							  kk_json_string(strs->items[i]);
-
-		if (json_array_append_new(array, item) < 0)
+		if (json_array_append_new(array, json_integer(atoll(strs->items[i]))) < 0)
 			return NULL;
 	}
 	return kk_steal(&array);

@@ -10,15 +10,6 @@
 
 #define PROCESS_TYPE "types.containerd.io/opencontainers/runtime-spec/1/Process"
 
-static json_t *words(const struct kk_strs *strs)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < strs->n; i++)
-		json_array_append_new(array, kk_json_string(strs->items[i]));
-	return array;
-}
-
 /* NAME=value takes the place of what has this name. */
 static void env_put(json_t *env, const char *entry)
 {
@@ -70,7 +61,7 @@ static int process_make(const struct ct_ctx *ctx, const struct kk_req_exec_start
 	if (!process)
 		return kk_fail(err, KK_E_CONTAINERD, "the specification of '%s' can't be read",
 			req->id);
-	json_object_set_new(process, "args", words(&req->args));
+	json_object_set_new(process, "args", kk_json_strings(&req->args));
 	json_object_set_new(process, "terminal", json_boolean(req->is_tty));
 	for (size_t i = 0; i < req->env.n; i++)
 		env_put(json_object_get(process, "env"), req->env.items[i]);

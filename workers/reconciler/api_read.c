@@ -354,14 +354,12 @@ static json_t *usage_json(const char *path, const struct kk_rep_cgroup_get *cgro
 {
 	kk_auto_free char *parts = kk_xstrdup(path);
 	struct kk_err ignored = {0};
-	struct kk_scope scope = {0};
 	struct kk_usage usage = {0};
+	struct kk_scope scope;
 	struct kk_cell cell;
-	char *rest = parts;
 	json_t *json;
 
-	for (int i = 0; i < 4; i++)
-		*rc_scope_part(&scope, i) = strsep(&rest, "/");
+	(void)rc_scope_parse(parts, &scope);
 	if (rc_store_load(&scope, &cell, &ignored) != 1)
 		return NULL;
 	usage = (struct kk_usage){

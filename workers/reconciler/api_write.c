@@ -227,15 +227,6 @@ static unsigned how_of(const struct api *api)
 		(rc_api_bool(api, "Force") ? RC_FORCE : 0);
 }
 
-static json_t *strings_json(const struct kk_strs *strs)
-{
-	json_t *json = json_array();
-
-	for (size_t i = 0; i < strs->n; i++)
-		json_array_append_new(json, kk_json_string(strs->items[i]));
-	return json;
-}
-
 static void delete_scope_done(struct rc_outcome *outcome, void *arg)
 {
 	struct api *api = arg;
@@ -245,7 +236,7 @@ static void delete_scope_done(struct rc_outcome *outcome, void *arg)
 	if (delete_failed(api, outcome))
 		return;
 	result = json_pack("{s:o, s:o, s:b, s:b}", kk_kind_name(kind), request_doc(api), "Deleted",
-		strings_json(&outcome->done), "MetadataDeleted", 1, "CgroupDeleted", 1);
+		kk_json_strings(&outcome->done), "MetadataDeleted", 1, "CgroupDeleted", 1);
 	if (kind == KK_KIND_REALM)
 		json_object_set_new(result, "ContainerdNamespaceDeleted", json_true());
 	if (kind == KK_KIND_SPACE)
@@ -308,7 +299,7 @@ static void purge_done(struct rc_outcome *outcome, void *arg)
 	for (size_t i = 0; kind == KK_KIND_CELL && i < KK_COUNT(cell_done); i++)
 		kk_strs_add(&outcome->done, cell_done[i]);
 	result = json_pack("{s:o, s:o, s:o}", kk_kind_name(kind), request_doc(api), "Deleted",
-		strings_json(&outcome->done), "Purged", purged_json(kind));
+		kk_json_strings(&outcome->done), "Purged", purged_json(kind));
 	if (kind == KK_KIND_REALM)
 		json_object_set_new(result, "RealmDeleted", json_true());
 	if (kind == KK_KIND_CELL)
@@ -402,9 +393,9 @@ static void refresh_done(const struct kk_err *err, void *arg)
 			"RealmsFound", found[0], "SpacesFound", found[1], "StacksFound", found[2],
 			"CellsFound", found[3], "ContainersFound", found[4], "RealmsUpdated",
 			"SpacesUpdated", "StacksUpdated", "CellsUpdated",
-			strings_json(&refresh->report.cells), "ContainersUpdated",
-			strings_json(&refresh->report.containers), "Errors",
-			strings_json(&refresh->report.errors)));
+			kk_json_strings(&refresh->report.cells), "ContainersUpdated",
+			kk_json_strings(&refresh->report.containers), "Errors",
+			kk_json_strings(&refresh->report.errors)));
 	kk_strs_release(&refresh->report.cells);
 	kk_strs_release(&refresh->report.containers);
 	kk_strs_release(&refresh->report.errors);

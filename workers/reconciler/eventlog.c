@@ -22,8 +22,7 @@
 enum {
 	FILE_MAX = 4 * 1024 * 1024,
 	LINES_MAX = 2 * FILE_MAX,
-	TAIL_MAX = 64 *
-		1024, /* what a follower mostly needs, and where the last number is looked for */
+	TAIL_MAX = 64 * 1024, /* what a follower mostly needs; the last number is in it */
 	PENDING_MAX = 4096,
 	LOCK_RETRY_MS = 5,
 	LOCK_TRIES = 8,

@@ -37,14 +37,6 @@ static void check_end(struct check *check)
 	check_begin(is_again_full);
 }
 
-static bool scope_parse(char *path, struct kk_scope *ret_scope)
-{
-	*ret_scope = (struct kk_scope){0};
-	for (int level = 0; level < 4 && path; level++)
-		*rc_scope_part(ret_scope, level) = strsep(&path, "/");
-	return !path;
-}
-
 /* --- repairing --- */
 
 static void failure_report(const struct rc_outcome *outcome)
@@ -76,7 +68,7 @@ static void cells_repair(struct check *check)
 	for (size_t i = 0; i < check->cells.n; i++) {
 		struct kk_scope scope;
 
-		if (!scope_parse(check->cells.items[i], &scope))
+		if (!rc_scope_parse(check->cells.items[i], &scope))
 			continue;
 		check->n_open++;
 		rc_cell_look(&scope, RC_CELL_REPAIR, 0, cell_repaired, check);
@@ -102,7 +94,7 @@ static void scopes_repair(struct check *check)
 	for (size_t i = 0; i < check->suspects.n; i++) {
 		struct kk_scope scope;
 
-		if (!scope_parse(check->suspects.items[i], &scope))
+		if (!rc_scope_parse(check->suspects.items[i], &scope))
 			continue;
 		check->n_open++;
 		rc_scope_repair(&scope, scope_repaired, check);

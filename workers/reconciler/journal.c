@@ -1,6 +1,7 @@
 /* workers/reconciler/journal.c - operations under way: <run path>/journal/<op>/.request is what was asked for,
  * <op>/<object>/.<what> are notes on what was done, at a later visit <op>/<object>/.+<nth>/.<what>, <op>/.result-<n> is
- * what came of a document, <op>/.reply is the answer that nobody was there for. They must outlive this process and its supervisor, not the machine: the client of an operation does not either. */
+ * what came of a document, <op>/.reply is the answer that nobody was there for. They must outlive this process and its
+ * supervisor, not the machine: the client of an operation does not either. */
 #include "rc.h"
 
 #include <dirent.h>

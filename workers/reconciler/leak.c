@@ -226,12 +226,10 @@ static void owner_removed(struct rc_outcome *outcome, void *arg)
 static void owner_remove(struct search *search, const char *path)
 {
 	kk_auto_free char *copy = kk_xstrdup(path);
-	struct kk_scope scope = {0};
+	struct kk_scope scope;
 	struct kk_cell cell;
-	char *rest = copy;
 
-	for (int i = 0; i < 4 && rest; i++)
-		*rc_scope_part(&scope, i) = strsep(&rest, "/");
+	(void)rc_scope_parse(copy, &scope);
 	search->n_open++;
 	if (!scope.cell) {
 		rc_scope_delete(&scope, RC_PURGE | RC_SWEEP, (struct rc_cause){search->op, 0},

@@ -26,6 +26,14 @@ const char **rc_scope_part(struct kk_scope *scope, int level)
 	return parts[level];
 }
 
+bool rc_scope_parse(char *path, struct kk_scope *ret_scope)
+{
+	*ret_scope = (struct kk_scope){0};
+	for (int level = 0; level < 4 && path; level++)
+		*rc_scope_part(ret_scope, level) = strsep(&path, "/");
+	return !path;
+}
+
 char *rc_scope_dir(const struct kk_scope *scope)
 {
 	kk_auto_free char *path = rc_scope_path(scope);

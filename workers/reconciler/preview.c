@@ -191,15 +191,6 @@ static void item_keep(struct preview *preview, struct item *item)
 	planned_put(preview, item->kind, &item->scope, doc);
 }
 
-static json_t *strings(const struct kk_strs *strs)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < strs->n; i++)
-		json_array_append_new(array, kk_json_string(strs->items[i]));
-	return array;
-}
-
 static json_t *item_entry(const struct item *item)
 {
 	const struct rc_decision *decision = &item->decision;
@@ -212,9 +203,9 @@ static json_t *item_entry(const struct item *item)
 
 	if (decision->action != RC_UPDATED)
 		return entry;
-	json_object_set_new(entry, "effects", strings(&decision->diff.effects));
+	json_object_set_new(entry, "effects", kk_json_strings(&decision->diff.effects));
 	if (decision->diff.values.n)
-		json_object_set_new(entry, "values", strings(&decision->diff.values));
+		json_object_set_new(entry, "values", kk_json_strings(&decision->diff.values));
 	if (item->is_started)
 		json_object_set_new(entry, "details", json_pack("{s:s}", "runtime", "started"));
 	return entry;

@@ -34,7 +34,9 @@ struct rc_cause {
 typedef void (*rc_done_f)(const struct kk_err *err, void *arg);
 
 /* --- names (name.c): all that derives from a scope; the caller frees --- */
-char *rc_scope_path(const struct kk_scope *scope);             /* "realm/space/stack/cell" */
+char *rc_scope_path(const struct kk_scope *scope); /* "realm/space/stack/cell" */
+/* Cut such a path into the parts of @ret_scope, which then point into it. False for one of more than four. */
+bool rc_scope_parse(char *path, struct kk_scope *ret_scope);
 const char **rc_scope_part(struct kk_scope *scope, int level); /* 0, the realm, to 3, the cell */
 char *rc_scope_dir(const struct kk_scope *scope);
 char *rc_cgroup_path(const struct kk_scope *scope);
