@@ -103,7 +103,7 @@ $(call lib,workers/containerd): $(B)/gen/containerd.pb-c.o
 # Debian's packages. A machine that has them all is not asked for a package list.
 DEPS_BUILD := gcc make pkg-config libgrpc-dev libevent-dev libmsgpack-dev libyaml-dev libnl-3-dev \
 	libnl-route-3-dev libcgroup-dev libjansson-dev libarchive-dev libssl-dev libseccomp-dev \
-	libcap-ng-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
+	libcap-ng-dev libc-ares-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
 DEPS_RUN := containerd runc libnftables1 busybox-static
 DEPS_TEST := check libcap2-bin iproute2 nftables iptables iputils-ping procps clang clang-tidy clang-format cppcheck \
 	libclang-rt-14-dev valgrind socat python3

@@ -17,18 +17,34 @@ static void space_reply(const struct net_space *space, char **network, char **br
 	*subnet = kk_xstrdup(text);
 }
 
-static KK_HANDLES(space_network_ensure)
+static int space_ensure(const struct kk_req_space_network_ensure *req,
+	struct kk_rep_space_network_ensure *rep, struct kk_err *err)
 {
 	kk_auto(net_space_release) struct net_space space = {0};
 	int r = net_space_ensure(kk_str(req->realm), kk_str(req->space), &req->egress, &space,
 		&rep->is_created, err);
 
-	(void)call;
 	if (r < 0)
 		return r;
 	space_reply(&space, &rep->network, &rep->bridge, &rep->subnet);
 	rep->conflist = kk_xprintf("%s/network.conflist", space.dir);
 	return 0;
+}
+
+static void space_on_resolved(void *arg)
+{
+	struct kk_call *call = arg;
+	struct kk_err err = {0};
+
+	kk_call_end(call, space_ensure(call->req, call->rep, &err) < 0 ? &err : NULL);
+}
+
+static KK_HANDLES(space_network_ensure)
+{
+	if (net_space_later(kk_str(req->realm), kk_str(req->space), &req->egress, space_on_resolved,
+		    call))
+		return KK_LATER;
+	return space_ensure(req, rep, err);
 }
 
 static KK_HANDLES(space_network_get)
@@ -138,6 +154,8 @@ static int network_start(struct kk_worker *worker, struct kk_err *err)
 		.pool_cidr = worker->config.pod_subnet_cidr,
 		.nft_table = worker->config.nft_table,
 	};
+	if (net_resolve_start(worker, err) < 0)
+		return kk_failed(err);
 	if (worker->config.is_embedded)
 		return 0;
 	net_hosts_open(worker);

@@ -13,6 +13,7 @@ workers_network_SRC := \
 	workers/network/nic.c \
 	workers/network/port.c \
 	workers/network/record.c \
+	workers/network/resolve.c \
 	workers/network/rule.c \
 	workers/network/space.c \
 	workers/network/survey.c \

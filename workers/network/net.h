@@ -47,8 +47,23 @@ struct net_space {
 	char alias[NET_ALIAS_MAX]; /* marks the bridge as ours */
 	struct net_cidr subnet;
 	struct kk_egress egress;
+	struct kk_map hosts; /* of that policy, each with its addresses: "192.0.2.1, 192.0.2.2" */
 };
 void net_space_release(struct net_space *space);
+
+/* resolve.c: the host names of a policy that denies. @recorded: what is known of them by network.json. */
+int net_resolve_start(struct kk_worker *worker, struct kk_err *err);
+/* Ask for all of them; false: there is nothing to wait for. Else @fn is called once, when each has been answered,
+ * in the time that resolv.conf allows. */
+typedef void (*net_resolved_f)(void *arg);
+bool net_resolve_later(const struct kk_egress *policy, const struct kk_map *recorded,
+	net_resolved_f fn, void *arg);
+/* The addresses of all by the latest answers, or as recorded. Fails with KK_E_NETWORK where there are none. */
+int net_resolve_policy(const struct kk_egress *policy, const struct kk_map *recorded,
+	struct kk_map *ret_hosts, struct kk_err *err);
+/* Are they still those? In the daemon it is asked again from time to time; what then changes is told to the
+ * reconciler as network_changed. */
+bool net_resolve_look(const struct kk_egress *policy, const struct kk_map *recorded);
 
 /* space.c */
 
@@ -63,6 +78,9 @@ int net_space_at(const char *path, struct net_space *ret_space, struct kk_err *e
  * the record. Fails with KK_E_SUBNET_EXHAUSTED, KK_E_NETWORK, KK_E_IO. */
 int net_space_ensure(const char *realm, const char *name, const struct kk_egress *egress,
 	struct net_space *ret_space, bool *ret_created, struct kk_err *err);
+/* Is there a name in @egress to be resolved first? Then @fn is called once it is; else false. */
+bool net_space_later(const char *realm, const char *name, const struct kk_egress *egress,
+	net_resolved_f fn, void *arg);
 /* What of the network of a space is not there, or not as it was made; NULL: nothing. */
 const char *net_space_fault(const struct net_space *space, const struct net_view *view);
 int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
@@ -279,6 +297,7 @@ int net_survey(const struct kk_strs *spaces, const struct kk_strs *cells, struct
 /* watch.c: what somebody else does to our links, rules and files is told to the reconciler as network_changed. */
 int net_watch_start(struct kk_worker *worker, struct kk_err *err);
 void net_watch_space(const struct net_space *space);
+void net_watch_note(void); /* something has changed; told soon */
 
 /* file.c: /etc/hostname and /etc/resolv.conf of a cell. */
 int net_files_write(const char *dir, const char *hostname, struct kk_err *err);

@@ -18,20 +18,33 @@ static uint32_t policy_hash(const struct net_space *space)
 {
 	kk_auto_json *json = kk_json_encode(kk_schema_of_egress(), &space->egress, KK_JSON_API);
 	kk_auto_free char *policy = json_dumps(json, JSON_COMPACT);
-	kk_auto_free char *text = kk_xprintf("%s %s", space->bridge, policy);
+	kk_auto_buf text = {0};
 
-	return net_hash32(text);
+	kk_buf_printf(&text, "%s %s", space->bridge, policy);
+	for (size_t i = 0; i < space->hosts.n; i++)
+		kk_buf_printf(&text, " %s %s", space->hosts.items[i].key,
+			space->hosts.items[i].value);
+	return net_hash32((char *)text.data);
+}
+
+/* Where a rule leads to, as nft reads it; NULL: nowhere that a cell could go. */
+static const char *destination_of(const struct net_space *space, const struct kk_egress_rule *rule)
+{
+	if (!kk_str_empty(rule->host))
+		return kk_map_get(&space->hosts, rule->host);
+	return kk_egress_rule_is_ipv4(rule) ? rule->cidr : NULL;
 }
 
 static void allow_append(struct kk_buf *text, const struct net_space *space, uint32_t hash,
 	size_t i)
 {
 	const struct kk_egress_rule *rule = &space->egress.allow.items[i];
+	const char *destination = destination_of(space, rule);
 
-	if (!kk_egress_rule_is_ipv4(rule))
+	if (!destination)
 		return;
-	kk_buf_printf(text, "add rule inet %s egress_%s ip daddr %s", net_instance.nft_table,
-		space->bridge, rule->cidr);
+	kk_buf_printf(text, "add rule inet %s egress_%s ip daddr { %s }", net_instance.nft_table,
+		space->bridge, destination);
 	for (size_t k = 0; k < rule->ports.n; k++)
 		kk_buf_printf(text, "%s%s", k ? ", " : " tcp dport { ", rule->ports.items[k]);
 	kk_buf_printf(text, "%s accept comment \"%08x.%zu\"\n", rule->ports.n ? " }" : "", hash, i);
@@ -80,7 +93,7 @@ static bool is_policy_whole(const struct net_space *space, const char *listing)
 	for (size_t i = 0; i < space->egress.allow.n && is_whole; i++) {
 		kk_auto_free char *one = kk_xprintf("comment \"%08x.%zu\"", hash, i);
 
-		is_whole = !kk_egress_rule_is_ipv4(&space->egress.allow.items[i]) ||
+		is_whole = !destination_of(space, &space->egress.allow.items[i]) ||
 			strstr(listing, one);
 	}
 	return is_whole;

@@ -26,6 +26,7 @@ void net_space_release(struct net_space *space)
 	free(space->dir);
 	free(space->network);
 	kk_egress_release(&space->egress);
+	kk_map_release(&space->hosts);
 	*space = (struct net_space){0};
 }
 
@@ -44,6 +45,22 @@ static bool is_name(const char *network)
 	return *network && *network != '.' && !strchr(network, '/');
 }
 
+/* They go into rules as they are. */
+static bool hosts_parse(json_t *json, struct kk_map *ret_hosts)
+{
+	const char *host;
+	json_t *value;
+
+	json_object_foreach (json, host, value) {
+		const char *addresses = kk_str(json_string_value(value));
+
+		if (!*addresses || addresses[strspn(addresses, "0123456789., ")])
+			return false;
+		kk_map_set(ret_hosts, host, addresses);
+	}
+	return true;
+}
+
 static int record_parse(const char *path, const struct kk_buf *text, struct net_space *space,
 	struct kk_err *err)
 {
@@ -58,7 +75,9 @@ static int record_parse(const char *path, const struct kk_buf *text, struct net_
 	if (!subnet || net_cidr_parse(subnet, &space->subnet) < 0 ||
 		(bridge && strlen(bridge) >= NET_NAME_MAX) || (network && !is_name(network)) ||
 		(egress &&
-			kk_json_decode(kk_schema_of_egress(), egress, &space->egress, &cause) < 0))
+			kk_json_decode(kk_schema_of_egress(), egress, &space->egress, &cause) <
+				0) ||
+		!hosts_parse(json_object_get(json, "hosts"), &space->hosts))
 		return kk_fail(err, KK_E_NETWORK,
 			"%s is damaged; restore it, or remove it once no "
 			"cell of the space runs",
@@ -115,13 +134,19 @@ static int record_write(const struct net_space *space, struct kk_err *err)
 {
 	kk_auto_free char *path = kk_xprintf("%s/network.json", space->dir);
 	kk_auto_json *egress = kk_json_encode(kk_schema_of_egress(), &space->egress, KK_JSON_API);
-	kk_auto_free char *egress_text = json_dumps(egress, JSON_COMPACT), *text = NULL;
+	kk_auto_json *hosts = json_object();
+	kk_auto_free char *egress_text = json_dumps(egress, JSON_COMPACT);
+	kk_auto_free char *hosts_text = NULL, *text = NULL;
 	char subnet[32];
 
+	for (size_t i = 0; i < space->hosts.n; i++)
+		json_object_set_new(hosts, space->hosts.items[i].key,
+			json_string(space->hosts.items[i].value));
+	hosts_text = json_dumps(hosts, JSON_COMPACT);
 	net_cidr_format(&space->subnet, subnet, sizeof subnet);
 	text = kk_xprintf("{\"version\":\"v1\",\"subnetCIDR\":\"%s\",\"network\":\"%s\","
-			  "\"bridge\":\"%s\",\"egress\":%s}\n",
-		subnet, space->network, space->bridge, egress_text);
+			  "\"bridge\":\"%s\",\"egress\":%s,\"hosts\":%s}\n",
+		subnet, space->network, space->bridge, egress_text, hosts_text);
 	kk_leftovers_remove(path);
 	if (kk_dir_make(space->dir, 02750, err) < 0)
 		return kk_failed(err);
@@ -328,15 +353,47 @@ static int conflist_write(const struct net_space *space, struct kk_err *err)
 	return kk_file_replace(path, text, strlen(text), 0600, err);
 }
 
-/* It is in the record, so that whoever repairs the rules knows it. */
+static bool maps_are_equal(const struct kk_map *a, const struct kk_map *b)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		if (!kk_str_equal(a->items[i].value, kk_map_get(b, a->items[i].key)))
+			return false;
+	}
+	return a->n == b->n;
+}
+
+/* It is in the record, so that whoever repairs the rules knows it, and needs nobody to resolve names. */
 static int egress_record(struct net_space *space, const struct kk_egress *egress, bool is_new,
 	struct kk_err *err)
 {
-	if (!egress || kk_schema_equal(kk_schema_of_egress(), &space->egress, egress, 0))
+	kk_auto(kk_map_release) struct kk_map hosts = {0};
+
+	if (!egress)
+		return 0;
+	if (net_resolve_policy(egress, &space->hosts, &hosts, err) < 0)
+		return kk_failed(err);
+	if (kk_schema_equal(kk_schema_of_egress(), &space->egress, egress, 0) &&
+		maps_are_equal(&space->hosts, &hosts))
 		return 0;
 	kk_egress_release(&space->egress);
 	kk_schema_copy(kk_schema_of_egress(), egress, &space->egress);
+	kk_map_release(&space->hosts);
+	space->hosts = hosts;
+	hosts = (struct kk_map){0};
 	return is_new ? 0 : record_write(space, err);
+}
+
+/* What is recorded will do until the daemon hears otherwise: no repair waits for a name server. */
+bool net_space_later(const char *realm, const char *name, const struct kk_egress *egress,
+	net_resolved_f fn, void *arg)
+{
+	kk_auto(net_space_release) struct net_space space = {0};
+	struct kk_err ignored = {0};
+
+	if (net_space_load(realm, name, &space, &ignored) == 1 &&
+		kk_schema_equal(kk_schema_of_egress(), &space.egress, egress, 0))
+		return false;
+	return net_resolve_later(egress, &space.hosts, fn, arg);
 }
 
 int net_space_ensure(const char *realm, const char *name, const struct kk_egress *egress,
@@ -375,6 +432,8 @@ const char *net_space_fault(const struct net_space *space, const struct net_view
 		return "the address of its bridge";
 	if (!net_rule_is_whole(space, &view->rules))
 		return "its rules";
+	if (!net_resolve_look(&space->egress, &space->hosts))
+		return "an address of a host that it lets out to";
 	return conflist_is_current(space) ? NULL : "its network.conflist";
 }
 

@@ -43,9 +43,9 @@ static void changed_on_timer(void *arg)
 }
 
 /* Not moved by what follows: who changes things all the time must not keep us from looking. */
-static void change_note(void)
+void net_watch_note(void)
 {
-	if (watch.is_due)
+	if (watch.is_due || !watch.timer)
 		return;
 	watch.is_due = true;
 	kk_timer_start(watch.timer, SETTLE_MS);
@@ -124,12 +124,12 @@ static void netlink_on_read(int fd, unsigned what, void *arg)
 		for (int left = (int)n; nlmsg_ok(header, left);
 			header = nlmsg_next(header, &left)) {
 			if (is_change(header))
-				change_note();
+				net_watch_note();
 		}
 	}
 	/* More happened than the kernel keeps for us. */
 	if (n < 0 && errno == ENOBUFS)
-		change_note();
+		net_watch_note();
 }
 
 static int netlink_open(struct nl_sock **socket, int protocol, const int *groups, size_t n,
@@ -178,7 +178,7 @@ static void inotify_on_read(int fd, unsigned what, void *arg)
 			const struct inotify_event *event = (const void *)p;
 
 			if (event->mask & IN_Q_OVERFLOW || file_is_change(event))
-				change_note();
+				net_watch_note();
 			p += sizeof *event + event->len;
 		}
 	}
@@ -224,6 +224,6 @@ int net_watch_start(struct kk_worker *worker, struct kk_err *err)
 			0)
 		return kk_failed(err);
 	/* What happened before is not known. */
-	change_note();
+	net_watch_note();
 	return 0;
 }

@@ -27,13 +27,6 @@ static int policy_check(const struct kk_egress *egress, struct kk_err *err)
 	kk_auto(kk_strs_release) struct kk_strs problems = {0};
 
 	kk_egress_check(egress, &problems);
-	for (size_t i = 0; i < egress->allow.n && !problems.n; i++) {
-		if (!kk_str_empty(egress->allow.items[i].host))
-			kk_strs_take(&problems,
-				kk_xprintf("egress allow rule %zu: a host name can't be resolved "
-					   "yet, give its addresses as cidr: \"%s\"",
-					i, egress->allow.items[i].host));
-	}
 	return problems.n ?
 		kk_fail(err, KK_E_INVALID, "failed to apply egress policy: %s", problems.items[0]) :
 		0;
