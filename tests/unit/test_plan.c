@@ -334,6 +334,30 @@ START_TEST(a_cell_is_removed_from_the_containers_down)
 }
 END_TEST
 
+START_TEST(containers_are_looked_up_by_their_ids)
+{
+	auto_cell cell = cell_make();
+	auto_plan plan = {0};
+
+	rc_plan_containers_list(&plan, &cell, "r.ns");
+	expect_plan(&plan,
+		"0 container_list namespace=r.ns labels=kukeon.io/cell:web,kukeon.io/space:s,"
+		"kukeon.io/stack:t ids=s_t_web_one,s_t_web_two\n");
+}
+END_TEST
+
+START_TEST(containers_are_prepared)
+{
+	auto_cell cell = cell_make();
+	auto_plan plan = {0};
+
+	rc_plan_containers_prepare(&plan, &cell, "r.ns");
+	expect_plan(&plan,
+		"0 container_prepare namespace=r.ns id=s_t_web_one image=busybox\n"
+		"0 container_prepare namespace=r.ns id=s_t_web_two image=busybox\n");
+}
+END_TEST
+
 START_TEST(a_cell_is_looked_up_by_its_labels)
 {
 	auto_plan plan = {0};
@@ -692,6 +716,7 @@ int main(void)
 	tcase_add_test(make, a_stack_needs_a_cgroup);
 	tcase_add_test(make, a_cell_needs_a_sandbox);
 	tcase_add_loop_test(make, one_container_on_the_host_network_puts_the_cell_there, 0, 2);
+	tcase_add_test(make, containers_are_prepared);
 	tcase_add_test(make, containers_are_made_one_after_the_other);
 	tcase_add_test(make, a_container_knows_whose_it_is);
 	tcase_add_test(make, containers_are_started_one_after_the_other);
@@ -702,6 +727,7 @@ int main(void)
 	tcase_add_test(take, a_kill_is_a_stop_without_grace);
 	tcase_add_test(take, only_the_named_containers_are_removed);
 	tcase_add_test(take, a_cell_is_removed_from_the_containers_down);
+	tcase_add_test(take, containers_are_looked_up_by_their_ids);
 	tcase_add_test(take, a_cell_is_looked_up_by_its_labels);
 	tcase_add_loop_test(take, a_scope_is_removed_with_what_is_its_own, 0,
 		(int)KK_COUNT(removals));

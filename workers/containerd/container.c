@@ -257,21 +257,24 @@ int ct_container_mounts(const struct ct_ctx *ctx, const char *id,
 
 /* The writable layer. It is a root for the garbage collector by itself, so no record has to exist
  * before it; container_remove takes it away by its key. */
-static int snapshot_ensure(const struct ct_ctx *ctx, const char *key, const char *parent,
-	Ct__SnapshotMountsResponse **ret_mounts, struct kk_err *err)
+static int snapshot_ensure(const struct ct_ctx *ctx, const char *key, const char *image,
+	struct kk_err *err)
 {
 	Ct__SnapshotPrepareRequest req = CT__SNAPSHOT_PREPARE_REQUEST__INIT;
 	Ct__Label label = CT__LABEL__INIT, *labels[] = {&label};
+	kk_auto_free char *parent = NULL;
 	char now[KK_TIME_TEXT];
 	struct kk_err cause = {0};
-	int r;
+	int r = ct_image_unpack(ctx, image, &parent, err);
 
+	if (r < 0)
+		return r;
 	kk_time_format(kk_time_now(), now);
 	label.key = (char *)"containerd.io/gc.root";
 	label.value = now;
 	req.snapshotter = (char *)CT_SNAPSHOTTER;
 	req.key = (char *)key;
-	req.parent = (char *)parent;
+	req.parent = parent;
 	req.n_labels = 1;
 	req.labels = labels;
 	r = ct_unary(ctx, "snapshots.v1.Snapshots/Prepare", &req.base,
@@ -280,7 +283,23 @@ static int snapshot_ensure(const struct ct_ctx *ctx, const char *key, const char
 		*err = cause;
 		return kk_wrap(err, "prepare the root file system of '%s'", key);
 	}
-	return ct_container_mounts(ctx, key, ret_mounts, err);
+	return 0;
+}
+
+/* Most are there: prepared just now, or since the container was first made. */
+static int rootfs_get(const struct ct_ctx *ctx, const char *key, const char *image,
+	Ct__SnapshotMountsResponse **ret_mounts, struct kk_err *err)
+{
+	struct kk_err cause = {0};
+	int r = ct_container_mounts(ctx, key, ret_mounts, &cause);
+
+	if (r == KK_E_CONTAINER_NOT_FOUND)
+		return snapshot_ensure(ctx, key, image, err) < 0 ?
+			kk_failed(err) :
+			ct_container_mounts(ctx, key, ret_mounts, err);
+	if (r < 0)
+		*err = cause;
+	return r;
 }
 
 static int snapshot_remove(const struct ct_ctx *ctx, const char *key, bool *was_present,
@@ -512,7 +531,7 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 	struct ct_mounts mounts;
 
 	if (ct_image_get(ctx, kk_str(req->spec.image), &image, err) < 0 ||
-		snapshot_ensure(ctx, req->id, image.chain_id, &rootfs, err) < 0 ||
+		rootfs_get(ctx, req->id, kk_str(req->spec.image), &rootfs, err) < 0 ||
 		kk_fault(KK_FAULT_containerd_snapshot_made, err) < 0)
 		return kk_failed(err);
 	mounts = (struct ct_mounts){rootfs->mounts, rootfs->n_mounts};
@@ -560,6 +579,17 @@ static int create_once(const struct ct_ctx *ctx, const struct kk_req_container_c
 			return r;
 	}
 	return container_make(ctx, req, rep, err);
+}
+
+int ct_container_prepare(const struct ct_ctx *ctx, const char *id, const char *image,
+	struct kk_err *err)
+{
+	int r;
+
+	ct_container_lock(ctx->namespace, id);
+	r = snapshot_ensure(ctx, id, image, err);
+	ct_container_unlock(ctx->namespace, id);
+	return r;
 }
 
 int ct_container_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
@@ -738,6 +768,22 @@ static int record_remove(const struct ct_ctx *ctx, const char *id, bool *was_pre
 	return 0;
 }
 
+/* Most have a task that lives or ended well, and a shim that answers for it: they need no look. 0: it is gone. */
+static int task_end_quickly(const struct ct_ctx *ctx, const char *id)
+{
+	const struct ct_ctx limited = ct_ctx_limit(ctx, LOOK_MS);
+	ct_auto_message Ct__ContainerGetResponse *found = NULL;
+	ct_auto_message Ct__TaskWaitResponse *exit = NULL;
+	struct kk_err ignored = {0};
+
+	if (ct_container_record(&limited, id, &found, &ignored) <= 0 ||
+		task_kill(&limited, id, SIGKILL, true, &ignored) < 0 ||
+		task_wait(&limited, id, LOOK_MS, &exit, &ignored) <= 0 || !exit ||
+		kk_fault(KK_FAULT_containerd_task_ended, &ignored) < 0)
+		return -1;
+	return task_delete(&limited, id, &ignored);
+}
+
 int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_present,
 	struct kk_err *err)
 {
@@ -746,7 +792,9 @@ int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_
 
 	*ret_was_present = false;
 	ct_container_lock(ctx->namespace, id);
-	r = container_halt(ctx, id, 0, &ignored, err);
+	r = task_end_quickly(ctx, id);
+	if (r < 0)
+		r = container_halt(ctx, id, 0, &ignored, err);
 	/* The record goes last: as long as it is there, a repetition finds the rest. */
 	if (r == 0)
 		r = kk_fault(KK_FAULT_containerd_task_gone, err);
@@ -820,27 +868,41 @@ static int list_all(const struct ct_ctx *ctx, const Ct__ContainerListResponse *f
 	return r;
 }
 
+static int list_one(const struct ct_ctx *ctx, const Ct__Container *container,
+	struct kk_list *containers, struct kk_err *err)
+{
+	ct_auto_message Ct__TaskGetResponse *task = NULL;
+	int r = task_look(ctx, container, &task, err);
+
+	if (r < 0)
+		return r;
+	info_fill(kk_list_add(containers, kk_schema_of_task_info()), container,
+		r ? task->process : NULL);
+	return 0;
+}
+
 /* containerd asks every shim of the namespace for a list of tasks: for a few containers it is cheaper
  * to ask for each. */
 static int list_some(const struct ct_ctx *ctx, const Ct__ContainerListResponse *found,
 	struct kk_list *containers, struct kk_err *err)
 {
-	for (size_t i = 0; i < found->n_containers; i++) {
-		ct_auto_message Ct__TaskGetResponse *task = NULL;
-		int r = task_look(ctx, found->containers[i], &task, err);
+	int r = 0;
 
-		if (r < 0)
-			return r;
-		info_fill(kk_list_add(containers, kk_schema_of_task_info()), found->containers[i],
-			r ? task->process : NULL);
-	}
-	return 0;
+	for (size_t i = 0; i < found->n_containers && r == 0; i++)
+		r = list_one(ctx, found->containers[i], containers, err);
+	return r;
 }
 
 static int by_id(const void *a, const void *b)
 {
 	return strcmp(kk_str(((const struct kk_task_info *)a)->id),
 		kk_str(((const struct kk_task_info *)b)->id));
+}
+
+static void list_sort(struct kk_list *containers)
+{
+	if (containers->n > 1)
+		qsort(containers->items, containers->n, sizeof(struct kk_task_info), by_id);
 }
 
 int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, bool is_records_only,
@@ -858,7 +920,27 @@ int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, boo
 	for (size_t i = 0; is_records_only && i < found->n_containers; i++)
 		info_fill(kk_list_add(containers, kk_schema_of_task_info()), found->containers[i],
 			NULL);
-	if (r == 0 && containers->n > 1)
-		qsort(containers->items, containers->n, sizeof(struct kk_task_info), by_id);
+	list_sort(containers);
 	return r;
+}
+
+int ct_container_list_known(const struct ct_ctx *ctx, const struct kk_strs *ids,
+	struct kk_list *containers, struct kk_err *err)
+{
+	containers->is_set = true;
+	for (size_t i = 0; i < ids->n; i++) {
+		ct_auto_message Ct__ContainerGetResponse *found = NULL;
+		struct kk_err cause = {0};
+		int r = ct_container_record(ctx, ids->items[i], &found, &cause);
+
+		if (r == 1)
+			r = list_one(ctx, found->container, containers, &cause);
+		/* One that is somebody else's is not there. */
+		if (r < 0 && r != KK_E_CONTAINER_EXISTS) {
+			*err = cause;
+			return r;
+		}
+	}
+	list_sort(containers);
+	return 0;
 }

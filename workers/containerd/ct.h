@@ -144,12 +144,15 @@ char *ct_ref_normalize(const char *ref, struct kk_err *err);
 struct ct_image {
 	char *name;
 	char *digest;   /* of its manifest or index */
-	char *chain_id; /* snapshot of all layers; "" for an image without layers */
 	json_t *config; /* the "config" object of the image configuration */
 };
 void ct_image_release(struct ct_image *image);
-/* Fails with KK_E_IMAGE_NOT_FOUND. Unpacks layers that are not. */
+/* Fails with KK_E_IMAGE_NOT_FOUND. */
 int ct_image_get(const struct ct_ctx *ctx, const char *ref, struct ct_image *ret_image,
+	struct kk_err *err);
+/* Unpack its layers unless they are. @ret_chain: the snapshot of all of them, "" for an image without layers; the
+ * caller frees it. Fails with KK_E_IMAGE_NOT_FOUND. */
+int ct_image_unpack(const struct ct_ctx *ctx, const char *ref, char **ret_chain,
 	struct kk_err *err);
 int ct_image_list(const struct ct_ctx *ctx, struct kk_list *images, struct kk_err *err);
 int ct_image_remove(const struct ct_ctx *ctx, const char *ref, char **ret_name, struct kk_err *err);
@@ -188,6 +191,8 @@ int ct_user_resolve(const char *text, const struct ct_mounts *rootfs, struct ct_
 	struct kk_err *err);
 
 /* container.c: the handlers' work. */
+int ct_container_prepare(const struct ct_ctx *ctx, const char *id, const char *image,
+	struct kk_err *err);
 int ct_container_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
 	struct kk_rep_container_create *rep, struct kk_err *err);
 int ct_container_start(const struct ct_ctx *ctx, const char *id, uint64_t *ret_pid,
@@ -197,8 +202,11 @@ int ct_container_stop(const struct ct_ctx *ctx, const char *id, int64_t grace_ms
 int ct_container_remove(const struct ct_ctx *ctx, const char *id, bool *ret_was_present,
 	struct kk_err *err);
 /* Containers with all of these @labels, whose values hold no quotes, sorted by id. @is_records_only: without a look at
- * their tasks. */
+ * their tasks. containerd reads every record of the namespace for it. */
 int ct_container_list(const struct ct_ctx *ctx, const struct kk_map *labels, bool is_records_only,
+	struct kk_list *containers, struct kk_err *err);
+/* Those of these that there are, sorted by id. */
+int ct_container_list_known(const struct ct_ctx *ctx, const struct kk_strs *ids,
 	struct kk_list *containers, struct kk_err *err);
 int64_t ct_time(const Ct__Timestamp *timestamp);
 /* 1 with its record, 0 where there is none. One that is not ours is an error. */

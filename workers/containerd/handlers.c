@@ -65,6 +65,14 @@ static KK_HANDLES(image_prune)
 	return ct_lease_prune(&ctx, &rep->released, &rep->retained, err);
 }
 
+static KK_HANDLES(container_prepare)
+{
+	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+
+	(void)rep;
+	return ct_container_prepare(&ctx, kk_str(req->id), kk_str(req->image), err);
+}
+
 static KK_HANDLES(container_create)
 {
 	const struct ct_ctx ctx = ctx_of(call, req->namespace);
@@ -96,9 +104,11 @@ static KK_HANDLES(container_remove)
 static KK_HANDLES(container_list)
 {
 	const struct ct_ctx ctx = ctx_of(call, req->namespace);
+	struct kk_list *containers = KK_LIST(&rep->containers);
 
-	return ct_container_list(&ctx, &req->labels, req->is_records_only,
-		KK_LIST(&rep->containers), err);
+	return req->ids.n ?
+		ct_container_list_known(&ctx, &req->ids, containers, err) :
+		ct_container_list(&ctx, &req->labels, req->is_records_only, containers, err);
 }
 
 static KK_HANDLES(namespace_list)
@@ -177,6 +187,7 @@ static const struct kk_handler handlers[] = {
 	KK_HANDLER(image_list),
 	KK_HANDLER(image_remove),
 	KK_HANDLER(image_prune),
+	KK_HANDLER(container_prepare),
 	KK_HANDLER(container_create),
 	KK_HANDLER(container_start),
 	KK_HANDLER(container_stop),

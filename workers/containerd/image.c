@@ -26,7 +26,6 @@ void ct_image_release(struct ct_image *image)
 {
 	free(image->name);
 	free(image->digest);
-	free(image->chain_id);
 	json_decref(image->config);
 	*image = (struct ct_image){0};
 }
@@ -365,27 +364,40 @@ static int image_find(const struct ct_ctx *ctx, const char *ref, Ct__ImageGetRes
 	return r;
 }
 
-int ct_image_get(const struct ct_ctx *ctx, const char *ref, struct ct_image *ret_image,
-	struct kk_err *err)
+static int image_read(const struct ct_ctx *ctx, const char *ref, struct contents *contents,
+	struct ct_image *ret_image, struct kk_err *err)
 {
 	ct_auto_message Ct__ImageGetResponse *found = NULL;
-	kk_auto(contents_release) struct contents contents = {0};
-	kk_auto_free char *chain = NULL;
 	int r = image_find(ctx, ref, &found, err);
 
 	if (r == 0)
-		r = contents_read(ctx, found->image->target->digest, &contents, err);
-	if (r == 0)
-		r = contents_unpack(ctx, &contents, &chain, err);
+		r = contents_read(ctx, found->image->target->digest, contents, err);
 	if (r < 0)
 		return r;
 	*ret_image = (struct ct_image){
 		.name = kk_xstrdup(found->image->name),
 		.digest = kk_xstrdup(found->image->target->digest),
-		.chain_id = kk_steal(&chain),
-		.config = json_incref(json_object_get(contents.config, "config")),
+		.config = json_incref(json_object_get(contents->config, "config")),
 	};
 	return 0;
+}
+
+int ct_image_get(const struct ct_ctx *ctx, const char *ref, struct ct_image *ret_image,
+	struct kk_err *err)
+{
+	kk_auto(contents_release) struct contents contents = {0};
+
+	return image_read(ctx, ref, &contents, ret_image, err);
+}
+
+int ct_image_unpack(const struct ct_ctx *ctx, const char *ref, char **ret_chain, struct kk_err *err)
+{
+	kk_auto(contents_release) struct contents contents = {0};
+	kk_auto(ct_image_release) struct ct_image image = {0};
+
+	if (image_read(ctx, ref, &contents, &image, err) < 0)
+		return kk_failed(err);
+	return contents_unpack(ctx, &contents, ret_chain, err);
 }
 
 /* Bytes of all that the manifest for this machine names; 0 where there is none. */

@@ -119,7 +119,7 @@ static void plan_again(struct op *op)
 static void observe(struct op *op, rc_done_f fn)
 {
 	plan_again(op);
-	rc_plan_cell_list(&op->plan, &op->scope, op->namespace, false);
+	rc_plan_containers_list(&op->plan, &op->cell, op->namespace);
 	rc_plan_run(&op->plan, op->cause.op, fn, op);
 }
 
@@ -466,6 +466,8 @@ static void bring_up(struct op *op)
 		return;
 	}
 	rc_plan_sandbox_make(&op->sandbox, &op->cell);
+	if (op->is_new)
+		rc_plan_containers_prepare(&op->sandbox, &op->effective, op->namespace);
 	rc_plan_run(&op->sandbox, op->cause.op, sandboxed, op);
 }
 
@@ -1008,7 +1010,7 @@ static void existing_turn(struct op *op)
 		break;
 	case RC_CELL_REPAIR:
 		op->outcome.action = RC_UNCHANGED;
-		rc_plan_cell_look(&op->plan, &op->scope, op->namespace);
+		rc_plan_cell_look(&op->plan, &op->cell, op->namespace);
 		rc_plan_run(&op->plan, op->cause.op, repair_seen, op);
 		break;
 	default:

@@ -119,6 +119,22 @@ void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell)
 	cgroup_add(plan, 0, &scope);
 }
 
+void rc_plan_containers_prepare(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace)
+{
+	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
+
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
+		struct kk_req_container_prepare *req =
+			rc_plan_add(plan, 0, KK_MSG_container_prepare);
+
+		req->namespace = kk_xstrdup(namespace);
+		req->id = rc_container_id(&scope, spec->id);
+		req->image = kk_xstrdup(spec->image);
+	}
+}
+
 /* What the container was made from, as one number for its label. */
 static char *spec_hash(const struct kk_container_spec *spec)
 {
@@ -285,16 +301,32 @@ void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
 	}
 }
 
-void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
-	bool is_records_only)
+static struct kk_req_container_list *list_add(struct rc_plan *plan, const struct kk_scope *scope,
+	const char *namespace)
 {
 	struct kk_req_container_list *req = rc_plan_add(plan, 0, KK_MSG_container_list);
 
 	req->namespace = kk_xstrdup(namespace);
-	req->is_records_only = is_records_only;
 	kk_map_set(&req->labels, "kukeon.io/cell", scope->cell);
 	kk_map_set(&req->labels, "kukeon.io/stack", scope->stack);
 	kk_map_set(&req->labels, "kukeon.io/space", scope->space);
+	return req;
+}
+
+void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
+	bool is_records_only)
+{
+	list_add(plan, scope, namespace)->is_records_only = is_records_only;
+}
+
+void rc_plan_containers_list(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace)
+{
+	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
+	struct kk_req_container_list *req = list_add(plan, &scope, namespace);
+
+	for (size_t i = 0; i < cell->spec.containers.n; i++)
+		kk_strs_take(&req->ids, rc_container_id(&scope, cell->spec.containers.items[i].id));
 }
 
 void rc_plan_scope_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace)
@@ -313,12 +345,13 @@ void rc_plan_scope_look(struct rc_plan *plan, const struct kk_scope *scope, cons
 	}
 }
 
-void rc_plan_cell_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace)
+void rc_plan_cell_look(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace)
 {
+	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
 	struct kk_req_network_survey *req = rc_plan_add(plan, 0, KK_MSG_network_survey);
 
-	kk_strs_take(&req->cells, rc_scope_path(scope));
-	rc_plan_cell_list(plan, scope, namespace, false);
+	kk_strs_take(&req->cells, rc_scope_path(&scope));
+	rc_plan_containers_list(plan, cell, namespace);
 }
 
 static void cgroup_remove_add(struct rc_plan *plan, unsigned phase, const struct kk_scope *scope)

@@ -154,8 +154,11 @@ void rc_plan_space_make(struct rc_plan *plan, const struct kk_space *space);
 void rc_plan_stack_make(struct rc_plan *plan, const struct kk_stack *stack);
 /* Is there what rc_plan_realm_make and the like make? */
 void rc_plan_scope_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace);
-void rc_plan_cell_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace);
+void rc_plan_cell_look(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace);
 void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell);
+/* What the making of its containers begins with, and what needs no network yet. */
+void rc_plan_containers_prepare(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace);
 /* @only: containers, NULL or empty for all. */
 void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell,
 	const struct kk_strs *only, const char *namespace,
@@ -172,8 +175,11 @@ void rc_plan_cell_stop(struct rc_plan *plan, const struct kk_cell *cell, const c
 void rc_plan_containers_remove(struct rc_plan *plan, const struct kk_cell *cell,
 	const char *namespace, const struct kk_strs *ids);
 void rc_plan_network_remove(struct rc_plan *plan, unsigned phase, const struct kk_scope *scope);
+/* Whatever has the labels of the cell, or just what its document names, which is cheaper. */
 void rc_plan_cell_list(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
 	bool is_records_only);
+void rc_plan_containers_list(struct rc_plan *plan, const struct kk_cell *cell,
+	const char *namespace);
 void rc_plan_cell_remove(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace,
 	const struct kk_strs *containerd_ids);
 void rc_plan_scope_remove(struct rc_plan *plan, const struct kk_scope *scope,
