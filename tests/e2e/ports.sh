@@ -122,18 +122,18 @@ closed_with_the_cell() {
 }
 
 knows() {
-	in_cell_of "$1" "$2" true && grep -qE "^$3	(.* )?$4( |\$)" "$RP/data/r/$1/t/$2/etc-hosts"
+	in_cell_of "$1" "$2" true && grep -qE "^$3	(.* )?$4( |\$)" "$RP/run/cells/r/$1/t/$2/etc-hosts"
 }
 
 by_name() {
 	server a s 'networksAliases: [db, db.internal]'
 	server b s
-	knows s b "$(cell_ip a)" db || fail "a new cell does not know the older one: $(<"$RP/data/r/s/t/b/etc-hosts")"
+	knows s b "$(cell_ip a)" db || fail "a new cell does not know the older one: $(<"$RP/run/cells/r/s/t/b/etc-hosts")"
 	knows s b "$(cell_ip a)" db.internal || fail "no second alias"
 	within 2000 knows s a "$(cell_ip b)" b || fail "the older one does not know the new one"
 	ctr_test -n "r.$id.test" tasks exec --exec-id x s_t_a_main /bin/ping -c 1 b >/dev/null || fail "a can't ping b by name"
 	kuked delete cell b "${scope[@]}" >/dev/null
-	within 2000 eval "! grep -q '\bb\b' '$RP/data/r/s/t/a/etc-hosts'" || fail "who is gone is still known"
+	within 2000 eval "! grep -q '\bb\b' '$RP/run/cells/r/s/t/a/etc-hosts'" || fail "who is gone is still known"
 }
 
 joined() {
@@ -146,7 +146,7 @@ joined() {
 	expect_equal "$(asks in_cell c "$(other_ip):80")" d
 	! asks in_cell a "$(other_ip):80" 2>/dev/null || fail "a space is open to who has not joined"
 	within 2000 knows other d "$there" see || fail "d does not know its guest"
-	within 2000 knows s c "$(other_ip)" d || fail "the guest does not know d: $(<"$RP/data/r/s/t/c/etc-hosts")"
+	within 2000 knows s c "$(other_ip)" d || fail "the guest does not know d: $(<"$RP/run/cells/r/s/t/c/etc-hosts")"
 	run kuked apply -f "$D/c.yaml"
 	expect_out unchanged
 	on_host ip link del "$(on_host ip -o link show | grep -F 'r/s/t/c@r/other' | sed 's/^[0-9]*: \([^@:]*\).*/\1/')"

@@ -634,7 +634,7 @@ START_TEST(cell_has_files)
 	resolver_set("# made by the test\nnameserver 192.0.2.53\nsearch example.net\n");
 	made = cell_ensure("c");
 	dir = made->files_dir;
-	ck_assert_str_eq(dir, ts_text("%s/data/r/s/t/c", config.run_path));
+	ck_assert_str_eq(dir, ts_text("%s/cells/r/s/t/c", config.runtime_dir));
 	ck_assert_str_eq(ts_file(ts_text("%s/etc-hostname", dir)), "c\n");
 	ck_assert_str_eq(ts_file(ts_text("%s/etc-hosts", dir)),
 		"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n10.200.0.2\tc\n");
@@ -838,7 +838,7 @@ END_TEST
 /* A directory in the way of a file: a clear error, and nothing half made stays. */
 START_TEST(cell_undoes_what_failed)
 {
-	char *dir = ts_text("%s/data/r/s/t/c", config.run_path);
+	char *dir = ts_text("%s/cells/r/s/t/c", config.runtime_dir);
 	struct kk_err err = {0};
 
 	ts_shell("mkdir -p %s/etc-hosts", dir);

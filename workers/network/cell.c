@@ -17,7 +17,6 @@ struct names {
 	struct net_ns_paths ns;
 	char *path;  /* realm/space/stack/cell */
 	char *owner; /* of the lease: the id that the reference release uses */
-	char *files_dir;
 };
 
 static void names_release(struct names *names)
@@ -25,7 +24,6 @@ static void names_release(struct names *names)
 	net_ns_paths_release(&names->ns);
 	free(names->path);
 	free(names->owner);
-	free(names->files_dir);
 }
 
 char *net_cell_pin(const char *path)
@@ -43,7 +41,6 @@ static void names_make(const struct net_cell_key *key, struct names *ret_names)
 	net_ns_paths_make(ns_name, &ret_names->ns);
 	ret_names->path = path;
 	ret_names->owner = kk_xprintf("%s_%s_%s_root", key->space, key->stack, key->cell);
-	ret_names->files_dir = kk_xprintf("%s/data/%s", net_instance.run_path, path);
 }
 
 /* @joined: the space of a further network, realm/space; NULL: that of the cell itself. */
@@ -68,8 +65,8 @@ void net_cell_release(struct net_cell *cell)
 	*cell = (struct net_cell){0};
 }
 
-static void cell_fill(const struct names *names, const struct net_space *space, uint32_t address,
-	struct net_cell *cell)
+static void cell_fill(const struct net_cell_key *key, const struct names *names,
+	const struct net_space *space, uint32_t address, struct net_cell *cell)
 {
 	net_ip_format(address, cell->ip, sizeof cell->ip);
 	net_ip_format(space->subnet.address + 1, cell->gateway, sizeof cell->gateway);
@@ -77,21 +74,20 @@ static void cell_fill(const struct names *names, const struct net_space *space, 
 	cell->netns_path = kk_xstrdup(names->ns.net);
 	cell->utsns_path = kk_xstrdup(names->ns.uts);
 	cell->ipcns_path = kk_xstrdup(names->ns.ipc);
-	cell->files_dir = kk_xstrdup(names->files_dir);
+	cell->files_dir = net_files_dir(key);
 }
 
 /* A cell on the host's network has its files, and no namespace of its own. */
-static int host_ensure(const struct net_cell_key *key, const struct names *names,
-	struct net_cell *ret_cell, struct kk_err *err)
+static int host_ensure(const struct net_cell_key *key, struct net_cell *ret_cell,
+	struct kk_err *err)
 {
 	const struct kk_connection nothing = {0};
 	char hostname[256] = "";
 
 	gethostname(hostname, sizeof hostname - 1);
-	if (net_files_write(names->files_dir, hostname, err) < 0 ||
-		net_hosts_write(key, &nothing, err) < 0)
+	if (net_files_write(key, hostname, err) < 0 || net_hosts_write(key, &nothing, err) < 0)
 		return kk_failed(err);
-	*ret_cell = (struct net_cell){.files_dir = kk_xstrdup(names->files_dir)};
+	*ret_cell = (struct net_cell){.files_dir = net_files_dir(key)};
 	return 0;
 }
 
@@ -222,7 +218,7 @@ static int rest_ensure(const struct net_cell_key *key, const struct names *names
 
 	net_ip_format(nic->address, ip, sizeof ip);
 	record_fill(key, wish, ip, &record);
-	if (net_files_write(names->files_dir, key->cell, err) < 0 ||
+	if (net_files_write(key, key->cell, err) < 0 ||
 		(may_have_ports &&
 			net_port_ensure(nic->space.bridge, nic->veth, ip, wish->ports, err) < 0) ||
 		extras_ensure(key, names, wish, &former, &record, err) < 0 ||
@@ -267,7 +263,7 @@ static int rest_remove(const struct net_cell_key *key, const struct names *names
 		return kk_failed(err);
 	if (!has_record && links_sweep(names, err) < 0)
 		return kk_failed(err);
-	return net_record_remove(key, err);
+	return net_files_remove(key, err);
 }
 
 int net_cell_ensure(const struct net_cell_key *key, const struct net_wish *wish,
@@ -281,7 +277,7 @@ int net_cell_ensure(const struct net_cell_key *key, const struct net_wish *wish,
 
 	names_make(key, &names);
 	if (wish->is_host)
-		return host_ensure(key, &names, ret_cell, err);
+		return host_ensure(key, ret_cell, err);
 	nic_name(&nic, &names, NULL, 0);
 	if (net_space_ensure(key->realm, key->space, NULL, &nic.space, &ignored_bool, err) < 0)
 		return kk_failed(err);
@@ -301,7 +297,7 @@ int net_cell_ensure(const struct net_cell_key *key, const struct net_wish *wish,
 	if (net_nic_ensure(&nic, names.owner, names.ns.net, !had_ns, err) < 0 ||
 		rest_ensure(key, &names, wish, &nic, !had_ns, err) < 0)
 		goto undo_lease;
-	cell_fill(&names, &nic.space, nic.address, &cell);
+	cell_fill(key, &names, &nic.space, nic.address, &cell);
 	cell.is_created = !had_ns;
 	*ret_cell = cell;
 	return 0;
@@ -335,7 +331,7 @@ int net_cell_get(const struct net_cell_key *key, struct net_cell *ret_cell, bool
 					       0;
 	*ret_exists = r == 1;
 	if (*ret_exists)
-		cell_fill(&names, &space, address, ret_cell);
+		cell_fill(key, &names, &space, address, ret_cell);
 	return r < 0 ? r : 0;
 }
 
@@ -384,7 +380,7 @@ bool net_cell_is_known(const struct net_cell_key *key)
 	kk_auto_free char *document = NULL;
 
 	names_make(key, &names);
-	document = kk_xprintf("%s/metadata.json", names.files_dir);
+	document = kk_xprintf("%s/data/%s/metadata.json", net_instance.run_path, names.path);
 	return net_ns_exists(&names.ns) || access(document, F_OK) == 0 || errno != ENOENT;
 }
 

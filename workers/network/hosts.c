@@ -6,17 +6,19 @@
 #include <string.h>
 
 #include <kukeon/buf.h>
+#include <kukeon/clock.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/loop.h>
 #include <kukeon/mem.h>
 #include <kukeon/worker.h>
 
-/* Cells come and go by the hundred, and each changes the files of all. */
-enum { REFRESH_MS = 200 };
+/* Cells come and go by the hundred, and each changes the files of all: not before it is quiet, but no later than this. */
+enum { QUIET_MS = 200, LATEST_MS = 1000 };
 
 static struct kk_timer *timer;
 static struct kk_strs dirty; /* realm/space */
+static int64_t dirty_ms;     /* since when */
 
 static void line_append(const struct net_cell_key *key, const struct kk_connection *record,
 	void *arg)
@@ -49,8 +51,7 @@ static bool space_find(const char *path, struct net_space *ret_space)
 static int file_write(const struct net_cell_key *key, const struct kk_connection *record,
 	const struct kk_buf *home, struct kk_err *err)
 {
-	kk_auto_free char *path = kk_xprintf("%s/data/%s/%s/%s/%s/etc-hosts", net_instance.run_path,
-		key->realm, key->space, key->stack, key->cell);
+	kk_auto_free char *dir = net_files_dir(key), *path = kk_xprintf("%s/etc-hosts", dir);
 	kk_auto_buf text = {0};
 
 	kk_buf_str(&text, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
@@ -127,13 +128,16 @@ static void refresh_on_timer(void *arg)
 void net_hosts_refresh(const struct net_space *space)
 {
 	kk_auto_free char *path = kk_xprintf("%s/%s", space->realm, space->name);
+	int64_t now_ms = kk_clock_ms();
 
 	if (!timer) {
 		space_refresh(space, true);
 		return;
 	}
 	if (!dirty.n)
-		kk_timer_start(timer, REFRESH_MS);
+		dirty_ms = now_ms;
+	if (now_ms - dirty_ms <= LATEST_MS - QUIET_MS)
+		kk_timer_start(timer, QUIET_MS);
 	if (!kk_strs_has(&dirty, path))
 		kk_strs_take(&dirty, kk_steal(&path));
 }

@@ -150,11 +150,21 @@ bool net_nic_is_whole(const struct net_nic *nic, const struct net_view *view);
 /* The address inside, whatever became of the lease; 0: none. */
 uint32_t net_nic_address(const char *netns_path, const char *ifname);
 
+/* file.c: what a cell finds as /etc/hostname and the like, and our record of it. It is made anew at each start, so it lives
+ * in the runtime directory, below cells/ as the documents below data/. The caller frees the paths. */
+#define NET_RECORD "connection.json"
+char *net_files_dir(const struct net_cell_key *key);
+char *net_files_space_dir(const char *realm, const char *space);
+/* They fail with KK_E_IO. */
+int net_files_space_make(const struct net_space *space, struct kk_err *err);
+int net_files_write(const struct net_cell_key *key, const char *hostname, struct kk_err *err);
+int net_files_remove(const struct net_cell_key *key, struct kk_err *err);
+void net_files_space_remove(const struct net_space *space); /* as far as it is empty */
+
 /* record.c: how a cell is connected. False: there is no record. Fails with KK_E_IO. */
 bool net_record_read(const struct net_cell_key *key, struct kk_connection *ret_record);
 int net_record_write(const struct net_cell_key *key, const struct kk_connection *record,
 	struct kk_err *err);
-int net_record_remove(const struct net_cell_key *key, struct kk_err *err);
 /* A cell of another space that has joined this one; its networks name the space it is from. */
 int net_guest_write(const struct net_space *space, const char *veth,
 	const struct kk_connection *record, struct kk_err *err);
@@ -298,9 +308,6 @@ int net_survey(const struct kk_strs *spaces, const struct kk_strs *cells, struct
 int net_watch_start(struct kk_worker *worker, struct kk_err *err);
 void net_watch_space(const struct net_space *space);
 void net_watch_note(void); /* something has changed; told soon */
-
-/* file.c: /etc/hostname and /etc/resolv.conf of a cell. */
-int net_files_write(const char *dir, const char *hostname, struct kk_err *err);
 
 /* FNV-1a, as names derive from it. */
 uint32_t net_hash32(const char *text);

@@ -1,5 +1,5 @@
-/* workers/network/record.c - how a cell is connected, beside its document: what a repair and the cells around it have to
- * know. It is there as long as the cell has its network, and says nothing after a power cut. */
+/* workers/network/record.c - how a cell is connected, beside its files: what a repair and the cells around it have to
+ * know. It is there as long as the cell has its network. */
 #include "net.h"
 
 #include <dirent.h>
@@ -19,8 +19,9 @@ enum { RECORD_MAX = 65536 };
 
 static char *path_of(const struct net_cell_key *key)
 {
-	return kk_xprintf("%s/data/%s/%s/%s/%s/connection.json", net_instance.run_path, key->realm,
-		key->space, key->stack, key->cell);
+	kk_auto_free char *dir = net_files_dir(key);
+
+	return kk_xprintf("%s/" NET_RECORD, dir);
 }
 
 /* What can't be read is as good as not there: the next start of the cell makes it anew. */
@@ -59,18 +60,11 @@ int net_record_write(const struct net_cell_key *key, const struct kk_connection 
 	return record_write(path, record, err);
 }
 
-int net_record_remove(const struct net_cell_key *key, struct kk_err *err)
-{
-	kk_auto_free char *path = path_of(key);
-
-	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
-		return kk_fail_errno(err, KK_E_IO, "remove %s", path);
-	return 0;
-}
-
 static char *guest_path(const struct net_space *space, const char *veth)
 {
-	return kk_xprintf("%s/" GUEST "%s", space->dir, veth);
+	kk_auto_free char *dir = net_files_space_dir(space->realm, space->name);
+
+	return kk_xprintf("%s/" GUEST "%s", dir, veth);
 }
 
 int net_guest_write(const struct net_space *space, const char *veth,
@@ -78,7 +72,8 @@ int net_guest_write(const struct net_space *space, const char *veth,
 {
 	kk_auto_free char *path = guest_path(space, veth);
 
-	return record_write(path, record, err);
+	return net_files_space_make(space, err) < 0 ? kk_failed(err) :
+						      record_write(path, record, err);
 }
 
 int net_guest_remove(const struct net_space *space, const char *veth, struct kk_err *err)
@@ -105,15 +100,15 @@ static void record_hand_over(const struct net_cell_key *key, const char *path, n
 	kk_connection_release(&record);
 }
 
-static void stack_walk(const struct net_space *space, const char *stack, net_record_f fn, void *arg)
+static void stack_walk(const struct net_space *space, const char *path, const char *stack,
+	net_record_f fn, void *arg)
 {
-	kk_auto_free char *path = kk_xprintf("%s/%s", space->dir, stack);
 	kk_auto_dir cells = opendir(path);
 	const struct dirent *cell;
 
 	while (cells && (cell = readdir(cells))) {
 		const struct net_cell_key key = {space->realm, space->name, stack, cell->d_name};
-		kk_auto_free char *record = kk_xprintf("%s/%s/connection.json", path, cell->d_name);
+		kk_auto_free char *record = kk_xprintf("%s/%s/" NET_RECORD, path, cell->d_name);
 
 		if (is_object(cell))
 			record_hand_over(&key, record, fn, arg);
@@ -122,15 +117,16 @@ static void stack_walk(const struct net_space *space, const char *stack, net_rec
 
 void net_records_each(const struct net_space *space, net_record_f fn, void *arg)
 {
-	kk_auto_dir stacks = opendir(space->dir);
+	kk_auto_free char *dir = net_files_space_dir(space->realm, space->name);
+	kk_auto_dir stacks = opendir(dir);
 	const struct dirent *stack;
 
 	while (stacks && (stack = readdir(stacks))) {
-		kk_auto_free char *guest = kk_xprintf("%s/%s", space->dir, stack->d_name);
+		kk_auto_free char *path = kk_xprintf("%s/%s", dir, stack->d_name);
 
 		if (kk_str_starts(stack->d_name, GUEST))
-			record_hand_over(NULL, guest, fn, arg);
+			record_hand_over(NULL, path, fn, arg);
 		else if (is_object(stack))
-			stack_walk(space, stack->d_name, fn, arg);
+			stack_walk(space, path, stack->d_name, fn, arg);
 	}
 }

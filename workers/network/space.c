@@ -473,5 +473,6 @@ int net_space_remove(const char *realm, const char *name, bool *ret_was_present,
 	if (kk_fault(KK_FAULT_network_bridge_gone, err) < 0 ||
 		net_lease_remove_all(&space, err) < 0)
 		return kk_failed(err);
+	net_files_space_remove(&space);
 	return files_remove(&space, err);
 }

@@ -806,7 +806,7 @@ enum disk_class operation_class_of(const char *path)
 	/* Leases too: whoever has one has it for as long as the machine runs. */
 	if (kk_str_starts(path, "run/journal") || kk_str_starts(path, "run/events") ||
 		kk_str_starts(path, "cni/") || strcmp(path, "cni") == 0 ||
-		kk_str_starts(name, "etc-") || strcmp(name, "connection.json") == 0)
+		kk_str_starts(path, "runtime"))
 		return DISK_VOLATILE;
 	for (size_t i = 0; i < KK_COUNT(durable); i++) {
 		if (is_temporary(name, durable[i]))
