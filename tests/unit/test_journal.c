@@ -17,8 +17,11 @@ static const struct kk_scope cell = {"r", "s", "t", "web"}, stack = {"r", "s", "
 
 static void setup(void)
 {
+	static struct kk_worker worker;
+
 	dir_setup();
-	rc = (struct rc){.run_path = dir_path};
+	worker.config.is_embedded = true;
+	rc = (struct rc){.worker = &worker, .run_path = dir_path};
 }
 
 static bool is_there(const char *name)
@@ -85,6 +88,16 @@ START_TEST(the_last_operation_takes_the_journal_with_it)
 	/* And it comes back. */
 	rc_journal_note(first, &cell, "delete");
 	ck_assert(rc_journal_has(first, &cell, "delete"));
+}
+END_TEST
+
+START_TEST(the_daemon_keeps_an_empty_journal)
+{
+	rc.worker->config.is_embedded = false;
+	rc_journal_note(first, &cell, "delete");
+	rc_journal_forget(OP);
+	ck_assert(is_there("journal"));
+	ck_assert(!rc_journal_is_open(OP));
 }
 END_TEST
 
@@ -232,6 +245,7 @@ int main(void)
 	tcase_add_test(note, a_note_is_a_file_that_outlives_the_process);
 	tcase_add_test(note, an_operation_is_forgotten_alone);
 	tcase_add_test(note, the_last_operation_takes_the_journal_with_it);
+	tcase_add_test(note, the_daemon_keeps_an_empty_journal);
 	tcase_add_test(note, what_was_never_noted_can_be_forgotten);
 	tcase_add_test(note, a_journal_that_can_not_be_written_stops_nobody);
 	tcase_add_test(note, an_operation_has_sixteen_digits);

@@ -83,15 +83,23 @@ bool rc_journal_is_open(uint64_t op)
 	return access(dir, F_OK) == 0;
 }
 
+/* Gone with the last entry, but for the daemon, which is about to write the next one. */
+static void all_drop(void)
+{
+	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
+
+	if (rc.worker->config.is_embedded)
+		(void)rmdir(all);
+}
+
 void rc_journal_forget(uint64_t op)
 {
-	kk_auto_free char *dir = dir_of(op), *all = kk_xprintf("%s/journal", rc.run_path);
+	kk_auto_free char *dir = dir_of(op);
 	struct kk_err err = {0};
 
 	if (kk_tree_remove(dir, &err) < 0)
 		kk_debug("journal entry %s stays", dir);
-	/* Gone with the last entry. */
-	(void)rmdir(all);
+	all_drop();
 }
 
 /* @n_tries: to finish it, so far. */
@@ -127,16 +135,15 @@ void rc_journal_request_save(uint64_t op, const char *method, const struct kk_bi
 void rc_journal_request_drop(uint64_t op)
 {
 	kk_auto_free char *dir = dir_of(op);
-	kk_auto_free char *all = kk_xprintf("%s/journal", rc.run_path);
 
 	for (unsigned i = 0; i <= TRIES_MAX; i++) {
 		kk_auto_free char *path = request_of(op, i);
 
 		unlink(path);
 	}
-	/* Gone with the last note, and with the last entry. */
+	/* Gone with the last note. */
 	if (rmdir(dir) == 0)
-		(void)rmdir(all);
+		all_drop();
 }
 
 /* Two lines: of what it is the answer, and the answer. */
