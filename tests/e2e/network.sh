@@ -126,6 +126,15 @@ egress_is_kept() {
 }
 
 # It is there again with the rules, for whatever makes them again.
+egress_knows_names() {
+	run policy '{default: deny, allow: [{host: localhost, ports: [80]}]}'
+	expect_status 0
+	nft list chain inet "kukeon_$instance" "egress_$(bridge_of e)" | grep -q 'ip daddr 127.0.0.1 tcp dport 80 accept' ||
+		fail "no rule: $(nft list chain inet "kukeon_$instance" "egress_$(bridge_of e)")"
+	run policy '{default: deny, allow: [{host: localhost, ports: [80]}]}'
+	expect_equal "$out" 'Space "s": unchanged'
+}
+
 egress_is_repaired() {
 	local table
 	table=kukeon_$(sed -n 's/^kukeon:\([^:]*\):r\/s$/\1/p' "/sys/class/net/$(bridge_of e)/ifalias")
@@ -165,11 +174,19 @@ egress_is_checked() {
 		{default: deny, allow: [{cidr: 10.0.0.0/8, ports: [0]}]}|egress allow rule 0: egress allow rule port must be within [1, 65535]: 0
 		{default: deny, allow: [{cidr: 10.0.0.0/8, ports: [65536]}]}|egress allow rule 0: egress allow rule port must be within [1, 65535]: 65536
 	END
-	run policy '{default: deny, allow: [{host: example.org}]}'
+	run policy '{default: deny, allow: [{host: example.invalid}]}'
 	expect_status 1
-	expect_out 'Error: failed to apply egress policy: egress allow rule 0: a host name'
+	expect_out 'failed to apply egress policy: failed to resolve egress allow rule host: "example.invalid": '
+	# It is kept, not forgotten: the space says so, and is tried again.
 	run kuked get space s --realm r -o json
-	[[ $out != *'10.0.0.0'* && $out != *example* ]] || fail "a policy that was refused is stored"
+	[[ $out != *'10.0.0.0'* ]] || fail "a policy that was refused is stored"
+	expect_out '"state": "Failed"'
+	expect_out 'failed to resolve egress allow rule host'
+	run policy '{default: deny, allow: [{host: example.invalid}]}'
+	expect_status 1
+	run policy '{default: deny, allow: [{cidr: 10.0.0.0/8}]}'
+	expect_status 0
+	[[ $(kuked get space s --realm r -o json) == *'"state": "Ready"'* ]] || fail "it is still Failed"
 }
 
 listeners=()
@@ -191,6 +208,7 @@ it "outlives a container, and a new one joins" outlives_a_container
 neighbour_make
 it "lets a cell reach what the policy of its space allows" egress_is_kept
 it "makes the policy anew with the rules" egress_is_repaired
+it "lets out to a host by its name" egress_knows_names
 it "refuses a policy that makes no sense" egress_is_checked
 kill "${listeners[@]}"
 ip netns del "$id-out"

@@ -52,8 +52,8 @@ START_TEST(what_is_not_there_is_created_where_it_may_be)
 	check_decision(KK_KIND_SPACE, NULL, "metadata: {name: a_b}\nspec: {realmId: r}\n",
 		RC_FAILED, KK_E_INVALID);
 	check_decision(KK_KIND_SPACE, NULL,
-		SPACE "  network: {egress: {default: deny, allow: [{host: a/b}]}}\n",
-		RC_FAILED, KK_E_INVALID);
+		SPACE "  network: {egress: {default: deny, allow: [{host: a/b}]}}\n", RC_FAILED,
+		KK_E_INVALID);
 }
 END_TEST
 
@@ -63,8 +63,8 @@ START_TEST(what_is_there_is_compared)
 	check_decision(KK_KIND_CELL, CELL, CELL "    env: [A=1]\n", RC_UPDATED, 0);
 	check_decision(KK_KIND_CELL, CELL, CELL "    hostPID: true\n", RC_FAILED, KK_E_BREAKING);
 	check_decision(KK_KIND_SPACE, SPACE,
-		SPACE "  network: {egress: {default: deny, allow: [{host: a/b}]}}\n",
-		RC_FAILED, KK_E_INVALID);
+		SPACE "  network: {egress: {default: deny, allow: [{host: a/b}]}}\n", RC_FAILED,
+		KK_E_INVALID);
 }
 END_TEST
 

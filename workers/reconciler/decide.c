@@ -39,6 +39,27 @@ static int spec_check(enum kk_kind kind, const void *doc, struct kk_err *err)
 	return kind == KK_KIND_SPACE ? policy_check(&space->spec.network.egress, err) : 0;
 }
 
+const char *rc_scope_failure(enum kk_kind kind, const void *doc)
+{
+	const struct kk_realm *realm = doc;
+	const struct kk_space *space = doc;
+	const struct kk_stack *stack = doc;
+
+	switch (kind) {
+	case KK_KIND_REALM:
+		return realm->status.state == KK_REALM_FAILED ? kk_str(realm->status.message) :
+								NULL;
+	case KK_KIND_SPACE:
+		return space->status.state == KK_SCOPE_FAILED ? kk_str(space->status.message) :
+								NULL;
+	case KK_KIND_STACK:
+		return stack->status.state == KK_SCOPE_FAILED ? kk_str(stack->status.message) :
+								NULL;
+	default:
+		return NULL;
+	}
+}
+
 void rc_decide(enum kk_kind kind, const void *stored, const void *wanted,
 	struct rc_decision *ret_decision)
 {
@@ -50,7 +71,11 @@ void rc_decide(enum kk_kind kind, const void *stored, const void *wanted,
 		if (kk_name_check(kind, kk_doc_name(kind, wanted), err) == 0)
 			(void)spec_check(kind, wanted, err);
 	} else {
+		const char *failure = rc_scope_failure(kind, stored);
+
 		kk_doc_diff(kind, stored, wanted, diff);
+		if (failure && !diff->changes.n)
+			kk_diff_add(diff, kk_xprintf("tried again: %s", failure), KK_EFFECT_NONE);
 		ret_decision->action = diff->changes.n ? RC_UPDATED : RC_UNCHANGED;
 		if (diff->breaking.n)
 			(void)breaking_fail(kind, wanted, diff, err);

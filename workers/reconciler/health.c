@@ -113,6 +113,12 @@ static bool step_is_missing(const struct rc_step *step)
 		!((const struct kk_rep_cgroup_get *)step->rep)->exists;
 }
 
+static void suspect(struct check *check, const char *path)
+{
+	if (!kk_strs_has(&check->suspects, path))
+		kk_strs_add(&check->suspects, path);
+}
+
 static void looked(const struct kk_err *err, void *arg)
 {
 	struct check *check = arg;
@@ -121,15 +127,14 @@ static void looked(const struct kk_err *err, void *arg)
 
 	(void)err;
 	for (size_t i = 0; survey && i < survey->spaces.n; i++)
-		kk_strs_add(&check->suspects, survey->spaces.items[i].key);
+		suspect(check, survey->spaces.items[i].key);
 	for (size_t i = 0; survey && i < survey->cells.n; i++)
 		kk_strs_add(&check->cells, survey->cells.items[i].key);
 	for (size_t i = 0; i < check->scopes.n; i++) {
 		const char *path = check->scopes.items[i];
 
-		if (step_is_missing(&check->plan.steps[i + 1]) &&
-			!kk_strs_has(&check->suspects, path))
-			kk_strs_add(&check->suspects, path);
+		if (step_is_missing(&check->plan.steps[i + 1]))
+			suspect(check, path);
 	}
 	scopes_repair(check);
 }
@@ -138,6 +143,20 @@ static void step_done(struct check *check, const struct kk_scope *scope)
 {
 	check->plan.steps[check->plan.n - 1].is_optional = true;
 	kk_strs_take(&check->scopes, rc_scope_path(scope));
+}
+
+static bool has_failed(const struct kk_scope *scope)
+{
+	const enum kk_kind kind = rc_scope_kind(scope);
+	kk_auto_free void *doc = kk_xalloc(kk_kind_schema(kind)->size);
+	struct kk_err ignored = {0};
+	bool failed;
+
+	if (rc_store_load(scope, doc, &ignored) != 1)
+		return false;
+	failed = rc_scope_failure(kind, doc);
+	kk_schema_release(kk_kind_schema(kind), doc);
+	return failed;
 }
 
 /* Is it there at all? */
@@ -150,6 +169,11 @@ static void existence_ask(const struct kk_scope *scope, void *arg)
 
 	if (scope->cell)
 		return;
+	if (has_failed(scope)) {
+		kk_auto_free char *path = rc_scope_path(scope);
+
+		suspect(check, path);
+	}
 	cgroup = rc_plan_add(&check->plan, 0, KK_MSG_cgroup_get);
 	cgroup->path = rc_cgroup_path(scope);
 	step_done(check, scope);

@@ -163,6 +163,40 @@ static void status_ready(const struct op *op)
 	}
 }
 
+/* What is stored is what is wanted: whoever looks next tries again. */
+static void status_failed(const struct op *op, const struct kk_err *failure)
+{
+	struct kk_realm *realm = op->doc;
+	struct kk_space *space = op->doc;
+	struct kk_stack *stack = op->doc;
+	struct kk_err err = *failure, ignored = {0};
+	char text[KK_ERR_TEXT];
+	char **message;
+
+	switch (op->kind) {
+	case KK_KIND_REALM:
+		realm->status.state = KK_REALM_FAILED;
+		message = &realm->status.message;
+		break;
+	case KK_KIND_SPACE:
+		space->status.state = KK_SCOPE_FAILED;
+		message = &space->status.message;
+		break;
+	default:
+		stack->status.state = KK_SCOPE_FAILED;
+		message = &stack->status.message;
+		break;
+	}
+	kk_err_format(&err, text, sizeof text);
+	text[strcspn(text, "\n")] = '\0';
+	if (kk_str_equal(*message, text))
+		return;
+	kk_str_set(message, text);
+	if (rc_store_save(&op->scope, op->doc, &ignored) < 0)
+		kk_warning("the failure of %s could not be recorded",
+			kk_doc_name(op->kind, op->doc));
+}
+
 static int create_code(enum kk_kind kind)
 {
 	return kind == KK_KIND_REALM  ? KK_E_CREATE_REALM :
@@ -190,12 +224,15 @@ static void make_failed(struct op *op, const struct kk_err *failure)
 	const struct kk_realm *realm = op->kind == KK_KIND_REALM ? op->doc : NULL;
 	struct kk_err err = *failure;
 
-	kk_wrap(&err, "failed to create %s", kk_kind_word(op->kind));
-	kk_recode(&err, create_code(op->kind));
 	if (op->outcome.action != RC_CREATED || intent_of(op->kind, op->doc)->is_made) {
+		kk_wrap(&err, "failed to update %s", kk_kind_word(op->kind));
+		kk_recode(&err, create_code(op->kind));
+		status_failed(op, failure);
 		op_fail(op, &err);
 		return;
 	}
+	kk_wrap(&err, "failed to create %s", kk_kind_word(op->kind));
+	kk_recode(&err, create_code(op->kind));
 	/* A new object that could not be made leaves nothing behind, but for a namespace that was there
 	 * before and may hold the images of others. */
 	op->outcome.err = err;
@@ -420,19 +457,22 @@ static void repair_seen(const struct kk_err *err, void *arg)
 {
 	struct op *op = arg;
 	const char *fault = err ? NULL : fault_of(&op->plan);
+	const char *failure = rc_scope_failure(op->kind, op->doc);
 
 	if (err) {
 		op_fail(op, err);
 		return;
 	}
-	op->outcome.action = fault ? RC_UPDATED : RC_UNCHANGED;
-	if (!fault) {
+	op->outcome.action = fault || failure ? RC_UPDATED : RC_UNCHANGED;
+	if (!fault && !failure) {
 		op_end(op);
 		return;
 	}
-	kk_warning("%s '%s' has lost %s, which is made again", kk_kind_word(op->kind),
-		kk_doc_name(op->kind, op->doc), fault);
-	rc_event(&op->scope, NULL, "Repairing", "it has lost %s", fault);
+	if (fault) {
+		kk_warning("%s '%s' has lost %s, which is made again", kk_kind_word(op->kind),
+			kk_doc_name(op->kind, op->doc), fault);
+		rc_event(&op->scope, NULL, "Repairing", "it has lost %s", fault);
+	}
 	rc_plan_release(&op->plan);
 	make(op);
 }
