@@ -60,8 +60,12 @@ bool cli_is_local(const struct cli *cli)
 int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err)
 {
-	return cli_is_local(cli) ? cli_call_local(cli, method, args, ret_result, err) :
-				   cli_call_daemon(cli, method, args, ret_result, err);
+	pid_t progress = cli_progress_begin(cli);
+	int r = cli_is_local(cli) ? cli_call_local(cli, method, args, ret_result, err) :
+				    cli_call_daemon(cli, method, args, ret_result, err);
+
+	cli_progress_end(progress);
+	return r;
 }
 
 int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,

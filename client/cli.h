@@ -45,6 +45,7 @@ struct cli_command {
 	int max_args; /* -1: extra ones are ignored */
 	size_t n_mixed; /* behind so many arguments nothing is a flag of ours any more; 0: all may be */
 	enum cli_route route;
+	bool is_long;      /* who waits for it at a terminal is told how it goes */
 	bool is_reading;   /* in-process, it makes nothing, not even the run path */
 	bool names_object; /* its argument is the name of an object of @kind that is there */
 	enum kk_kind kind;
@@ -77,7 +78,8 @@ struct cli {
 	int lent_fd;              /* file that in-process workers may read; 0: none */
 	struct kk_buf in;
 	unsigned last_id;
-	int status; /* exit status of a command that went well */
+	int status;    /* exit status of a command that went well */
+	bool is_quiet; /* it does not tell what it waits for: somebody else does */
 };
 
 enum { CLI_STATUS_CHANGES = 2 }; /* of a plan that is not empty */
@@ -92,6 +94,8 @@ int cli_parse(struct cli *cli, int argc, char **argv, bool *ret_help, struct kk_
 const struct cli_flag *cli_flag_waiting(struct cli *cli, const char *word);
 const struct cli_flag *cli_flag_named(struct cli *cli, const char *name, size_t len); /* or NULL */
 const struct cli_command *cli_leaf(const struct cli *cli);
+/* What of @group may have been meant by @word, as text to append to the error; "": nothing. The caller frees it. */
+char *cli_suggestions(const struct cli_command *group, const char *word);
 /* Flag, else environment, else default. Never NULL. */
 const char *cli_string(const struct cli *cli, const char *name);
 bool cli_bool(const struct cli *cli, const char *name);
@@ -135,6 +139,12 @@ void cli_text_print(const struct kk_text *text, unsigned depth);
 
 /* In-process, does it make nothing, not even the run path? */
 bool cli_is_reading(const struct cli *cli);
+
+/* --- progress.c --- */
+
+/* Tell how it goes, until the end, where there is a terminal to tell it to. 0: there is nobody. */
+pid_t cli_progress_begin(const struct cli *cli);
+void cli_progress_end(pid_t pid);
 bool cli_is_local(const struct cli *cli); /* is this command carried out in-process? */
 /* Call KukeonV1.@method. @args is taken over. *@ret_result is the whole reply object. Errors of the API
  * come with their message and, where it is known, their kind's code. */

@@ -86,7 +86,7 @@ static void objects_add(struct completion *completion, enum kk_kind kind)
 
 static int value_complete(struct completion *completion, const struct cli_flag *flag)
 {
-	static const char *const formats[] = {"yaml", "json", "table", "wide"};
+	static const char *const formats[] = {"yaml", "json", "table", "wide", "name", "jsonpath="};
 	bool is_get = completion->typed.depth > 1 && completion->typed.path[1] == &cli_cmd_get;
 
 	for (int kind = 0; kind < KK_KINDS; kind++) {

@@ -160,7 +160,8 @@ static int redial(struct cli *cli, int64_t lost_ms, struct kk_err *err)
 				"unexpected EOF: kukeond closed the connection and did not come back "
 				"within %d s",
 				RETURN_MS / 1000);
-		notice(waited_ms, &was_told);
+		if (!cli->is_quiet)
+			notice(waited_ms, &was_told);
 		pause_ms(retry_ms);
 		retry_ms = retry_ms * 2 < RETRY_MAX_MS ? retry_ms * 2 : RETRY_MAX_MS;
 	}

@@ -356,23 +356,28 @@ static size_t distance(const char *a, const char *b)
 	return row[m];
 }
 
-static int unknown_command(const char *word, struct kk_err *err)
+char *cli_suggestions(const struct cli_command *group, const char *word)
 {
-	kk_auto_buf near = {0};
+	struct kk_buf near = {0};
 
-	for (size_t i = 0; cli_root.children[i]; i++) {
-		const char *name = cli_root.children[i]->name;
+	for (size_t i = 0; group->children[i]; i++) {
+		const char *name = group->children[i]->name;
 
-		if (cli_is_hidden(cli_root.children[i]))
+		if (cli_is_hidden(group->children[i]))
 			continue;
 		if (distance(word, name) <= 2 || kk_str_starts(name, word))
-			kk_buf_printf(&near, "\t%s\n", name);
+			kk_buf_printf(&near, "%s\t%s\n", near.len ? "" : "\n\nDid you mean this?\n",
+				name);
 	}
+	return kk_buf_take(&near);
+}
+
+static int unknown_command(const char *word, struct kk_err *err)
+{
+	kk_auto_free char *near = cli_suggestions(&cli_root, word);
+
 	return kk_fail(err, KK_E_USAGE,
-		"unknown command \"%s\" for \"kuke\"%s%s\nRun 'kuke --help' for "
-		"usage.",
-		word, near.len ? "\n\nDid you mean this?\n" : "",
-		near.len ? (char *)near.data : "");
+		"unknown command \"%s\" for \"kuke\"%s\nRun 'kuke --help' for usage.", word, near);
 }
 
 static int count_check(const struct cli *cli, struct kk_err *err)

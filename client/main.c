@@ -99,6 +99,16 @@ static void log_setup(const struct cli *cli)
 		kk_log_set_level(level < 0 ? KK_LEVEL_INFO : level);
 }
 
+/* A word below a group that is no command of it shows what there is, and is no error to scripts of the Go release. */
+static void unknown_tell(const struct cli *cli)
+{
+	kk_auto_free char *path = cli_command_path(cli, cli->depth);
+	kk_auto_free char *near = cli_suggestions(cli_leaf(cli), cli_arg(cli, 0));
+
+	fprintf(stderr, "Warning: unknown command \"%s\" for \"%s\"%s\n", cli_arg(cli, 0), path,
+		near);
+}
+
 static int command_run(struct cli *cli, struct kk_err *err)
 {
 	const struct cli_command *leaf = cli_leaf(cli);
@@ -108,6 +118,8 @@ static int command_run(struct cli *cli, struct kk_err *err)
 		return kk_failed(err);
 	if (leaf->run)
 		return leaf->run(cli, err);
+	if (cli->n_args)
+		unknown_tell(cli);
 	cli_help_print(cli);
 	return 0;
 }

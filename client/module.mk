@@ -36,6 +36,7 @@ client_SRC := \
 	client/out/text.c \
 	client/out/view.c \
 	client/parallel.c \
+	client/progress.c \
 	client/route.c \
 	client/selector.c \
 	client/setting.c

@@ -122,10 +122,13 @@ int cli_each(struct cli *cli, size_t n, cli_each_f fn, void *arg, struct cli_res
 {
 	kk_auto_free struct job *jobs = kk_xalloc((n + 1) * sizeof *jobs);
 	size_t max = jobs_max(), n_begun = 0, n_over = 0;
+	pid_t progress = cli_progress_begin(cli);
+	bool was_quiet = cli->is_quiet;
 	int r = 0;
 
 	/* Each has connections of its own. */
 	cli_disconnect(cli);
+	cli->is_quiet = true;
 	for (size_t i = 0; i < n; i++)
 		jobs[i].result = &results[i];
 	while (n_over < n_begun || (n_begun < n && r == 0)) {
@@ -138,6 +141,8 @@ int cli_each(struct cli *cli, size_t n, cli_each_f fn, void *arg, struct cli_res
 		for (size_t i = 0; i < n_begun; i++)
 			n_over += jobs[i].is_over;
 	}
+	cli->is_quiet = was_quiet;
+	cli_progress_end(progress);
 	return r;
 }
 

@@ -158,6 +158,7 @@ const struct cli_command cli_cmd_apply = {
 	.summary = "Make the host match a manifest",
 	.flags = apply_flags,
 	.route = CLI_ROUTE_BOTH,
+	.is_long = true,
 	.run = apply_run,
 };
 const struct cli_command cli_cmd_diff = {

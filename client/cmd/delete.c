@@ -124,6 +124,7 @@ static const struct cli_command realm = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_REALM,
+	.is_long = true,
 	.run = delete_run,
 };
 static const struct cli_command space = {
@@ -137,6 +138,7 @@ static const struct cli_command space = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_SPACE,
+	.is_long = true,
 	.run = delete_run,
 };
 static const struct cli_command stack = {
@@ -150,6 +152,7 @@ static const struct cli_command stack = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_STACK,
+	.is_long = true,
 	.run = delete_run,
 };
 static const struct cli_command cell = {
@@ -163,6 +166,7 @@ static const struct cli_command cell = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
+	.is_long = true,
 	.run = delete_run,
 };
 
@@ -177,6 +181,7 @@ const struct cli_command cli_cmd_delete = {
 	.persistent_flags = group_flags,
 	.children = children,
 	.route = CLI_ROUTE_BOTH,
+	.is_long = true,
 	.run = file_run,
 };
 
@@ -228,6 +233,7 @@ static const struct cli_command purge_realm = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_REALM,
+	.is_long = true,
 	.run = purge_run,
 };
 static const struct cli_command purge_space = {
@@ -241,6 +247,7 @@ static const struct cli_command purge_space = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_SPACE,
+	.is_long = true,
 	.run = purge_run,
 };
 static const struct cli_command purge_stack = {
@@ -254,6 +261,7 @@ static const struct cli_command purge_stack = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_STACK,
+	.is_long = true,
 	.run = purge_run,
 };
 static const struct cli_command purge_cell = {
@@ -267,6 +275,7 @@ static const struct cli_command purge_cell = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
+	.is_long = true,
 	.run = purge_run,
 };
 

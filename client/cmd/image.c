@@ -227,6 +227,7 @@ static const struct cli_command load = {
 	.flags = load_flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_LOCAL,
+	.is_long = true,
 	.run = load_run,
 };
 static const struct cli_command delete = {

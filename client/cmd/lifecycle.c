@@ -191,6 +191,7 @@ const struct cli_command cli_cmd_start = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
+	.is_long = true,
 	.run = start_run,
 };
 const struct cli_command cli_cmd_restart = {
@@ -203,6 +204,7 @@ const struct cli_command cli_cmd_restart = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
+	.is_long = true,
 	.run = restart_run,
 };
 const struct cli_command cli_cmd_stop = {
@@ -216,6 +218,7 @@ const struct cli_command cli_cmd_stop = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
+	.is_long = true,
 	.run = stop_run,
 };
 const struct cli_command cli_cmd_kill = {
@@ -229,5 +232,6 @@ const struct cli_command cli_cmd_kill = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
+	.is_long = true,
 	.run = kill_run,
 };

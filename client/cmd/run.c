@@ -430,5 +430,6 @@ const struct cli_command cli_cmd_run = {
 	.route = CLI_ROUTE_BOTH,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
+	.is_long = true,
 	.run = run_run,
 };

@@ -108,6 +108,10 @@ row_6() {
 	local help
 	help=$(bare kuke get -h)
 	says "$help" bare kuke get bogus
+	expect_err 'unknown command "bogus" for "kuke get"'
+	run bare kuke get cel
+	expect_status 0
+	expect_err $'Did you mean this?\n\tcell'
 }
 
 row_8() {

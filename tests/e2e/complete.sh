@@ -53,7 +53,7 @@ names() {
 	expect_equal "$(asked log c "${scope[@]}" --container "")" "main :4 "
 	expect_equal "$(asked get container "${scope[@]}" --cell c "")" "main :4 "
 	expect_equal "$(asked get container "${scope[@]}" "")" ":4 "
-	expect_equal "$(asked get realm -o "")" "yaml json table wide :4 "
+	expect_equal "$(asked get realm -o "")" "yaml json table wide name jsonpath= :4 "
 	expect_equal "$(asked apply -o "")" "yaml json :4 "
 	expect_equal "$(asked create realm "")" ":0 "
 }

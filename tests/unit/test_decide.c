@@ -68,6 +68,24 @@ START_TEST(what_is_there_is_compared)
 }
 END_TEST
 
+START_TEST(what_failed_is_tried_again)
+{
+	kk_auto(rc_decision_release) struct rc_decision decision;
+	union document stored, wanted;
+
+	document_read(KK_KIND_SPACE, SPACE, &stored);
+	document_read(KK_KIND_SPACE, SPACE, &wanted);
+	stored.space.status.state = KK_SCOPE_FAILED;
+	kk_str_set(&stored.space.status.message, "no name server answers");
+	rc_decide(KK_KIND_SPACE, &stored, &wanted, &decision);
+	ck_assert_int_eq(decision.action, RC_UPDATED);
+	ck_assert_uint_eq(decision.diff.changes.n, 1);
+	ck_assert_str_eq(decision.diff.changes.items[0], "tried again: no name server answers");
+	kk_space_release(&stored.space);
+	kk_space_release(&wanted.space);
+}
+END_TEST
+
 static bool is_started(int state, const char *boot_id)
 {
 	kk_auto(rc_decision_release) struct rc_decision decision = {.action = RC_UNCHANGED};
@@ -147,5 +165,5 @@ START_TEST(a_container_is_put_in_its_place_or_behind_the_others)
 END_TEST
 
 CHECK_MAIN("decide", what_is_not_there_is_created_where_it_may_be, what_is_there_is_compared,
-	a_cell_that_does_not_run_is_started, what_a_manifest_leaves_out_stays,
-	a_container_is_put_in_its_place_or_behind_the_others)
+	what_failed_is_tried_again, a_cell_that_does_not_run_is_started,
+	what_a_manifest_leaves_out_stays, a_container_is_put_in_its_place_or_behind_the_others)
