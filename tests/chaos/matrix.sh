@@ -161,7 +161,63 @@ cgroup_there() {
 	[ -n "$(find /sys/fs/cgroup -maxdepth 6 -path "*/kuke-$id/$1" 2>/dev/null | head -n 1)" ] || fail "no cgroup $1"
 }
 
-# By how they begin: apply is all four of them.
+# Verbs that only look: as they found it, so they leave it.
+
+prepare_diff() { present; }
+do_diff() {
+	kuked diff -f "$D/changed.yaml"
+	[ $? = 2 ] && echo "and it says so"
+}
+after_diff() { after_apply_new; }
+
+prepare_dry_run() { absent; }
+do_dry_run() { kuked apply --dry-run -f "$D/c.yaml"; }
+after_dry_run() { world_is 0 0 0 0; }
+
+prepare_wait() { present; }
+do_wait() { kuked wait c "${SCOPE[@]}" --for=ready --timeout 10s; }
+after_wait() { after_apply_new; }
+
+prepare_tree() { present; }
+do_tree() { kuked tree | grep -o '[a-z]* c .*Ready'; }
+after_tree() { after_apply_new; }
+
+prepare_refresh() { present; }
+do_refresh() { kuked refresh; }
+after_refresh() { after_apply_new; }
+
+prepare_doctor_fix() { present; }
+do_doctor_fix() { kuked doctor --fix | grep -i leak; }
+after_doctor_fix() { after_apply_new; }
+
+# Further verbs that change something.
+
+prepare_exec() { present; }
+do_exec() {
+	echo "of the user" | kuked exec -i c "${SCOPE[@]}" -- /bin/sh -c 'read -r line; echo "heard: $line"; exit 7'
+	echo "status $?"
+}
+after_exec() { after_apply_new; }
+
+prepare_purge_cell() { present; }
+do_purge_cell() { kuked purge cell c "${SCOPE[@]}"; }
+after_purge_cell() { after_delete_cell; }
+
+prepare_run_detached() { absent; }
+do_run_detached() { kuked run -d -f "$D/c.yaml"; }
+after_run_detached() { after_apply_new; }
+
+prepare_apply_policy() {
+	present
+	kuked apply -f "$D/open.yaml" >/dev/null
+}
+do_apply_policy() { kuked apply -f "$D/shut.yaml"; }
+after_apply_policy() {
+	after_apply_new
+	nft list table inet "kukeon_$instance" | grep -q 'ip daddr 127.0.0.1 tcp dport 80 accept' || fail "no rule"
+}
+
+# By how they begin: apply is all five of them.
 VERBS=$(declare -F | sed -n 's/declare -f do_//p' | grep -E "^(${VERBS// /|})")
 
 # --- the matrix ---
@@ -316,6 +372,11 @@ sed 's/1000/1001/' "$D/c.yaml" >"$D/changed.yaml"
 	cat "$D/c.yaml"
 	sed -n '/- id: main/,$p' "$D/c.yaml" | sed 's/id: main/id: more/'
 } >"$D/added.yaml"
+printf 'kind: Space\nmetadata: {name: s}\nspec:\n  realmId: r\n' >"$D/open.yaml"
+{
+	cat "$D/open.yaml"
+	echo '  network: {egress: {default: deny, allow: [{host: localhost, ports: [80]}]}}'
+} >"$D/shut.yaml"
 kuked apply -f "$D/c.yaml" >/dev/null
 network=$(sed -n 's/.*"network":"\([^"]*\)".*/\1/p' "$RP/data/r/s/network.json")
 [[ " $FAULTS " != *" stop "* ]] || dimension "a worker stops" try_stop

@@ -20,7 +20,7 @@ cell_is() {
 }
 
 # world_is TASKS RECORDS NETWORKS CGROUPS: so many run, and of all the rest there is what they need and no
-# more: a layer to a record; an address, a link and three pinned namespaces to the network of a cell.
+# more: a layer to a record; an address, files, a link and three pinned namespaces to the network of a cell.
 world_is() {
 	local all kind name status n_tasks=0 n_records=0 n_layers=0
 	all=$(world r) || fail "containerd: $all"
@@ -33,6 +33,7 @@ world_is() {
 	done <<<"$all"
 	expect_equal "$n_tasks tasks, $n_records records, $n_layers layers" "$1 tasks, $2 records, $2 layers"
 	leases_are "$3"
+	files_are "$3"
 	pins_are $(($3 * 3))
 	wait_until 5 links_are "$3" || fail "not $3 links"
 	groups_are "$4"
@@ -47,6 +48,15 @@ leases_are() {
 		[[ $line != s_t_*_root* ]] || n=$((n + 1))
 	done
 	expect_equal "$n leases" "$1 leases"
+}
+
+# What cells have of their network in the runtime directory.
+files_are() {
+	local dirs
+	shopt -s nullglob
+	dirs=("$RP/run/cells/r/s/t"/*/)
+	shopt -u nullglob
+	expect_equal "files of ${#dirs[@]} cells" "files of $1 cells"
 }
 
 pins_are() {
