@@ -12,7 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <kukeon/buf.h>
+#include <kukeon/clock.h>
 #include <kukeon/fd.h>
+#include <kukeon/logtime.h>
 #include <kukeon/mem.h>
 
 enum { CHUNK = 64 * 1024 };
@@ -42,6 +45,22 @@ static int tail_seek(int fd, long long n)
 		end = start;
 	}
 	return lseek(fd, 0, SEEK_SET) < 0 ? -1 : 0;
+}
+
+/* Go to what was written since @time, or up to a second before; where its index does not tell, that is all. */
+static int since_seek(int fd, const char *path, int64_t time, struct kk_err *err)
+{
+	kk_auto_free char *index = kk_xprintf("%s" KK_LOGTIME_SUFFIX, path);
+	kk_auto_buf text = {.max = 2 * KK_LOGTIME_LINES_MAX * KK_LOGTIME_LINE};
+	struct stat st;
+	int64_t from = 0;
+
+	if (kk_file_read(index, &text, NULL) == 0 && text.data)
+		from = kk_logtime_find((char *)text.data, text.len, time);
+	/* Somebody has emptied it since. */
+	if (fstat(fd, &st) == 0 && st.st_size < from)
+		from = 0;
+	return lseek(fd, from, SEEK_SET) < 0 ? kk_fail_errno(err, KK_E_IO, "read %s", path) : 0;
 }
 
 /* All that is there by now. */
@@ -117,8 +136,40 @@ static int lines_parse(const struct cli *cli, long long *ret_n, struct kk_err *e
 	return 0;
 }
 
+/* What of a log is shown. */
+struct part {
+	long long n_lines; /* at its end; -1: all */
+	int64_t since;     /* KK_TIME_ZERO: ever */
+};
+
+/* To where it begins: the later of both. */
+static int part_seek(int fd, const char *path, const struct part *part, struct kk_err *err)
+{
+	off_t from = 0;
+
+	if (part->since != KK_TIME_ZERO && since_seek(fd, path, part->since, err) < 0)
+		return kk_failed(err);
+	from = lseek(fd, 0, SEEK_CUR);
+	if ((part->n_lines == 0 && lseek(fd, 0, SEEK_END) < 0) ||
+		(part->n_lines > 0 && tail_seek(fd, part->n_lines) < 0) ||
+		(lseek(fd, 0, SEEK_CUR) < from && lseek(fd, from, SEEK_SET) < 0))
+		return kk_fail_errno(err, KK_E_IO, "read %s", path);
+	return 0;
+}
+
+static int part_parse(const struct cli *cli, struct part *ret_part, struct kk_err *err)
+{
+	const char *since = cli_string(cli, "since");
+
+	ret_part->since = KK_TIME_ZERO;
+	return lines_parse(cli, &ret_part->n_lines, err) < 0 ||
+			(*since && cli_since_parse(since, &ret_part->since, err) < 0) ?
+		kk_failed(err) :
+		0;
+}
+
 static int file_show(struct cli *cli, const struct kk_scope *scope, const char *container,
-	const char *path, long long n_lines, struct kk_err *err)
+	const char *path, const struct part *part, struct kk_err *err)
 {
 	kk_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -128,10 +179,8 @@ static int file_show(struct cli *cli, const struct kk_scope *scope, const char *
 			scope->cell, container, path);
 	if (fd < 0)
 		return kk_fail_errno(err, KK_E_IO, "open %s", path);
-	if (n_lines == 0 && lseek(fd, 0, SEEK_END) < 0)
-		return kk_fail_errno(err, KK_E_IO, "read %s", path);
-	if (n_lines > 0 && tail_seek(fd, n_lines) < 0)
-		return kk_fail_errno(err, KK_E_IO, "read %s", path);
+	if (part_seek(fd, path, part, err) < 0)
+		return kk_failed(err);
 	if (!cli_bool(cli, "follow"))
 		return copy(fd, err);
 	/* It may be for long: nobody is needed any more. */
@@ -145,10 +194,10 @@ static int log_run(struct cli *cli, struct kk_err *err)
 	kk_auto_json *cell = NULL, *reply = NULL;
 	const json_t *result;
 	const char *container, *path;
-	long long n_lines;
+	struct part part;
 	int r;
 
-	if (lines_parse(cli, &n_lines, err) < 0 || cli_scope_check(cli, KK_KIND_CELL, err) < 0)
+	if (part_parse(cli, &part, err) < 0 || cli_scope_check(cli, KK_KIND_CELL, err) < 0)
 		return kk_failed(err);
 	r = cli_cell_get(cli, &scope, &cell, err);
 	if (r == 0)
@@ -161,7 +210,7 @@ static int log_run(struct cli *cli, struct kk_err *err)
 	path = cli_json_string(result, "HostLogPath");
 	if (!*path)
 		path = cli_json_string(result, "HostCapturePath");
-	return file_show(cli, &scope, container, path, n_lines, err);
+	return file_show(cli, &scope, container, path, &part, err);
 }
 
 static const struct cli_flag flags[] = {
@@ -172,6 +221,10 @@ static const struct cli_flag flags[] = {
 	{"follow", 'f', CLI_BOOL, NULL, NULL, "go on with what comes, until the cell is deleted",
 		NULL},
 	{"tail", 0, CLI_STRING, "all", NULL, "begin with that many of the last lines", "n"},
+	{"since", 0, CLI_STRING, NULL, NULL,
+		"begin with what was written since: 10m, or a time as 2006-01-02T15:04:05Z; to the second, "
+		"if kukeond ran",
+		"when"},
 	CLI_FLAGS_END,
 };
 

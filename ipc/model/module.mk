@@ -5,4 +5,5 @@ ipc_model_SRC := \
 	ipc/model/doc_json.c \
 	ipc/model/doc_yaml.c \
 	ipc/model/egress.c \
+	ipc/model/logtime.c \
 	ipc/model/port.c

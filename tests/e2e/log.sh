@@ -35,6 +35,39 @@ shows_the_end() {
 	expect_refusal 'invalid argument "-1" for "--tail" flag'
 }
 
+# noted BYTES: the index has seen a log of that many.
+noted() {
+	[ "$(tail -n 1 "$RP/data/r/s/t/when/main/log.times" | sed 's/.* 0*//')" = "$1" ]
+}
+
+shows_since() {
+	local before
+	cell_yaml when /bin/sh -c 'echo one; while [ ! -e /go ]; do sleep 0.05; done; echo two; sleep 1000' >"$D/when.yaml"
+	kuked apply -f "$D/when.yaml" >/dev/null
+	wait_until 5 noted 4 || fail "nothing is noted"
+	before=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
+	touch "/proc/$(task_pid when)/root/go"
+	wait_until 5 noted 8 || fail "the second line is not noted"
+	expect_equal "$(kuked log when "${scope[@]}")" $'one\ntwo'
+	run kuked log when "${scope[@]}" --since "$before"
+	expect_equal "$out" two
+	expect_equal "$(kukel log when "${scope[@]}" --since "$before" --tail 5)" two
+	expect_equal "$(kuked log when "${scope[@]}" --since 1h --tail 1)" two
+	expect_equal "$(kuked log when "${scope[@]}" --since 1h)" $'one\ntwo'
+	expect_equal "$(kuked log when "${scope[@]}" --since 0s --tail 0)" ""
+	run kuked log when "${scope[@]}" --since yesterday
+	expect_refusal 'invalid --since "yesterday": want a duration'
+	# Who takes the place of a reconciler goes on with it, and one who empties the log is shown all.
+	kill -9 "$(worker_pid reconciler)"
+	kuked restart when "${scope[@]}" >/dev/null
+	wait_until 5 noted 16 || fail "it is not noted any more: $(<"$RP/data/r/s/t/when/main/log.times")"
+	: >"$RP/data/r/s/t/when/main/log"
+	echo anew >"$RP/data/r/s/t/when/main/log"
+	expect_equal "$(kuked log when "${scope[@]}" --since 0s)" anew
+	kuked delete cell when "${scope[@]}" >/dev/null
+	[ ! -e "$RP/data/r/s/t/when" ] || fail "the index is left"
+}
+
 has() {
 	grep -q "$1" "$D/followed"
 }
@@ -112,6 +145,7 @@ kuked apply -f "$D/c.yaml" >/dev/null
 wait_until 5 eval 'kuked log c "${scope[@]}" | grep -q three'
 it "shows what was written, of a stopped cell too" shows
 it "shows the last lines" shows_the_end
+it "shows what was written since" shows_since
 it "follows until it is interrupted, or the cell is deleted" follows
 it "ends with its reader" ends_with_its_reader
 it "picks the container, or says which there are" picks

@@ -229,6 +229,7 @@ static void look_ahead(const struct op *op)
 {
 	if (rc.worker->config.is_embedded)
 		return;
+	rc_logtime_watch(&op->cell);
 	if (op->cell.spec.auto_delete && rc_status_is_over(&op->cell)) {
 		kk_info("cell '%s' is deleted, its work is over", op->scope.cell);
 		rc_cell_do(RC_CELL_DELETE, &op->cell, (struct rc_cause){0}, auto_deleted, NULL);

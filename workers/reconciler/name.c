@@ -41,6 +41,13 @@ char *rc_scope_dir(const struct kk_scope *scope)
 	return kk_xprintf("%s/data%s%s", rc.run_path, *path ? "/" : "", path);
 }
 
+char *rc_log_path(const struct kk_scope *scope, const char *container)
+{
+	kk_auto_free char *dir = rc_scope_dir(scope);
+
+	return kk_xprintf("%s/%s/log", dir, container);
+}
+
 char *rc_cgroup_path(const struct kk_scope *scope)
 {
 	kk_auto_free char *path = rc_scope_path(scope);

@@ -172,7 +172,7 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 {
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
 	struct kk_req_container_create *req = rc_plan_add(plan, phase, KK_MSG_container_create);
-	kk_auto_free char *hash = spec_hash(spec), *dir = rc_scope_dir(&scope);
+	kk_auto_free char *hash = spec_hash(spec);
 
 	req->namespace = kk_xstrdup(namespace);
 	req->id = rc_container_id(&scope, spec->id);
@@ -191,7 +191,7 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 	req->utsns_path = kk_xstrdup(network->utsns_path);
 	req->ipcns_path = kk_xstrdup(network->ipcns_path);
 	req->files_dir = kk_xstrdup(network->files_dir);
-	req->log_path = kk_xprintf("%s/%s/log", dir, spec->id);
+	req->log_path = rc_log_path(&scope, spec->id);
 	req->memory_limit_bytes = rc.worker->config.default_memory_limit_bytes;
 }
 
