@@ -48,8 +48,7 @@ static char *reason(const struct kk_err *err)
 {
 	char text[KK_ERR_TEXT];
 
-	kk_err_format(err, text, sizeof text);
-	text[strcspn(text, "\n")] = '\0';
+	kk_err_line(err, text, sizeof text);
 	return kk_xstrdup(text);
 }
 

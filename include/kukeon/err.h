@@ -71,6 +71,8 @@ void kk_err_clear(struct kk_err *err);
 
 /* Write the frames, outermost first, joined by ": ". @size in bytes, always terminated. */
 void kk_err_format(const struct kk_err *err, char *buf, size_t size);
+/* The same without the hint, which stands on a line of its own. */
+void kk_err_line(const struct kk_err *err, char *buf, size_t size);
 
 /* Where the error began, as file:line. */
 const char *kk_err_origin(const struct kk_err *err);

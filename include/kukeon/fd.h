@@ -54,4 +54,9 @@ static inline void kk_closedirp(DIR **dir)
 
 int kk_fd_nonblock(int fd);
 
+/* Call @fn with each event that a non-blocking inotify descriptor has by now. */
+struct inotify_event;
+typedef void (*kk_inotify_f)(const struct inotify_event *event, void *arg);
+void kk_inotify_each(int fd, kk_inotify_f fn, void *arg);
+
 #endif

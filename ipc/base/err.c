@@ -130,6 +130,13 @@ void kk_err_format(const struct kk_err *err, char *buf, size_t size)
 	}
 }
 
+void kk_err_line(const struct kk_err *err, char *buf, size_t size)
+{
+	kk_err_format(err, buf, size);
+	if (size)
+		buf[strcspn(buf, "\n")] = '\0';
+}
+
 const char *kk_err_origin(const struct kk_err *err)
 {
 	return err->n_frames ? err->frames[0].where : "";

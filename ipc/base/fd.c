@@ -6,13 +6,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <kukeon/buf.h>
 #include <kukeon/mem.h>
 
-enum { READ_CHUNK = 16384 };
+enum { READ_CHUNK = 16384, INOTIFY_BYTES = 16384 };
 
 int kk_fd_write_all(int fd, const void *data, size_t len)
 {
@@ -308,4 +309,20 @@ int kk_fd_nonblock(int fd)
 	int flags = fcntl(fd, F_GETFL);
 
 	return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+void kk_inotify_each(int fd, kk_inotify_f fn, void *arg)
+{
+	static _Thread_local char buffer[INOTIFY_BYTES]
+		__attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n;
+
+	while ((n = read(fd, buffer, sizeof buffer)) > 0) {
+		for (const char *p = buffer; p < buffer + n;) {
+			const struct inotify_event *event = (const void *)p;
+
+			fn(event, arg);
+			p += sizeof *event + event->len;
+		}
+	}
 }

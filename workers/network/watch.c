@@ -16,6 +16,7 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 
+#include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/loop.h>
 #include <kukeon/mem.h>
@@ -166,22 +167,17 @@ static bool file_is_change(const struct inotify_event *event)
 		(event->name[0] == 'k' || (event->name[0] >= '1' && event->name[0] <= '9'));
 }
 
+static void file_on_event(const struct inotify_event *event, void *arg)
+{
+	(void)arg;
+	if (event->mask & IN_Q_OVERFLOW || file_is_change(event))
+		net_watch_note();
+}
+
 static void inotify_on_read(int fd, unsigned what, void *arg)
 {
-	static char buffer[BUFFER_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
-	ssize_t n;
-
 	(void)what;
-	(void)arg;
-	while ((n = read(fd, buffer, sizeof buffer)) > 0) {
-		for (const char *p = buffer; p < buffer + n;) {
-			const struct inotify_event *event = (const void *)p;
-
-			if (event->mask & IN_Q_OVERFLOW || file_is_change(event))
-				net_watch_note();
-			p += sizeof *event + event->len;
-		}
-	}
+	kk_inotify_each(fd, file_on_event, arg);
 }
 
 /* One that is not there yet is watched from the next time on. */

@@ -295,8 +295,7 @@ static void failed_mark(struct op *op, const struct kk_err *failure, const char 
 	struct kk_err err = *failure, ignored = {0};
 	char text[KK_ERR_TEXT * 2];
 
-	kk_err_format(&err, text, sizeof text);
-	text[strcspn(text, "\n")] = '\0';
+	kk_err_line(&err, text, sizeof text);
 	rc_restart_forget(&op->cell);
 	rc_status_align(&op->cell);
 	op->cell.status.state = KK_CELL_FAILED;
@@ -324,8 +323,7 @@ static void restart_failed(struct op *op, const struct kk_err *failure)
 {
 	char text[KK_ERR_TEXT];
 
-	kk_err_format(failure, text, sizeof text);
-	text[strcspn(text, "\n")] = '\0';
+	kk_err_line(failure, text, sizeof text);
 	for (size_t i = 0; i < op->only.n; i++) {
 		struct kk_container_status *status =
 			kk_cell_container_status(&op->cell, op->only.items[i]);

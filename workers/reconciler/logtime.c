@@ -105,10 +105,11 @@ static void watched_drop(struct watched **link)
 	free(log);
 }
 
-static void event_take(const struct inotify_event *event)
+static void log_on_event(const struct inotify_event *event, void *arg)
 {
 	struct watched **link = watched_find(event->wd);
 
+	(void)arg;
 	if (event->mask & IN_IGNORED) {
 		watched_drop(link);
 		return;
@@ -124,19 +125,8 @@ static void event_take(const struct inotify_event *event)
 /* What was lost of a queue that ran over comes with the next growth. */
 static void inotify_on_read(int fd, unsigned what, void *arg)
 {
-	static char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
-	ssize_t n;
-
 	(void)what;
-	(void)arg;
-	while ((n = read(fd, buffer, sizeof buffer)) > 0) {
-		for (const char *p = buffer; p < buffer + n;) {
-			const struct inotify_event *event = (const void *)p;
-
-			event_take(event);
-			p += sizeof *event + event->len;
-		}
-	}
+	kk_inotify_each(fd, log_on_event, arg);
 }
 
 static void watch_open(void)

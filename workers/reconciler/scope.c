@@ -187,8 +187,7 @@ static void status_failed(const struct op *op, const struct kk_err *failure)
 		message = &stack->status.message;
 		break;
 	}
-	kk_err_format(&err, text, sizeof text);
-	text[strcspn(text, "\n")] = '\0';
+	kk_err_line(&err, text, sizeof text);
 	if (kk_str_equal(*message, text))
 		return;
 	kk_str_set(message, text);
