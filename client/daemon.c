@@ -22,6 +22,7 @@ enum {
 	READ_CHUNK = 256 * 1024,
 	RETURN_MS = 30000, /* from the loss of the connection until kukeond is there again */
 	NOTICE_MS = 1000,  /* a user at a terminal is told what we wait for */
+	REFUSED_MS = 1000,
 	RETRY_FIRST_MS = 5,
 	RETRY_MAX_MS = 200,
 };
@@ -45,13 +46,18 @@ static const char *host_path(const char *host, struct kk_err *err)
 
 static int dial_fail(const char *path, struct kk_err *err)
 {
-	if (errno == EACCES || errno == EPERM)
-		return kk_fail(err, KK_E_DIAL,
+	int cause = errno;
+
+	if (cause == EACCES || cause == EPERM)
+		kk_fail(err, KK_E_DIAL,
 			"dial kukeond at %s: permission denied — add yourself to "
 			"the kukeon group (sudo usermod -aG kukeon $USER) and log in again",
 			path);
-	return kk_fail(err, KK_E_DIAL, "dial kukeond at %s: dial unix %s: connect: %s", path, path,
-		kk_errno_text(errno));
+	else
+		kk_fail(err, KK_E_DIAL, "dial kukeond at %s: dial unix %s: connect: %s", path, path,
+			kk_errno_text(cause));
+	err->sys_errno = cause;
+	return kk_failed(err);
 }
 
 static int dial(struct cli *cli, struct kk_err *err)
@@ -180,13 +186,29 @@ static int op_check(struct cli *cli, struct kk_err *err)
 	return r;
 }
 
+/* A socket with nobody behind it is that of a kukeond that died a moment ago: its host starts it again. */
+static int dial_first(struct cli *cli, struct kk_err *err)
+{
+	const int64_t began_ms = kk_clock_ms();
+	int64_t retry_ms = RETRY_FIRST_MS;
+
+	while (dial(cli, err) < 0) {
+		if (err->sys_errno != ECONNREFUSED || kk_clock_ms() - began_ms > REFUSED_MS)
+			return kk_failed(err);
+		kk_err_clear(err);
+		pause_ms(retry_ms);
+		retry_ms = retry_ms * 2 < RETRY_MAX_MS ? retry_ms * 2 : RETRY_MAX_MS;
+	}
+	return 0;
+}
+
 static int request_carry_out(struct cli *cli, const char *request, struct kk_text *ret_response,
 	struct kk_err *err)
 {
 	int64_t lost_ms = 0, began_ms;
 	int r;
 
-	if (cli->fd < 0 && dial(cli, err) < 0)
+	if (cli->fd < 0 && dial_first(cli, err) < 0)
 		return kk_failed(err);
 	for (;;) {
 		int64_t now;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include <kukeon/log.h>
 #include <kukeon/mem.h>
 
 static int worker_export(const struct sv_worker *worker, struct sv_handover *handover)
@@ -127,6 +128,7 @@ int kk_supervisor_resume(struct kk_supervisor *sv, struct sv_handover *handover,
 	const struct kk_handover *doc = &handover->doc;
 	bool is_same_build = doc->schema_hash == (int64_t)kk_msg_hash();
 
+	kk_info("taking over from version=%s", kk_str(doc->version));
 	sv->generation = (unsigned)doc->generation + 1;
 	sv->started_ms = doc->started_ms;
 	sv->last_op = (uint64_t)doc->last_op;

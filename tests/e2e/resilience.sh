@@ -67,7 +67,7 @@ killed_during_apply() {
 	expect_equal "$(ctr_test -n "r.$id.test" containers ls -q)" ""
 	expect_equal "$(ctr_test -n "r.$id.test" snapshots ls | grep -c s_t_)" 0
 	expect_equal "$(find "$RP/run" -name 'k*' | wc -l)" 0
-	expect_equal "$(find "$RP/journal" 2>/dev/null | wc -l)" 0
+	expect_equal "$(find "$RP/journal" -mindepth 1 2>/dev/null | wc -l)" 0
 }
 
 stopped_worker_recovers() {
@@ -218,6 +218,21 @@ supervisor_killed() {
 	kill -9 "$daemon_pid"
 	wait_until 5 eval '! ps -o pid= -p '"$(echo $workers | tr ' ' ,)" || fail "workers outlive the supervisor"
 	expect_equal "$(ctr_test -n "r.$id.test" tasks ls | grep -c RUNNING)" 1
+	# Nobody starts it again: that is said, soon.
+	run timeout 3 kuke --host "unix://$D/k.sock" get cells
+	expect_refusal 'connect: connection refused'
+}
+
+# It is away for some milliseconds; who comes just then waits.
+nobody_is_turned_away() {
+	local i pid
+	for ((i = 0; i < 10; i++)); do
+		pid=$(<"$D/kukeond.pid")
+		kill -9 "$pid"
+		run kuked get cells
+		expect_status 0
+		expect_equal "$err" ""
+	done
 }
 
 taken_over() {
@@ -409,6 +424,7 @@ daemon_keep
 kuked create realm r >/dev/null
 kukel image load "$D/busybox.tar" --realm r >/dev/null
 it "answers as if nothing had been when the supervisor is killed in a call" supervisor_killed_in_a_call
+it "turns nobody away that comes just after it was killed" nobody_is_turned_away
 it "finishes what was begun when supervisor and client are gone" finished_for_nobody
 it "gives its answer to a client that comes back late, and does nothing twice" finished_before_it_was_asked
 kuked delete realm r --cascade >/dev/null
