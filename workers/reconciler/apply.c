@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <kukeon/log.h>
+#include <kukeon/loop.h>
 #include <kukeon/mem.h>
 
 /* A document among those of its file. */
@@ -15,6 +16,7 @@ struct place {
 	bool is_one;    /* its object has no other */
 	bool is_following;
 	size_t follower; /* of the same object and kind, which waits for it; 0: none */
+	int64_t same_as; /* when the stored document was written that says the same; 0: not known */
 };
 
 struct batch {
@@ -27,6 +29,7 @@ struct batch {
 	uint64_t op;
 	int level; /* kind whose turn it is */
 	bool has_looked;
+	struct kk_timer *compare; /* while the looks are under way */
 	size_t n_open;
 	rc_documents_f fn;
 	void *arg;
@@ -60,6 +63,7 @@ static void batch_end(struct batch *batch)
 	free(batch->places);
 	rc_plan_release(&batch->looks);
 	kk_strs_release(&batch->realms);
+	kk_timer_free(batch->compare);
 	kk_manifests_release(&batch->manifests);
 	free(batch);
 }
@@ -201,10 +205,39 @@ static const struct kk_rep_container_list *look_of(const struct batch *batch, co
 	return NULL;
 }
 
+static bool is_same(const struct kk_manifest *manifest, const struct kk_cell *stored)
+{
+	kk_auto(rc_decision_release) struct rc_decision decision = {0};
+
+	rc_decide(KK_KIND_CELL, stored, &manifest->doc, &decision);
+	return decision.action == RC_UNCHANGED;
+}
+
+/* containerd asks all shims, and we have nothing to do until it has. */
+static void compare_on_timer(void *arg)
+{
+	struct batch *batch = arg;
+
+	for (size_t i = 0; i < batch->manifests.n; i++) {
+		const struct kk_manifest *manifest = &batch->manifests.items[i];
+		const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
+		struct kk_err ignored = {0};
+		struct kk_cell stored;
+
+		if (manifest->kind != KK_KIND_CELL || !batch->places[i].is_one ||
+			rc_store_load(&scope, &stored, &ignored) != 1)
+			continue;
+		if (is_same(manifest, &stored))
+			batch->places[i].same_as = stored.status.updated_at;
+		kk_cell_release(&stored);
+	}
+}
+
 /* Nothing is to be done for this cell: its document says what is wanted, and it runs as that says. Whoever is at work on
  * it takes its turn as always. */
-static bool is_settled(const struct batch *batch, const struct kk_manifest *manifest)
+static bool is_settled(const struct batch *batch, size_t i)
 {
+	const struct kk_manifest *manifest = &batch->manifests.items[i];
 	const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
 	const struct kk_rep_container_list *seen;
 	kk_auto(rc_decision_release) struct rc_decision decision = {0};
@@ -216,8 +249,7 @@ static bool is_settled(const struct batch *batch, const struct kk_manifest *mani
 		!(seen = look_of(batch, scope.realm)) || rc_turn_is_busy(&scope) ||
 		rc_store_load(&scope, &stored, &ignored) != 1)
 		return false;
-	rc_decide(KK_KIND_CELL, &stored, &manifest->doc, &decision);
-	r = decision.action == RC_UNCHANGED &&
+	r = (stored.status.updated_at == batch->places[i].same_as || is_same(manifest, &stored)) &&
 		!rc_status_update(&stored, seen->containers.items, seen->containers.n) &&
 		!rc_decide_start(&stored, &decision);
 	kk_cell_release(&stored);
@@ -245,6 +277,10 @@ static void realms_look(struct batch *batch, rc_done_f fn)
 		batch->looks.steps[batch->looks.n - 1].is_optional = true;
 		kk_strs_add(&batch->realms, scope.realm);
 	}
+	if (batch->looks.n)
+		batch->compare = kk_timer_new(rc.worker->loop, "compare", compare_on_timer, batch);
+	if (batch->compare)
+		kk_timer_start(batch->compare, 0);
 	rc_plan_run(&batch->looks, batch->op, fn, batch);
 }
 
@@ -257,7 +293,7 @@ static void item_start(struct batch *batch, size_t i)
 	struct item *item;
 
 	batch->n_open++;
-	if (!known && batch->places[i].is_one && is_settled(batch, manifest))
+	if (!known && batch->places[i].is_one && is_settled(batch, i))
 		known = rc_result_make(manifest,
 			&(struct rc_outcome){.action = RC_UNCHANGED, .was_existing = true});
 	if (known) {
@@ -281,6 +317,8 @@ static void looked(const struct kk_err *err, void *arg)
 	struct batch *batch = arg;
 
 	(void)err;
+	kk_timer_free(batch->compare);
+	batch->compare = NULL;
 	batch->n_open = 0;
 	batch_next(batch);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <kukeon/buf.h>
@@ -26,6 +27,7 @@ enum {
 	PENDING_MAX = 4096,
 	LOCK_RETRY_MS = 5,
 	LOCK_TRIES = 8,
+	PATIENCE_MS = 500,
 };
 
 #define DELETED "Deleted"
@@ -226,6 +228,18 @@ static void flush_on_timer(void *arg)
 		kk_timer_start(events.timer, LOCK_RETRY_MS);
 }
 
+/* An in-process command is over before a timer could matter. */
+static void flush_now(void)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	flush();
+	for (int i = 0; i < PATIENCE_MS && json_array_size(events.pending); i++) {
+		nanosleep(&pause, NULL);
+		flush();
+	}
+}
+
 static void event_put(json_t *event)
 {
 	if (!events.pending)
@@ -234,7 +248,10 @@ static void event_put(json_t *event)
 		json_array_append_new(events.pending, event);
 	else
 		json_decref(event);
-	flush();
+	if (rc.worker->config.is_embedded)
+		flush_now();
+	else
+		flush();
 	if (!json_array_size(events.pending) || !rc.worker->loop)
 		return;
 	if (!events.timer)
