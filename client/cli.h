@@ -142,6 +142,8 @@ bool cli_is_reading(const struct cli *cli);
 
 /* --- progress.c --- */
 
+#define CLI_LINE_CLEAR "\r\033[K" /* for a terminal on which it may have been told */
+
 /* Tell how it goes, until the end, where there is a terminal to tell it to. 0: there is nobody. */
 pid_t cli_progress_begin(const struct cli *cli);
 void cli_progress_end(pid_t pid);

@@ -22,7 +22,7 @@ enum {
 	READ_CHUNK = 256 * 1024,
 	RETURN_MS = 30000, /* from the loss of the connection until kukeond is there again */
 	NOTICE_MS = 1000,  /* a user at a terminal is told what we wait for */
-	REFUSED_MS = 1000,
+	REFUSED_MS = 500,
 	RETRY_FIRST_MS = 5,
 	RETRY_MAX_MS = 200,
 };
@@ -144,7 +144,8 @@ static void notice(int64_t waited_ms, bool *was_told)
 	if (*was_told || waited_ms < NOTICE_MS || !isatty(STDERR_FILENO))
 		return;
 	*was_told = true;
-	fprintf(stderr, "kukeond closed the connection, waiting for it to come back\n");
+	fprintf(stderr,
+		CLI_LINE_CLEAR "kukeond closed the connection, waiting for it to come back\n");
 }
 
 /* A daemon that is replaced is there again in milliseconds, one that its host must start in seconds. */
@@ -191,9 +192,12 @@ static int dial_first(struct cli *cli, struct kk_err *err)
 {
 	const int64_t began_ms = kk_clock_ms();
 	int64_t retry_ms = RETRY_FIRST_MS;
+	bool was_refused = false;
 
 	while (dial(cli, err) < 0) {
-		if (err->sys_errno != ECONNREFUSED || kk_clock_ms() - began_ms > REFUSED_MS)
+		/* Its successor takes the socket away for a moment. */
+		was_refused |= err->sys_errno == ECONNREFUSED;
+		if (!was_refused || kk_clock_ms() - began_ms > REFUSED_MS)
 			return kk_failed(err);
 		kk_err_clear(err);
 		pause_ms(retry_ms);

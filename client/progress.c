@@ -18,14 +18,23 @@
 
 enum { QUIET_MS = 1000, LOOK_MS = 1000, COLUMNS = 80 };
 
-#define LINE_CLEAR "\r\033[K"
-
 static volatile sig_atomic_t is_painted;
 
+/* A job in the background of a shell leaves its terminal alone. */
+static bool is_watched(void)
+{
+	pid_t foreground = tcgetpgrp(STDERR_FILENO);
+
+	return isatty(STDERR_FILENO) && (foreground < 0 || foreground == getpgrp());
+}
+
+/* The end of the work, or a user who has enough of it. */
 static void end_on_signal(int signo)
 {
 	(void)signo;
-	_exit(is_painted);
+	if (is_painted)
+		(void)!write(STDERR_FILENO, CLI_LINE_CLEAR, strlen(CLI_LINE_CLEAR));
+	_exit(EXIT_SUCCESS);
 }
 
 static size_t columns(void)
@@ -51,7 +60,7 @@ static void paint(int64_t began_ms, const char *what)
 		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
 			text[i] = ' ';
 	}
-	kk_buf_printf(&line, LINE_CLEAR "%.*s", (int)n, text);
+	kk_buf_printf(&line, CLI_LINE_CLEAR "%.*s", (int)n, text);
 	is_painted = true;
 	(void)!write(STDERR_FILENO, line.data, line.len);
 }
@@ -81,7 +90,10 @@ static void pause_ms(int64_t ms)
 /* Never returns. In-process, and without kukeond, there is just the time. */
 static void tell(struct cli *cli)
 {
-	struct cli_follow follow = {.since = -1};
+	struct cli_follow follow = {
+		.since = -1,
+		.scope = cli_has(cli, "space") ? cli_filters(cli) : (struct kk_scope){0},
+	};
 	int64_t began_ms = kk_clock_ms();
 	kk_auto_free char *what = kk_xstrdup("");
 	struct kk_err err = {0};
@@ -106,7 +118,7 @@ pid_t cli_progress_begin(const struct cli *cli)
 {
 	pid_t parent = getpid(), pid;
 
-	if (!cli_leaf(cli)->is_long || cli->is_quiet || !isatty(STDERR_FILENO))
+	if (!cli_leaf(cli)->is_long || cli->is_quiet || !is_watched())
 		return 0;
 	fflush(NULL);
 	pid = fork();
@@ -117,21 +129,19 @@ pid_t cli_progress_begin(const struct cli *cli)
 		own.in = (struct kk_buf){0};
 		own.is_quiet = true;
 		signal(SIGTERM, end_on_signal);
+		signal(SIGINT, end_on_signal);
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (getppid() == parent)
 			tell(&own);
-		_exit(is_painted);
+		_exit(EXIT_SUCCESS);
 	}
 	return pid > 0 ? pid : 0;
 }
 
 void cli_progress_end(pid_t pid)
 {
-	int status;
-
 	if (!pid)
 		return;
 	kill(pid, SIGTERM);
-	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status))
-		(void)!write(STDERR_FILENO, LINE_CLEAR, strlen(LINE_CLEAR));
+	waitpid(pid, NULL, 0);
 }

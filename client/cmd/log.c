@@ -54,12 +54,16 @@ static int since_seek(int fd, const char *path, int64_t time, struct kk_err *err
 	kk_auto_buf text = {.max = 2 * KK_LOGTIME_LINES_MAX * KK_LOGTIME_LINE};
 	struct stat st;
 	int64_t from = 0;
+	char before;
 
 	if (kk_file_read(index, &text, NULL) == 0 && text.data)
 		from = kk_logtime_find((char *)text.data, text.len, time);
 	/* Somebody has emptied it since. */
 	if (fstat(fd, &st) == 0 && st.st_size < from)
 		from = 0;
+	/* It was noted amid a line. */
+	while (from > 0 && pread(fd, &before, 1, from - 1) == 1 && before != '\n')
+		from--;
 	return lseek(fd, from, SEEK_SET) < 0 ? kk_fail_errno(err, KK_E_IO, "read %s", path) : 0;
 }
 

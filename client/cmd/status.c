@@ -209,7 +209,7 @@ static bool is_known_entry(const char *name)
 {
 	static const char *const known[] = {"kukeond.sock", "kukeond.pid", "s", "tty", "data",
 		"run", "journal", "crash", "events", "events.1", ".lock", ".kukeon-instance.json",
-		"secrets", "netns", "kuke.log"};
+		"secrets", "netns", "cells", "kuke.log"};
 
 	for (size_t i = 0; i < KK_COUNT(known); i++) {
 		if (strcmp(known[i], name) == 0)

@@ -54,7 +54,7 @@ static inline void kk_closedirp(DIR **dir)
 
 int kk_fd_nonblock(int fd);
 
-/* Call @fn with each event that a non-blocking inotify descriptor has by now. */
+/* Call @fn with the events that a non-blocking inotify descriptor has by now, or with the first 16 KiB of them. */
 struct inotify_event;
 typedef void (*kk_inotify_f)(const struct inotify_event *event, void *arg);
 void kk_inotify_each(int fd, kk_inotify_f fn, void *arg);

@@ -112,6 +112,10 @@ void kk_doc_check(enum kk_kind kind, const void *doc, struct kk_strs *ret_proble
 void kk_egress_check(const struct kk_egress *egress, struct kk_strs *ret_problems);
 bool kk_egress_is_deny(const struct kk_egress *egress);
 
+/* What a survey of networks says of a space that has all that was made, but whose policy names a host that has got other
+ * addresses since. */
+#define KK_SURVEY_HOSTS "the present addresses of a host that it lets out to"
+
 /* A port of the host that leads to one of a cell, as in "8080:80", "192.0.2.1:53:53/udp" or "80". */
 struct kk_port {
 	uint32_t address; /* of the host, in its byte order; 0: any */

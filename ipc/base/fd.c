@@ -315,14 +315,12 @@ void kk_inotify_each(int fd, kk_inotify_f fn, void *arg)
 {
 	static _Thread_local char buffer[INOTIFY_BYTES]
 		__attribute__((aligned(__alignof__(struct inotify_event))));
-	ssize_t n;
+	ssize_t n = read(fd, buffer, sizeof buffer);
 
-	while ((n = read(fd, buffer, sizeof buffer)) > 0) {
-		for (const char *p = buffer; p < buffer + n;) {
-			const struct inotify_event *event = (const void *)p;
+	for (const char *p = buffer; p < buffer + n;) {
+		const struct inotify_event *event = (const void *)p;
 
-			fn(event, arg);
-			p += sizeof *event + event->len;
-		}
+		fn(event, arg);
+		p += sizeof *event + event->len;
 	}
 }

@@ -83,6 +83,22 @@ killed() {
 	done
 }
 
+# What is being made has a layer before it has a record.
+in_the_making() {
+	local applier
+	arm "containerd.container_create.begin=delay(1500)"
+	cell_yaml made | kuked apply -f - >/dev/null &
+	applier=$!
+	wait_until 5 eval 'ctr_test -n "r.$id.test" snapshots ls | grep -q s_t_made' || fail "no layer"
+	run kuked doctor --fix
+	expect_equal "$status$err" 0
+	expect_out 'No leaks found.'
+	wait $applier || fail "the apply failed"
+	arm ''
+	expect_equal "$(cell_state made)" Ready
+	kuked delete cell made --realm r --space s --stack t >/dev/null
+}
+
 # fake CONTROLLERS ENABLED: a cgroup root.
 fake() {
 	mkdir -p "$D/cgroup"
@@ -133,6 +149,7 @@ it "finds nothing where nothing is left over" healthy
 it "finds and removes what is left of a cell" lost_cell
 it "removes what was made by hand, and leaves what is others'" by_hand
 it "comes to an end when a worker is killed" killed
+it "does not take what is being made for a leak" in_the_making
 it "rows 148, 149: looks for controllers" controllers
 it "rows 150, 151: minds its arguments" usage
 kuked delete realm r --cascade >/dev/null

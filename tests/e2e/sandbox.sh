@@ -120,7 +120,7 @@ forbidden_acts() {
 # Only who has sockets may make one, and only of its kind.
 not_of_this_role() {
 	local pair
-	for pair in reconciler:connect cgroup:connect network:connect reconciler:bind cgroup:bind containerd:bind \
+	for pair in reconciler:connect cgroup:connect reconciler:bind cgroup:bind containerd:bind \
 		reconciler:setns cgroup:setns containerd:setns containerd:rename cgroup:rename containerd:inotify_init1; do
 		tried "${pair%:*}" "${pair#*:}"
 	done

@@ -68,7 +68,8 @@ int ct_secret_stage(const char *namespace, const char *id, const struct kk_conta
 	if (value_read(secret, &value, err) < 0)
 		return kk_wrap(err, "secret \"%s\"", secret->name);
 	/* Whatever user runs in the container may read it; on the host nobody gets as far as there. */
-	if (kk_dir_make(root, 0700, err) < 0 || kk_dir_make(dir, 0700, err) < 0 ||
+	if (kk_dir_make(runtime_dir, 0755, err) < 0 || kk_dir_make(root, 0700, err) < 0 ||
+		kk_dir_make(dir, 0700, err) < 0 ||
 		kk_file_write(path, value.data ? (char *)value.data : "", value.len, 0644, err) < 0)
 		return kk_wrap(err, "secret \"%s\"", secret->name);
 	*ret_path = kk_steal(&path);

@@ -359,16 +359,19 @@ const char *net_cell_fault(const struct net_cell_key *key, const struct net_spac
 	kk_auto(names_release) struct names names = {0};
 	kk_auto(kk_connection_release) struct kk_connection record = {0};
 	struct net_nic nic = {.space = *space};
+	bool has_record;
 
 	names_make(key, &names);
 	nic_name(&nic, &names, NULL, 0);
-	(void)net_record_read(key, &record);
+	has_record = net_record_read(key, &record);
 	if (!net_ns_exists(&names.ns))
 		return "its namespaces";
 	if (!net_nic_is_whole(&nic, view))
 		return "its link";
 	if (!kk_strs_has(&view->owners, names.owner))
 		return "the lease of its address";
+	if (!has_record)
+		return "the record of its network";
 	if (!net_port_are_whole(nic.veth, kk_str(record.ip), &record.ports, view->rules.own))
 		return "its published ports";
 	return extras_are_whole(&names, &record, view) ? NULL : "its link to a further network";

@@ -24,12 +24,15 @@ char *net_files_dir(const struct net_cell_key *key)
 	return kk_xprintf("%s/%s/%s", space, key->stack, key->cell);
 }
 
-/* The directory of a realm goes with its last space, maybe just now. */
+/* The directory of a realm goes with its last space, maybe just now. What is above is for others as well. */
 static int dir_make(const char *path, struct kk_err *err)
 {
 	struct kk_err cause = {0};
-	int r = KK_E_IO;
+	int r = kk_dir_make(net_instance.runtime_dir, 0755, err);
 
+	if (r < 0)
+		return r;
+	r = KK_E_IO;
 	for (int i = 0; i < MAKE_TRIES && r < 0; i++) {
 		kk_err_clear(&cause);
 		r = kk_dir_make(path, 0750, &cause);
@@ -94,20 +97,13 @@ int net_files_write(const struct net_cell_key *key, const char *hostname, struct
 	return resolv_write(dir, err);
 }
 
+/* A neighbour may write its hosts file once more just now. */
 int net_files_remove(const struct net_cell_key *key, struct kk_err *err)
 {
-	static const char *const names[] = {
-		NET_RECORD, "etc-hosts", "etc-hostname", "etc-resolv.conf", ""};
 	kk_auto_free char *dir = net_files_dir(key);
+	struct kk_err ignored = {0};
 
-	for (size_t i = 0; i < KK_COUNT(names); i++) {
-		kk_auto_free char *path = kk_xprintf("%s/%s", dir, names[i]);
-		int r = *names[i] ? unlink(path) : rmdir(dir);
-
-		if (r < 0 && errno != ENOENT && errno != ENOTDIR)
-			return kk_fail_errno(err, KK_E_IO, "remove %s", path);
-	}
-	return 0;
+	return kk_tree_remove(dir, &ignored) == 0 ? 0 : kk_tree_remove(dir, err);
 }
 
 /* What its cells and guests have left, which is nothing where all went well. */

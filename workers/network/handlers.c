@@ -1,5 +1,6 @@
 /* workers/network/handlers.c - messages to the network worker. */
 #include <kukeon/entry.h>
+#include <kukeon/log.h>
 #include <kukeon/mem.h>
 #include <kukeon/worker.h>
 
@@ -35,8 +36,14 @@ static void space_on_resolved(void *arg)
 {
 	struct kk_call *call = arg;
 	struct kk_err err = {0};
+	int r;
 
-	kk_call_end(call, space_ensure(call->req, call->rep, &err) < 0 ? &err : NULL);
+	kk_log_set_op(call->op);
+	/* Whoever asked has given up, and may have taken everything back. */
+	r = call->is_cancelled ? kk_fail(&err, KK_E_TIMEOUT, "nobody waits for it any more") :
+				 space_ensure(call->req, call->rep, &err);
+	kk_call_end(call, r < 0 ? &err : NULL);
+	kk_log_set_op(0);
 }
 
 static KK_HANDLES(space_network_ensure)

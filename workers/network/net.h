@@ -53,8 +53,8 @@ void net_space_release(struct net_space *space);
 
 /* resolve.c: the host names of a policy that denies. @recorded: what is known of them by network.json. */
 int net_resolve_start(struct kk_worker *worker, struct kk_err *err);
-/* Ask for all of them; false: there is nothing to wait for. Else @fn is called once, when each has been answered,
- * in the time that resolv.conf allows. */
+/* Ask for all of them; false: there is nothing to wait for. Else @fn is called once, when each has been answered, or
+ * after seven seconds. */
 typedef void (*net_resolved_f)(void *arg);
 bool net_resolve_later(const struct kk_egress *policy, const struct kk_map *recorded,
 	net_resolved_f fn, void *arg);
@@ -63,13 +63,17 @@ int net_resolve_policy(const struct kk_egress *policy, const struct kk_map *reco
 	struct kk_map *ret_hosts, struct kk_err *err);
 /* Are they still those? In the daemon it is asked again from time to time; what then changes is told to the
  * reconciler as network_changed. */
-bool net_resolve_look(const struct kk_egress *policy, const struct kk_map *recorded);
+bool net_resolve_is_current(const struct kk_egress *policy, const struct kk_map *recorded);
 
 /* space.c */
 
 /* Read the record. Returns 1 when there is one, 0 when not. Fails with KK_E_IO, KK_E_NETWORK. */
 int net_space_load(const char *realm, const char *name, struct net_space *ret_space,
 	struct kk_err *err);
+
+/* Call @fn for each directory of a space, until it returns anything but 0, which is the result. Fails with KK_E_IO. */
+typedef int (*net_space_f)(const char *realm, const char *name, void *arg, struct kk_err *err);
+int net_spaces_each(net_space_f fn, void *arg, struct kk_err *err);
 
 /* The same for "realm/space". */
 int net_space_at(const char *path, struct net_space *ret_space, struct kk_err *err);

@@ -23,6 +23,7 @@ enum {
 	SOCKETS_MAX = 16,
 	TIMEOUT_MS = 1000, /* of the first try; c-ares doubles it */
 	TRIES = 2,
+	WAIT_MS = 7000,  /* for all names of a policy: less than whoever asks waits for us */
 	FRESH_MS = 1000, /* an answer that is as good as a new one */
 	REFRESH_MS = 25000,
 	KEEP_MS = 600000,
@@ -46,6 +47,7 @@ struct name {
 
 struct waiter {
 	struct waiter *next;
+	struct kk_timer *timer;
 	struct kk_strs hosts;
 	net_resolved_f fn;
 	void *arg;
@@ -54,6 +56,8 @@ struct waiter {
 static struct {
 	struct kk_worker *worker;
 	struct kk_timer *timer; /* for c-ares, or to look whether it is still needed */
+	struct kk_timer *refresh;
+	bool is_refreshing;
 	ares_channel channel;
 	size_t n_asking;
 	struct kk_watch *watches[SOCKETS_MAX];
@@ -73,19 +77,36 @@ static struct name *name_find(const char *host)
 	return name;
 }
 
+/* The one that was not seen for longest makes room. */
+static void oldest_drop(struct name *name)
+{
+	size_t oldest = 0;
+
+	for (size_t i = 1; i < name->n; i++) {
+		if (name->seen[i].at_ms < name->seen[oldest].at_ms)
+			oldest = i;
+	}
+	name->n--;
+	memmove(&name->seen[oldest], &name->seen[oldest + 1],
+		(name->n - oldest) * sizeof name->seen[0]);
+}
+
 static void name_see(struct name *name, uint32_t address, int64_t now_ms)
 {
-	size_t i = 0;
+	size_t i;
 
-	while (i < name->n && name->seen[i].address < address)
-		i++;
-	if (i == name->n || name->seen[i].address != address) {
-		if (name->n == ADDRESSES_MAX)
+	for (i = 0; i < name->n; i++) {
+		if (name->seen[i].address == address) {
+			name->seen[i].at_ms = now_ms;
 			return;
-		memmove(&name->seen[i + 1], &name->seen[i], (name->n - i) * sizeof name->seen[0]);
-		name->n++;
+		}
 	}
+	if (name->n == ADDRESSES_MAX)
+		oldest_drop(name);
+	for (i = name->n; i > 0 && name->seen[i - 1].address > address; i--)
+		name->seen[i] = name->seen[i - 1];
 	name->seen[i] = (struct seen){address, now_ms};
+	name->n++;
 }
 
 static void name_expire(struct name *name, int64_t now_ms)
@@ -123,10 +144,9 @@ static struct name *name_use(const char *host, const char *recorded)
 	return name;
 }
 
-static void names_expire(void)
+/* Those that no policy has any more. */
+static void names_expire(int64_t now_ms)
 {
-	int64_t now_ms = kk_clock_ms();
-
 	for (struct name **link = &resolver.names; *link;) {
 		struct name *name = *link;
 
@@ -166,29 +186,32 @@ static bool is_waiting(const struct waiter *waiter)
 	return false;
 }
 
-static void waiters_call(void)
+static void waiter_end(struct waiter *waiter)
 {
-	for (struct waiter **link = &resolver.waiters; *link;) {
-		struct waiter *waiter = *link;
+	struct waiter **link = &resolver.waiters;
 
-		if (is_waiting(waiter)) {
-			link = &waiter->next;
-			continue;
-		}
-		*link = waiter->next;
-		waiter->fn(waiter->arg);
-		kk_strs_release(&waiter->hosts);
-		free(waiter);
-	}
+	while (*link != waiter)
+		link = &(*link)->next;
+	*link = waiter->next;
+	waiter->fn(waiter->arg);
+	kk_timer_free(waiter->timer);
+	kk_strs_release(&waiter->hosts);
+	free(waiter);
 }
 
-static bool is_waited_for(const struct name *name)
+/* What is known by now has to do. */
+static void waiter_on_timer(void *arg)
 {
-	for (const struct waiter *waiter = resolver.waiters; waiter; waiter = waiter->next) {
-		if (kk_strs_has(&waiter->hosts, name->host))
-			return true;
+	waiter_end(arg);
+}
+
+static void waiters_call(void)
+{
+	for (struct waiter *waiter = resolver.waiters, *next; waiter; waiter = next) {
+		next = waiter->next;
+		if (!is_waiting(waiter))
+			waiter_end(waiter);
 	}
-	return false;
 }
 
 /* --- c-ares --- */
@@ -287,14 +310,14 @@ static void answer_on(void *arg, int status, int timeouts, struct ares_addrinfo 
 	}
 	ares_freeaddrinfo(answer);
 	/* Whoever does not answer takes nothing away. */
-	if (status == ARES_SUCCESS)
+	if (status == ARES_SUCCESS || status == ARES_ENOTFOUND || status == ARES_ENODATA)
 		name_expire(name, now_ms);
 	after = addresses_of(name->host);
 	name->is_asking = false;
 	name->answered_ms = now_ms;
 	name->status = status == ARES_SUCCESS && !after ? ARES_ENODATA : status;
 	resolver.n_asking--;
-	if (!kk_str_equal(before, after) && !is_waited_for(name))
+	if (!kk_str_equal(before, after))
 		net_watch_note();
 	waiters_call();
 }
@@ -326,6 +349,56 @@ static const char *host_of(const struct kk_egress *policy, size_t i)
 	return *host && kk_egress_is_deny(policy) ? host : NULL;
 }
 
+static bool is_older(const struct name *name, int64_t age_ms)
+{
+	return !name->answered_ms || kk_clock_ms() - name->answered_ms > age_ms;
+}
+
+/* What can't be read keeps no other from being asked for. */
+static int space_use(const char *realm, const char *name, void *arg, struct kk_err *err)
+{
+	kk_auto(net_space_release) struct net_space space = {0};
+	struct kk_err ignored = {0};
+
+	(void)arg;
+	(void)err;
+	if (net_space_load(realm, name, &space, &ignored) != 1)
+		return 0;
+	for (size_t i = 0; i < space.egress.allow.n; i++) {
+		const char *host = host_of(&space.egress, i);
+
+		if (host)
+			name_use(host, kk_map_get(&space.hosts, host));
+	}
+	return 0;
+}
+
+static void refresh_start(void);
+
+/* As long as there are any: by the records, as policies come and go. */
+static void refresh_on_timer(void *arg)
+{
+	struct kk_err ignored = {0};
+
+	(void)arg;
+	resolver.is_refreshing = false;
+	net_spaces_each(space_use, NULL, &ignored);
+	names_expire(kk_clock_ms());
+	for (struct name *name = resolver.names; name; name = name->next) {
+		if (is_older(name, REFRESH_MS / 2))
+			name_ask(name);
+	}
+	refresh_start();
+}
+
+static void refresh_start(void)
+{
+	if (resolver.is_refreshing || !resolver.names || !resolver.refresh)
+		return;
+	resolver.is_refreshing = true;
+	kk_timer_start(resolver.refresh, REFRESH_MS);
+}
+
 bool net_resolve_later(const struct kk_egress *policy, const struct kk_map *recorded,
 	net_resolved_f fn, void *arg)
 {
@@ -336,12 +409,17 @@ bool net_resolve_later(const struct kk_egress *policy, const struct kk_map *reco
 		const char *host = host_of(policy, i);
 		struct name *name = host ? name_use(host, kk_map_get(recorded, host)) : NULL;
 
-		if (name && (!name->answered_ms || kk_clock_ms() - name->answered_ms > FRESH_MS))
+		if (name && is_older(name, FRESH_MS))
 			name_ask(name);
 		if (name)
 			kk_strs_add(&waiter->hosts, host);
 	}
+	refresh_start();
 	if (is_waiting(waiter)) {
+		waiter->timer =
+			kk_timer_new(resolver.worker->loop, "resolved", waiter_on_timer, waiter);
+		if (waiter->timer)
+			kk_timer_start(waiter->timer, WAIT_MS);
 		resolver.waiters = waiter;
 		return true;
 	}
@@ -355,45 +433,50 @@ int net_resolve_policy(const struct kk_egress *policy, const struct kk_map *reco
 {
 	for (size_t i = 0; i < policy->allow.n; i++) {
 		const char *host = host_of(policy, i);
-		const struct name *name = host ? name_use(host, kk_map_get(recorded, host)) : NULL;
+		const char *former = host ? kk_map_get(recorded, host) : NULL;
+		const struct name *name = host ? name_use(host, former) : NULL;
 		kk_auto_free char *addresses = name ? addresses_of(host) : NULL;
 
 		if (!name)
 			continue;
-		if (!addresses)
-			addresses = kk_xstrdup(kk_str(kk_map_get(recorded, host)));
-		if (!*addresses)
+		if (!addresses && !former)
 			return kk_fail(err, KK_E_NETWORK,
 				"failed to apply egress policy: failed to resolve egress allow "
 				"rule host: \"%s\": %s",
-				host, ares_strerror(name->status));
-		kk_map_set(ret_hosts, host, addresses);
+				host,
+				ares_strerror(name->is_asking ? ARES_ETIMEOUT : name->status));
+		kk_map_set(ret_hosts, host, addresses ? addresses : former);
 	}
 	return 0;
 }
 
-bool net_resolve_look(const struct kk_egress *policy, const struct kk_map *recorded)
+bool net_resolve_is_current(const struct kk_egress *policy, const struct kk_map *recorded)
 {
-	bool is_same = true;
+	bool is_current = true;
 
-	names_expire();
 	for (size_t i = 0; i < policy->allow.n; i++) {
 		const char *host = host_of(policy, i);
-		const char *old = host ? kk_map_get(recorded, host) : NULL;
-		struct name *name = host ? name_use(host, old) : NULL;
+		const char *former = host ? kk_map_get(recorded, host) : NULL;
+		struct name *name = host ? name_use(host, former) : NULL;
 		kk_auto_free char *addresses = name ? addresses_of(host) : NULL;
 
-		is_same = is_same && (!addresses || kk_str_equal(addresses, old));
-		if (name && !resolver.worker->config.is_embedded &&
-			(!name->answered_ms || kk_clock_ms() - name->answered_ms > REFRESH_MS))
+		is_current = is_current && (!addresses || kk_str_equal(addresses, former));
+		/* Of an earlier process: what became of it meanwhile? */
+		if (name && !name->answered_ms && resolver.refresh)
 			name_ask(name);
 	}
-	return is_same;
+	refresh_start();
+	return is_current;
 }
 
 int net_resolve_start(struct kk_worker *worker, struct kk_err *err)
 {
 	resolver.worker = worker;
 	resolver.timer = kk_timer_new(worker->loop, "resolver", resolver_on_timer, NULL);
-	return resolver.timer ? 0 : kk_fail(err, KK_E_NOMEM, "no memory for a timer");
+	/* An in-process command is over before it would be due. */
+	if (resolver.timer && !worker->config.is_embedded)
+		resolver.refresh = kk_timer_new(worker->loop, "refresh", refresh_on_timer, NULL);
+	return resolver.timer && (resolver.refresh || worker->config.is_embedded) ?
+		0 :
+		kk_fail(err, KK_E_NOMEM, "no memory for a timer");
 }

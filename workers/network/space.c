@@ -17,7 +17,7 @@
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
-enum { NAME_TRIES = 64 };
+enum { NAME_TRIES = 64, RECORD_MAX = 4 * 1024 * 1024 };
 
 void net_space_release(struct net_space *space)
 {
@@ -93,7 +93,7 @@ int net_space_load(const char *realm, const char *name, struct net_space *ret_sp
 	struct kk_err *err)
 {
 	kk_auto_free char *path = NULL;
-	kk_auto_buf text = {.max = 65536};
+	kk_auto_buf text = {.max = RECORD_MAX};
 	struct net_space space = {0};
 	struct kk_err cause = {0};
 
@@ -105,7 +105,9 @@ int net_space_load(const char *realm, const char *name, struct net_space *ret_sp
 	if (kk_file_read(path, &text, &cause) < 0) {
 		int r = cause.sys_errno == ENOENT || cause.sys_errno == ENOTDIR ?
 			0 :
-			kk_fail(err, KK_E_IO, "read %s: %s", path, kk_errno_text(cause.sys_errno));
+			kk_fail(err, KK_E_IO, "read %s: %s", path,
+				cause.sys_errno ? kk_errno_text(cause.sys_errno) :
+						  cause.frames[0].text);
 
 		if (r == 0)
 			*ret_space = space;
@@ -161,9 +163,10 @@ struct claim {
 	bool network_taken;
 };
 
-static int claim_check(const char *realm, const char *name, struct claim *claim, struct kk_err *err)
+static int claim_check(const char *realm, const char *name, void *arg, struct kk_err *err)
 {
 	kk_auto(net_space_release) struct net_space other = {0};
+	struct claim *claim = arg;
 	int r = net_space_load(realm, name, &other, err);
 
 	if (r <= 0)
@@ -175,8 +178,7 @@ static int claim_check(const char *realm, const char *name, struct claim *claim,
 	return 0;
 }
 
-/* A directory that can't be read may hold what would be handed out twice. */
-static int claims_check_below(const char *realm, struct claim *claim, struct kk_err *err)
+static int spaces_each_below(const char *realm, net_space_f fn, void *arg, struct kk_err *err)
 {
 	kk_auto_free char *path =
 		kk_xprintf("%s/data%s%s", net_instance.run_path, realm ? "/" : "", kk_str(realm));
@@ -191,15 +193,21 @@ static int claims_check_below(const char *realm, struct claim *claim, struct kk_
 			return kk_fail_errno(err, KK_E_IO, "read %s", path);
 		if (entry->d_name[0] == '.' || entry->d_type == DT_REG)
 			continue;
-		r = realm ? claim_check(realm, entry->d_name, claim, err) :
-			    claims_check_below(entry->d_name, claim, err);
+		r = realm ? fn(realm, entry->d_name, arg, err) :
+			    spaces_each_below(entry->d_name, fn, arg, err);
 	}
 	return r;
 }
 
+int net_spaces_each(net_space_f fn, void *arg, struct kk_err *err)
+{
+	return spaces_each_below(NULL, fn, arg, err);
+}
+
+/* A directory that can't be read may hold what would be handed out twice. */
 static int claims_check(struct claim *claim, struct kk_err *err)
 {
-	return claims_check_below(NULL, claim, err);
+	return net_spaces_each(claim_check, claim, err);
 }
 
 static int subnet_choose(struct nl_sock *socket, struct net_cidr *ret_subnet, struct kk_err *err)
@@ -432,8 +440,8 @@ const char *net_space_fault(const struct net_space *space, const struct net_view
 		return "the address of its bridge";
 	if (!net_rule_is_whole(space, &view->rules))
 		return "its rules";
-	if (!net_resolve_look(&space->egress, &space->hosts))
-		return "an address of a host that it lets out to";
+	if (!net_resolve_is_current(&space->egress, &space->hosts))
+		return KK_SURVEY_HOSTS;
 	return conflist_is_current(space) ? NULL : "its network.conflist";
 }
 

@@ -143,7 +143,9 @@ json_t *rc_events_read(int64_t since, int64_t *ret_last, int64_t *ret_missed)
 
 /* --- writing --- */
 
-/* The current file, locked. -1: another process has it, or it can't be had at all. */
+enum { BUSY = -2 };
+
+/* The current file, locked. BUSY: another process has it; -1: it can't be had at all. */
 static int file_lock(const char *path)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -153,7 +155,7 @@ static int file_lock(const char *path)
 		struct stat own, there;
 
 		if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0)
-			return -1;
+			return fd >= 0 && (errno == EAGAIN || errno == EACCES) ? BUSY : -1;
 		/* Another process may have put it away meanwhile. */
 		if (fstat(fd, &own) == 0 && stat(path, &there) == 0 && own.st_ino == there.st_ino)
 			return kk_steal_fd(&fd);
@@ -189,7 +191,8 @@ static void put_away(const char *path, int *fd)
 	*fd = file_lock(path);
 }
 
-static void flush(void)
+/* Returns whether another process is writing, and will be done in a moment. */
+static bool flush(void)
 {
 	kk_auto_free char *path = file_path(false);
 	kk_auto_fd int fd = file_lock(path);
@@ -199,11 +202,11 @@ static void flush(void)
 	size_t i;
 
 	if (fd < 0)
-		return;
+		return fd == BUSY;
 	last_find(fd);
 	put_away(path, &fd);
 	if (fd < 0)
-		return;
+		return fd == BUSY;
 	json_array_foreach (events.pending, i, event) {
 		kk_auto_free char *line = NULL;
 
@@ -218,12 +221,13 @@ static void flush(void)
 		events.inode = st.st_ino;
 		events.size = st.st_size;
 	}
+	return false;
 }
 
 static void flush_on_timer(void *arg)
 {
 	(void)arg;
-	flush();
+	(void)flush();
 	if (json_array_size(events.pending))
 		kk_timer_start(events.timer, LOCK_RETRY_MS);
 }
@@ -233,11 +237,8 @@ static void flush_now(void)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 
-	flush();
-	for (int i = 0; i < PATIENCE_MS && json_array_size(events.pending); i++) {
+	for (int i = 0; flush() && i < PATIENCE_MS; i++)
 		nanosleep(&pause, NULL);
-		flush();
-	}
 }
 
 static void event_put(json_t *event)
@@ -251,7 +252,7 @@ static void event_put(json_t *event)
 	if (rc.worker->config.is_embedded)
 		flush_now();
 	else
-		flush();
+		(void)flush();
 	if (!json_array_size(events.pending) || !rc.worker->loop)
 		return;
 	if (!events.timer)

@@ -145,20 +145,6 @@ static void step_done(struct check *check, const struct kk_scope *scope)
 	kk_strs_take(&check->scopes, rc_scope_path(scope));
 }
 
-static bool has_failed(const struct kk_scope *scope)
-{
-	const enum kk_kind kind = rc_scope_kind(scope);
-	kk_auto_free void *doc = kk_xalloc(kk_kind_schema(kind)->size);
-	struct kk_err ignored = {0};
-	bool failed;
-
-	if (rc_store_load(scope, doc, &ignored) != 1)
-		return false;
-	failed = rc_scope_failure(kind, doc);
-	kk_schema_release(kk_kind_schema(kind), doc);
-	return failed;
-}
-
 /* Is it there at all? */
 static void existence_ask(const struct kk_scope *scope, void *arg)
 {
@@ -169,11 +155,6 @@ static void existence_ask(const struct kk_scope *scope, void *arg)
 
 	if (scope->cell)
 		return;
-	if (has_failed(scope)) {
-		kk_auto_free char *path = rc_scope_path(scope);
-
-		suspect(check, path);
-	}
 	cgroup = rc_plan_add(&check->plan, 0, KK_MSG_cgroup_get);
 	cgroup->path = rc_cgroup_path(scope);
 	step_done(check, scope);
@@ -183,6 +164,30 @@ static void existence_ask(const struct kk_scope *scope, void *arg)
 	namespace = rc_plan_add(&check->plan, 0, KK_MSG_namespace_get);
 	namespace->namespace = kk_steal(&name);
 	step_done(check, scope);
+}
+
+static void retried(struct rc_outcome *outcome, void *arg)
+{
+	(void)arg;
+	failure_report(outcome);
+}
+
+/* What could not be made when it was asked for is tried again. Nobody waits for it: it may fail slowly. */
+static void failed_retry(const struct kk_scope *scope, void *arg)
+{
+	const enum kk_kind kind = rc_scope_kind(scope);
+	kk_auto_free void *doc = NULL;
+	struct kk_err ignored = {0};
+
+	(void)arg;
+	if (scope->cell || rc_turn_is_busy(scope))
+		return;
+	doc = kk_xalloc(kk_kind_schema(kind)->size);
+	if (rc_store_load(scope, doc, &ignored) != 1)
+		return;
+	if (rc_scope_failure(kind, doc))
+		rc_scope_repair(scope, retried, NULL);
+	kk_schema_release(kk_kind_schema(kind), doc);
 }
 
 static bool has_network(const struct kk_scope *scope)
@@ -226,6 +231,8 @@ void rc_health_check(bool is_full)
 {
 	if (rc.worker->config.is_embedded)
 		return;
+	if (is_full)
+		rc_walk(&(struct kk_scope){0}, failed_retry, NULL);
 	if (!under_way) {
 		check_begin(is_full);
 		return;

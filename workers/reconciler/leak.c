@@ -166,6 +166,29 @@ static char *container_owner(const struct kk_task_info *task, const char *realm)
 		kk_str(kk_map_get(labels, "kukeon.io/cell")));
 }
 
+/* Does a document ask for the container? Its record follows its layer, and the image of a neighbour may be large. */
+static bool is_wanted(const char *realm, const char *id)
+{
+	kk_auto_free char *copy = kk_xstrdup(id);
+	struct kk_scope scope = {0};
+	struct kk_err ignored = {0};
+	struct kk_cell cell;
+	bool r = false;
+
+	if (!rc_container_id_parse(copy, &scope))
+		return false;
+	scope.realm = realm;
+	if (rc_store_load(&scope, &cell, &ignored) != 1)
+		return false;
+	for (size_t i = 0; i < cell.spec.containers.n && !r; i++) {
+		kk_auto_free char *one = rc_container_id(&scope, cell.spec.containers.items[i].id);
+
+		r = strcmp(one, id) == 0;
+	}
+	kk_cell_release(&cell);
+	return r;
+}
+
 static void containers_compare(struct search *search, size_t nth)
 {
 	const char *realm = search->realms.items[nth], *namespace = search->namespaces.items[nth];
@@ -194,7 +217,8 @@ static void containers_compare(struct search *search, size_t nth)
 		struct kk_scope ignored = {0};
 
 		/* What is no id of ours is somebody's who unpacks an image, say. */
-		if (!kk_strs_has(&ids, key) && rc_container_id_parse(id, &ignored))
+		if (!kk_strs_has(&ids, key) && rc_container_id_parse(id, &ignored) &&
+			!is_wanted(realm, key))
 			leak_add(search, thing, "", namespace, true);
 	}
 }

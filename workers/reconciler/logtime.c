@@ -30,9 +30,10 @@ struct watched {
 };
 
 static struct {
+	bool is_open; /* or could not be opened */
 	int inotify_fd;
+	struct kk_watch *watch;
 	struct kk_timer *timer;
-	bool is_due;
 	struct watched *logs;
 } logs = {.inotify_fd = -1};
 
@@ -58,30 +59,26 @@ static void note(const char *log)
 	kk_auto_free char *path = kk_xprintf("%s" KK_LOGTIME_SUFFIX, log);
 	kk_auto_fd int fd = -1;
 	char line[KK_LOGTIME_LINE + 1];
-	struct stat st;
+	struct stat st, index;
 
 	if (stat(log, &st) < 0)
 		return;
 	kk_logtime_format(kk_time_now(), st.st_size, line);
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (fd < 0 || write(fd, line, KK_LOGTIME_LINE) != KK_LOGTIME_LINE)
+	if (fd < 0 || fstat(fd, &index) < 0) {
 		kk_debug("%s: %m", path);
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size >= FILE_MAX)
+		return;
+	}
+	/* Half a line is of somebody who died, or had no room. */
+	if ((index.st_size % KK_LOGTIME_LINE &&
+		    ftruncate(fd, index.st_size - index.st_size % KK_LOGTIME_LINE) < 0) ||
+		write(fd, line, KK_LOGTIME_LINE) != KK_LOGTIME_LINE)
+		kk_debug("%s: %m", path);
+	if (index.st_size >= FILE_MAX)
 		index_thin(path);
 }
 
 /* --- watching --- */
-
-static void notes_on_timer(void *arg)
-{
-	(void)arg;
-	logs.is_due = false;
-	for (struct watched *log = logs.logs; log; log = log->next) {
-		if (log->is_grown)
-			note(log->path);
-		log->is_grown = false;
-	}
-}
 
 static struct watched **watched_find(int wd)
 {
@@ -110,33 +107,50 @@ static void log_on_event(const struct inotify_event *event, void *arg)
 	struct watched **link = watched_find(event->wd);
 
 	(void)arg;
-	if (event->mask & IN_IGNORED) {
+	if (event->mask & IN_IGNORED)
 		watched_drop(link);
-		return;
-	}
-	if (!*link)
-		return;
-	(*link)->is_grown = true;
-	if (!logs.is_due)
-		kk_timer_start(logs.timer, NOTE_MS);
-	logs.is_due = true;
+	else if (*link)
+		(*link)->is_grown = true;
+	/* More happened than the kernel keeps for us. */
+	for (struct watched *log = logs.logs; event->mask & IN_Q_OVERFLOW && log; log = log->next)
+		log->is_grown = true;
 }
 
-/* What was lost of a queue that ran over comes with the next growth. */
+/* Logs may grow a thousand times a second: we look once. */
 static void inotify_on_read(int fd, unsigned what, void *arg)
 {
+	(void)fd;
 	(void)what;
-	kk_inotify_each(fd, log_on_event, arg);
+	(void)arg;
+	kk_watch_set(logs.watch, 0);
+	kk_timer_start(logs.timer, NOTE_MS);
+}
+
+static void notes_on_timer(void *arg)
+{
+	(void)arg;
+	kk_inotify_each(logs.inotify_fd, log_on_event, NULL);
+	for (struct watched *log = logs.logs; log; log = log->next) {
+		if (log->is_grown)
+			note(log->path);
+		log->is_grown = false;
+	}
+	kk_watch_set(logs.watch, KK_READ);
 }
 
 static void watch_open(void)
 {
+	logs.is_open = true;
 	logs.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	logs.timer = kk_timer_new(rc.worker->loop, "log times", notes_on_timer, NULL);
-	if (logs.inotify_fd < 0 || !logs.timer ||
-		!kk_watch_new(rc.worker->loop, "logs", logs.inotify_fd, KK_READ, inotify_on_read,
-			NULL))
+	if (logs.inotify_fd < 0) {
 		kk_warning("logs can't be watched, log --since shows all: %m");
+		return;
+	}
+	logs.timer = kk_timer_new(rc.worker->loop, "log times", notes_on_timer, NULL);
+	logs.watch = kk_watch_new(rc.worker->loop, "logs", logs.inotify_fd, KK_READ,
+		inotify_on_read, NULL);
+	if (!logs.timer || !logs.watch)
+		kk_closep(&logs.inotify_fd);
 }
 
 static void log_watch(const char *path)
@@ -173,10 +187,12 @@ void rc_logtime_watch(const struct kk_cell *cell)
 {
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
 
-	if (rc.worker->config.is_embedded)
+	if (rc.worker->config.is_embedded || !rc.worker->loop)
 		return;
-	if (logs.inotify_fd < 0)
+	if (!logs.is_open)
 		watch_open();
+	if (logs.inotify_fd < 0)
+		return;
 	for (size_t i = 0; i < cell->status.containers.n; i++) {
 		const struct kk_container_status *status = &cell->status.containers.items[i];
 		kk_auto_free char *path = rc_log_path(&scope, status->id);

@@ -223,9 +223,9 @@ struct rc_decision {
 	struct kk_err err; /* of RC_FAILED */
 };
 void rc_decision_release(struct rc_decision *decision);
-/* @stored: NULL where there is none. For a cell that stays as it is, rc_decide_start has the last word. */
 /* Why what was last asked of a realm, space or stack could not be made; NULL: it was. */
 const char *rc_scope_failure(enum kk_kind kind, const void *doc);
+/* @stored: NULL where there is none. For a cell that stays as it is, rc_decide_start has the last word. */
 void rc_decide(enum kk_kind kind, const void *stored, const void *wanted,
 	struct rc_decision *ret_decision);
 /* A cell whose document stays as it is, as it was seen just now: must it be started? */

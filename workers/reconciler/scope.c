@@ -467,7 +467,9 @@ static void repair_seen(const struct kk_err *err, void *arg)
 		op_end(op);
 		return;
 	}
-	if (fault) {
+	if (fault && strcmp(fault, KK_SURVEY_HOSTS) == 0) {
+		kk_info("space '%s' is given %s", kk_doc_name(op->kind, op->doc), fault);
+	} else if (fault) {
 		kk_warning("%s '%s' has lost %s, which is made again", kk_kind_word(op->kind),
 			kk_doc_name(op->kind, op->doc), fault);
 		rc_event(&op->scope, NULL, "Repairing", "it has lost %s", fault);
