@@ -23,7 +23,7 @@ TEST_SRC := $(UNIT_SRC) $(TORTURE_SRC) $(INTEGRATION_SRC) $(E2E_SRC) $(BENCH_SRC
 
 # Programs that have calls taken over, and the files that do it: whoever defines __wrap_f is called instead of
 # f, and reaches the real one as __real_f.
-WRAPS_test_errno := tests/support/wrap/disk.c tests/support/wrap/operation.c
+WRAPS_test_errno := tests/support/wrap/disk.c tests/support/wrap/power.c tests/support/wrap/operation.c
 WRAPS_test_power := $(WRAPS_test_errno)
 WRAPS_test_spawn := tests/unit/test_spawn.c
 WRAPS_torture_ipc := tests/support/wrap/memory.c

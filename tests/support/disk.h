@@ -1,7 +1,7 @@
 /* tests/support/disk.h - the file system under a test: each call is counted, may fail on demand, and is kept,
  * so that whatever a power cut can have left of it can be laid out and looked at.
  *
- * tests/support/wrap/disk.c takes the calls over; a program is linked with it where tests/module.mk says so.
+ * tests/support/wrap/disk.c takes the calls over, power.c cuts the power; a program is linked with it where tests/module.mk says so.
  * What counts lies below the working directory, in relative paths. Nothing is ever synced for real. */
 #ifndef KK_SUPPORT_DISK_H
 #define KK_SUPPORT_DISK_H
