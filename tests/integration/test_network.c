@@ -55,9 +55,10 @@ static const struct kk_rep_space_network_ensure *space_ensure(const char *space)
 	return TS_ASK(worker, space_network_ensure, SPACE("r", space));
 }
 
+/* Of several containers, as it has all there is. */
 static const struct kk_rep_cell_network_ensure *cell_ensure(const char *cell)
 {
-	return TS_ASK(worker, cell_network_ensure, CELL(cell));
+	return TS_ASK(worker, cell_network_ensure, CELL(cell), .is_shared = true);
 }
 
 /* --- what there is --- */
@@ -601,6 +602,33 @@ START_TEST(cell_has_all)
 }
 END_TEST
 
+static void cell_expect_whole(const struct kk_rep_cell_network_ensure *made, const char *why);
+
+/* What nobody shares is not kept: each mount is read by whoever starts a container. */
+START_TEST(a_single_container_has_its_own)
+{
+	const struct kk_rep_cell_network_ensure *made =
+		TS_ASK(worker, cell_network_ensure, CELL("c"));
+
+	ck_assert(is_pinned(made->netns_path, "net"));
+	ck_assert_str_eq(kk_str(made->utsns_path), "");
+	ck_assert_str_eq(kk_str(made->ipcns_path), "");
+	ck_assert_str_eq(ts_shell("ls %s/netns | wc -l", config.runtime_dir), "1\n");
+	cell_expect_whole(made, "as made");
+	/* It gets company. */
+	made = cell_ensure("c");
+	ck_assert(!made->is_created);
+	ck_assert(is_pinned(made->utsns_path, "uts") && is_pinned(made->ipcns_path, "ipc"));
+	cell_expect_whole(made, "shared");
+	/* And loses it. */
+	made = TS_ASK(worker, cell_network_ensure, CELL("c"));
+	ck_assert_str_eq(kk_str(made->utsns_path), "");
+	ck_assert_str_eq(ts_shell("ls %s/netns | wc -l", config.runtime_dir), "1\n");
+	TS_ASK(worker, cell_network_remove, CELL("c"));
+	ck_assert(!ts_shell_ok("ls %s/netns/* >/dev/null 2>&1", config.runtime_dir));
+}
+END_TEST
+
 START_TEST(cell_has_a_lease)
 {
 	cell_ensure("c");
@@ -829,7 +857,7 @@ START_TEST(cell_repairs_its_namespaces)
 	cell_expect_whole(made, "netns unmounted");
 	ck_assert_int_eq(umount2(made->utsns_path, MNT_DETACH), 0);
 	ck_assert_int_eq(unlink(made->utsns_path), 0);
-	ck_assert(cell_ensure("c")->is_created);
+	ck_assert(!cell_ensure("c")->is_created);
 	ck_assert_str_eq(ts_shell("nsenter --uts=%s hostname", made->utsns_path), "c\n");
 	cell_expect_whole(made, "utsns unmounted");
 }
@@ -1028,6 +1056,7 @@ static Suite *suite_make(void)
 	tcase_add_test(repair, space_repairs_its_conflist);
 	tcase_add_test(repair, damaged_records_are_refused);
 	tcase_add_test(cell, cell_has_all);
+	tcase_add_test(cell, a_single_container_has_its_own);
 	tcase_add_test(cell, cell_has_a_lease);
 	tcase_add_test(cell, cell_has_files);
 	tcase_add_test(cell, cell_repeats);

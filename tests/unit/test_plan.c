@@ -168,7 +168,7 @@ START_TEST(a_cell_needs_a_sandbox)
 
 	rc_plan_sandbox_make(&plan, &cell);
 	expect_plan(&plan,
-		"0 cell_network_ensure realm=r space=s stack=t cell=web\n"
+		"0 cell_network_ensure realm=r space=s stack=t cell=web is_shared=true\n"
 		"0 cgroup_ensure path=/kukeon/r/s/t/web\n");
 }
 END_TEST
@@ -181,7 +181,7 @@ START_TEST(one_container_on_the_host_network_puts_the_cell_there)
 	cell.spec.containers.items[_i].host_network = true;
 	rc_plan_sandbox_make(&plan, &cell);
 	expect_plan(&plan,
-		"0 cell_network_ensure realm=r space=s stack=t cell=web is_host=true\n"
+		"0 cell_network_ensure realm=r space=s stack=t cell=web is_host=true is_shared=true\n"
 		"0 cgroup_ensure path=/kukeon/r/s/t/web\n");
 }
 END_TEST

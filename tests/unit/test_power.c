@@ -141,7 +141,7 @@ static const char *address_of_cell(void)
 {
 	static char ip[NET_IP_MAX];
 	static const struct kk_strs none;
-	const struct net_wish wish = {false, &none, &none, &none};
+	const struct net_wish wish = {.ports = &none, .networks = &none, .aliases = &none};
 	const struct net_cell_key key = {"r", "s", "t", "web"};
 	kk_auto(net_cell_release) struct net_cell cell = {0};
 	struct kk_err err = {0};
@@ -191,7 +191,7 @@ static const char *const kept[] = {
 START_TEST(no_other_lease_is_taken_back)
 {
 	static const struct kk_strs none;
-	const struct net_wish wish = {false, &none, &none, &none};
+	const struct net_wish wish = {.ports = &none, .networks = &none, .aliases = &none};
 	const struct net_cell_key key = {"r", "s", "t", "web"};
 	struct net_cell cell = {0};
 	struct kk_err err = {0};

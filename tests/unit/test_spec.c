@@ -30,6 +30,7 @@ static void setup(void)
 	req->namespace = kk_xstrdup("r.kukeon.io");
 	req->id = kk_xstrdup("s_t_web_one");
 	req->group = kk_xstrdup("s-t-web");
+	req->hostname = kk_xstrdup("host");
 	req->cgroup_path = kk_xstrdup("/kukeon/r/s/t/web/s_t_web_one");
 	req->netns_path = kk_xstrdup("/ns/net");
 	req->utsns_path = kk_xstrdup("/ns/uts");
@@ -681,6 +682,7 @@ START_TEST(a_namespace_without_a_path_is_a_new_one)
 	kk_str_set(&given.req.utsns_path, "");
 	build();
 	expect("linux/namespaces/2", "{\"type\":\"uts\"}");
+	expect("hostname", "\"host\"");
 	expect("linux/namespaces/4", "{\"type\":\"network\"}");
 }
 END_TEST

@@ -653,6 +653,9 @@ static int spec_build(struct build *b, json_t **ret_spec, struct kk_err *err)
 		"process", process_build(b), "root", "path", "rootfs", "readonly",
 		b->spec->read_only_root_filesystem, "mounts", mounts, "linux", linux_part,
 		"annotations", "io.containerd.runc.v2.group", kk_str(b->req->group));
+	/* A UTS namespace that is shared has its name. */
+	if (kk_str_empty(b->req->utsns_path) && !b->spec->host_network)
+		json_object_set_new(*ret_spec, "hostname", json_string(kk_str(b->req->hostname)));
 	return 0;
 }
 

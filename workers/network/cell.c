@@ -72,8 +72,10 @@ static void cell_fill(const struct net_cell_key *key, const struct names *names,
 	net_ip_format(space->subnet.address + 1, cell->gateway, sizeof cell->gateway);
 	memcpy(cell->bridge, space->bridge, sizeof cell->bridge);
 	cell->netns_path = kk_xstrdup(names->ns.net);
-	cell->utsns_path = kk_xstrdup(names->ns.uts);
-	cell->ipcns_path = kk_xstrdup(names->ns.ipc);
+	if (net_ns_is_shared(&names->ns)) {
+		cell->utsns_path = kk_xstrdup(names->ns.uts);
+		cell->ipcns_path = kk_xstrdup(names->ns.ipc);
+	}
 	cell->files_dir = net_files_dir(key);
 }
 
@@ -189,6 +191,7 @@ static void record_fill(const struct net_cell_key *key, const struct net_wish *w
 	struct kk_connection *record)
 {
 	record->ip = kk_xstrdup(ip);
+	record->is_shared = wish->is_shared;
 	kk_strs_add(&record->names, key->cell);
 	for (size_t i = 0; i < wish->aliases->n; i++) {
 		if (!kk_strs_has(&record->names, wish->aliases->items[i]))
@@ -290,7 +293,8 @@ int net_cell_ensure(const struct net_cell_key *key, const struct net_wish *wish,
 			return kk_wrap(err, "connect cell '%s'", key->cell);
 		had_ns = false;
 	}
-	if (!had_ns && net_ns_create(&names.ns, key->cell, err) < 0)
+	if ((!had_ns || wish->is_shared != net_ns_is_shared(&names.ns)) &&
+		net_ns_ensure(&names.ns, key->cell, wish->is_shared, err) < 0)
 		goto undo_ns;
 	if (kk_fault(KK_FAULT_network_namespaces_pinned, err) < 0)
 		goto undo_ns;
@@ -364,7 +368,7 @@ const char *net_cell_fault(const struct net_cell_key *key, const struct net_spac
 	names_make(key, &names);
 	nic_name(&nic, &names, NULL, 0);
 	has_record = net_record_read(key, &record);
-	if (!net_ns_exists(&names.ns))
+	if (!net_ns_exists(&names.ns) || (record.is_shared && !net_ns_is_shared(&names.ns)))
 		return "its namespaces";
 	if (!net_nic_is_whole(&nic, view))
 		return "its link";

@@ -78,7 +78,8 @@ static KK_HANDLES(cell_network_ensure)
 	const struct net_cell_key key = {
 		kk_str(req->realm), kk_str(req->space), kk_str(req->stack), kk_str(req->cell)};
 	struct net_cell cell = {0};
-	const struct net_wish wish = {req->is_host, &req->ports, &req->networks, &req->aliases};
+	const struct net_wish wish = {
+		req->is_host, req->is_shared, &req->ports, &req->networks, &req->aliases};
 	int r = net_cell_ensure(&key, &wish, &cell, err);
 
 	(void)call;

@@ -96,7 +96,7 @@ struct net_cell {
 	char gateway[NET_IP_MAX];
 	char bridge[NET_NAME_MAX];
 	char *netns_path;
-	char *utsns_path;
+	char *utsns_path; /* NULL, as the next: its one container has its own */
 	char *ipcns_path;
 	char *files_dir;
 	bool is_created;
@@ -113,6 +113,7 @@ struct net_cell_key {
 /* What a cell wants beside the network of its space. */
 struct net_wish {
 	bool is_host;
+	bool is_shared; /* by several containers: they have UTS and IPC in common as well */
 	const struct kk_strs *ports; /* of the host, see kk_port_parse */
 	const struct kk_strs
 		*networks; /* of other spaces: "space", of the same realm, or "realm/space" */
@@ -193,7 +194,8 @@ int net_port_drop(const char *veth, struct kk_err *err);
 bool net_port_are_whole(const char *veth, const char *ip, const struct kk_strs *ports,
 	const char *listing);
 
-/* netns.c: namespaces pinned by bind mounts, so that no process has to live for them. */
+/* netns.c: namespaces pinned by bind mounts, so that no process has to live for them. Whoever starts a container reads
+ * the table of all mounts, several times: there are no more than needed. */
 struct net_ns_paths {
 	char *net;
 	char *uts;
@@ -201,8 +203,11 @@ struct net_ns_paths {
 };
 void net_ns_paths_release(struct net_ns_paths *paths);
 void net_ns_paths_make(const char *name, struct net_ns_paths *ret_paths);
-bool net_ns_exists(const struct net_ns_paths *paths);
-int net_ns_create(const struct net_ns_paths *paths, const char *hostname, struct kk_err *err);
+bool net_ns_exists(const struct net_ns_paths *paths);    /* that of the network */
+bool net_ns_is_shared(const struct net_ns_paths *paths); /* those of UTS and IPC as well */
+/* Make those that are not there; the shared ones are taken away where nobody shares them any more. */
+int net_ns_ensure(const struct net_ns_paths *paths, const char *hostname, bool is_shared,
+	struct kk_err *err);
 int net_ns_remove(const struct net_ns_paths *paths, bool *ret_was_present, struct kk_err *err);
 /* A route socket that lives in the namespace. */
 int net_ns_socket(const char *netns_path, struct nl_sock **ret_socket, struct kk_err *err);

@@ -42,7 +42,12 @@ static bool is_namespace(const char *path)
 
 bool net_ns_exists(const struct net_ns_paths *paths)
 {
-	return is_namespace(paths->net) && is_namespace(paths->uts) && is_namespace(paths->ipc);
+	return is_namespace(paths->net);
+}
+
+bool net_ns_is_shared(const struct net_ns_paths *paths)
+{
+	return is_namespace(paths->uts) && is_namespace(paths->ipc);
 }
 
 /* The directory is a shared mount of its own, or processes in other mount namespaces (containerd, a
@@ -68,6 +73,7 @@ static int dir_share(struct kk_err *err)
 struct helper {
 	const struct net_ns_paths *paths;
 	const char *hostname;
+	bool is_shared;
 	const char *netns_path;
 	struct nl_sock *socket;
 	struct kk_err *err;
@@ -89,18 +95,28 @@ static int ns_pin(const char *kind, const char *path, struct kk_err *err)
 	return 0;
 }
 
+static int ns_make_shared(const struct helper *helper)
+{
+	struct kk_err *err = helper->err;
+
+	if (unshare(CLONE_NEWUTS | CLONE_NEWIPC) < 0)
+		return kk_fail_errno(err, KK_E_NETWORK, "create namespaces");
+	if (sethostname(helper->hostname, strlen(helper->hostname)) < 0)
+		return kk_fail_errno(err, KK_E_NETWORK, "set the host name '%s'", helper->hostname);
+	return ns_pin("uts", helper->paths->uts, err) < 0 ? kk_failed(err) :
+							    ns_pin("ipc", helper->paths->ipc, err);
+}
+
 static int ns_make(const struct helper *helper)
 {
 	struct kk_err *err = helper->err;
 
-	if (unshare(CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0)
-		return kk_fail_errno(err, KK_E_NETWORK, "create namespaces");
-	if (sethostname(helper->hostname, strlen(helper->hostname)) < 0)
-		return kk_fail_errno(err, KK_E_NETWORK, "set the host name '%s'", helper->hostname);
-	if (ns_pin("uts", helper->paths->uts, err) < 0 ||
-		ns_pin("ipc", helper->paths->ipc, err) < 0)
+	if (helper->is_shared && !net_ns_is_shared(helper->paths) && ns_make_shared(helper) < 0)
 		return kk_failed(err);
-	/* Last, for it is the one that says that the others are there. */
+	if (net_ns_exists(helper->paths))
+		return 0;
+	if (unshare(CLONE_NEWNET) < 0)
+		return kk_fail_errno(err, KK_E_NETWORK, "create a network namespace");
 	return ns_pin("net", helper->paths->net, err);
 }
 
@@ -153,12 +169,31 @@ static int dir_lock(struct kk_err *err)
 	return kk_steal_fd(&fd);
 }
 
-int net_ns_create(const struct net_ns_paths *paths, const char *hostname, struct kk_err *err)
+static int unpin(const char *path, bool *was_present, struct kk_err *err)
 {
-	struct helper helper = {.paths = paths, .hostname = hostname, .err = err};
+	if (is_namespace(path)) {
+		*was_present = true;
+		if (umount2(path, MNT_DETACH) < 0)
+			return kk_fail_errno(err, KK_E_NETWORK, "unmount %s", path);
+	}
+	if (unlink(path) < 0 && errno != ENOENT)
+		return kk_fail_errno(err, KK_E_IO, "remove %s", path);
+	return 0;
+}
+
+int net_ns_ensure(const struct net_ns_paths *paths, const char *hostname, bool is_shared,
+	struct kk_err *err)
+{
+	struct helper helper = {
+		.paths = paths, .hostname = hostname, .is_shared = is_shared, .err = err};
 	kk_auto_fd int lock = dir_lock(err);
 
-	if (lock < 0 || dir_share(err) < 0)
+	bool ignored;
+
+	if (lock < 0 || dir_share(err) < 0 ||
+		(!is_shared &&
+			(unpin(paths->uts, &ignored, err) < 0 ||
+				unpin(paths->ipc, &ignored, err) < 0)))
 		return kk_failed(err);
 	return helper_run(create_run, &helper);
 }
@@ -171,18 +206,6 @@ int net_ns_socket(const char *netns_path, struct nl_sock **ret_socket, struct kk
 	if (r == 0)
 		*ret_socket = helper.socket;
 	return r;
-}
-
-static int unpin(const char *path, bool *was_present, struct kk_err *err)
-{
-	if (is_namespace(path)) {
-		*was_present = true;
-		if (umount2(path, MNT_DETACH) < 0)
-			return kk_fail_errno(err, KK_E_NETWORK, "unmount %s", path);
-	}
-	if (unlink(path) < 0 && errno != ENOENT)
-		return kk_fail_errno(err, KK_E_IO, "remove %s", path);
-	return 0;
 }
 
 /* The directory goes with the last namespace in it. */

@@ -108,6 +108,7 @@ void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell)
 	req->stack = kk_xstrdup(scope.stack);
 	req->cell = kk_xstrdup(scope.cell);
 	req->is_host = kk_cell_is_on_host_network(cell);
+	req->is_shared = cell->spec.containers.n > 1;
 	/* All containers of a cell share one network: what one of them asks for is the cell's. */
 	for (size_t i = 0; i < cell->spec.containers.n; i++) {
 		const struct kk_container_spec *spec = &cell->spec.containers.items[i];

@@ -59,7 +59,8 @@ int __wrap_net_rule_ensure(const struct net_space *space, struct kk_err *err);
 void __wrap_net_rules_read(struct net_rules *ret_rules);
 int __wrap_net_rule_remove(const struct net_space *space, struct kk_err *err);
 bool __wrap_net_ns_exists(const struct net_ns_paths *paths);
-int __wrap_net_ns_create(const struct net_ns_paths *paths, const char *hostname,
+bool __wrap_net_ns_is_shared(const struct net_ns_paths *paths);
+int __wrap_net_ns_ensure(const struct net_ns_paths *paths, const char *hostname, bool is_shared,
 	struct kk_err *err);
 int __wrap_net_ns_remove(const struct net_ns_paths *paths, bool *ret_was_present,
 	struct kk_err *err);
@@ -230,8 +231,16 @@ bool __wrap_net_ns_exists(const struct net_ns_paths *paths)
 	return namespace_find(paths->net) < kernel.n_namespaces;
 }
 
-int __wrap_net_ns_create(const struct net_ns_paths *paths, const char *hostname, struct kk_err *err)
+bool __wrap_net_ns_is_shared(const struct net_ns_paths *paths)
 {
+	(void)paths;
+	return false;
+}
+
+int __wrap_net_ns_ensure(const struct net_ns_paths *paths, const char *hostname, bool is_shared,
+	struct kk_err *err)
+{
+	(void)is_shared;
 	(void)hostname;
 	(void)err;
 	check_must(kernel.n_namespaces < NAMES_MAX);
@@ -306,7 +315,8 @@ static int cell_ensure(const struct kk_req_cell_network_ensure *req,
 {
 	const struct net_cell_key key = {req->realm, req->space, req->stack, req->cell};
 	kk_auto(net_cell_release) struct net_cell cell = {0};
-	const struct net_wish wish = {req->is_host, &req->ports, &req->networks, &req->aliases};
+	const struct net_wish wish = {
+		req->is_host, req->is_shared, &req->ports, &req->networks, &req->aliases};
 	int r = net_cell_ensure(&key, &wish, &cell, err);
 
 	if (r == 0)
@@ -633,7 +643,7 @@ static int network_remove(struct kk_err *err)
 static int cell_connect(struct kk_err *err)
 {
 	static const struct kk_strs none;
-	const struct net_wish wish = {false, &none, &none, &none};
+	const struct net_wish wish = {.ports = &none, .networks = &none, .aliases = &none};
 	kk_auto(net_cell_release) struct net_cell cell = {0};
 
 	return net_cell_ensure(&cell_key, &wish, &cell, err);
