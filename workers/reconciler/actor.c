@@ -13,7 +13,8 @@
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
-enum { LOCK_RETRY_MS = 4 };
+/* Two for each core saturate it, but for the moments in which one of them waits for a disk. */
+enum { LOCK_RETRY_MS = 4, HEAVY_PER_CPU = 3 };
 
 struct rc_turn {
 	struct rc_turn *next;
@@ -151,7 +152,7 @@ static void schedule(void)
 	bool is_waiting = false;
 
 	for (struct rc_turn *turn = actor.turns; turn;) {
-		if (turn->is_running || (turn->is_heavy && actor.n_heavy >= 2 * rc.n_cpus) ||
+		if (turn->is_running || (turn->is_heavy && actor.n_heavy >= HEAVY_PER_CPU * rc.n_cpus) ||
 			is_blocked(turn)) {
 			turn = turn->next;
 			continue;
