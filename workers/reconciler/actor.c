@@ -152,7 +152,8 @@ static void schedule(void)
 	bool is_waiting = false;
 
 	for (struct rc_turn *turn = actor.turns; turn;) {
-		if (turn->is_running || (turn->is_heavy && actor.n_heavy >= HEAVY_PER_CPU * rc.n_cpus) ||
+		if (turn->is_running ||
+			(turn->is_heavy && actor.n_heavy >= HEAVY_PER_CPU * rc.n_cpus) ||
 			is_blocked(turn)) {
 			turn = turn->next;
 			continue;

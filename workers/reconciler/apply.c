@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include <kukeon/log.h>
-#include <kukeon/loop.h>
 #include <kukeon/mem.h>
 
 /* A document among those of its file. */
@@ -16,20 +15,19 @@ struct place {
 	bool is_one;    /* its object has no other */
 	bool is_following;
 	size_t follower; /* of the same object and kind, which waits for it; 0: none */
-	int64_t same_as; /* when the stored document was written that says the same; 0: not known */
 };
 
 struct batch {
 	struct kk_manifests manifests;
 	struct rc_plan looks; /* at all containers of a realm: many cells are mostly as they were */
 	struct kk_strs realms; /* whose looks those are */
-	struct place *places;  /* one per manifest */
+	bool is_current; /* what is stored tells: the looks are just whether containerd answers */
+	struct place *places; /* one per manifest */
 	bool is_delete;
 	unsigned how; /* of deletions, RC_CASCADE and the like */
 	uint64_t op;
 	int level; /* kind whose turn it is */
 	bool has_looked;
-	struct kk_timer *compare; /* while the looks are under way */
 	size_t n_open;
 	rc_documents_f fn;
 	void *arg;
@@ -63,7 +61,6 @@ static void batch_end(struct batch *batch)
 	free(batch->places);
 	rc_plan_release(&batch->looks);
 	kk_strs_release(&batch->realms);
-	kk_timer_free(batch->compare);
 	kk_manifests_release(&batch->manifests);
 	free(batch);
 }
@@ -196,7 +193,8 @@ int rc_manifest_check(const struct kk_manifest *manifest, struct kk_err *err)
 
 enum { LOOK_MIN = 8 }; /* fewer cells are looked at one by one */
 
-static const struct kk_rep_container_list *look_of(const struct batch *batch, const char *realm)
+/* What the look at a realm has brought; NULL: nothing. */
+static const void *look_of(const struct batch *batch, const char *realm)
 {
 	for (size_t i = 0; i < batch->realms.n; i++) {
 		if (strcmp(batch->realms.items[i], realm) == 0)
@@ -205,82 +203,74 @@ static const struct kk_rep_container_list *look_of(const struct batch *batch, co
 	return NULL;
 }
 
-static bool is_same(const struct kk_manifest *manifest, const struct kk_cell *stored)
+/* Brings the status of a cell up to what there is; true where that changes it. */
+static bool status_differs(const struct batch *batch, const void *look, struct kk_cell *cell)
 {
-	kk_auto(rc_decision_release) struct rc_decision decision = {0};
+	const struct kk_rep_namespace_get *answer = look;
+	const struct kk_rep_container_list *seen = look;
 
-	rc_decide(KK_KIND_CELL, stored, &manifest->doc, &decision);
-	return decision.action == RC_UNCHANGED;
-}
-
-/* containerd asks all shims, and we have nothing to do until it has. */
-static void compare_on_timer(void *arg)
-{
-	struct batch *batch = arg;
-
-	for (size_t i = 0; i < batch->manifests.n; i++) {
-		const struct kk_manifest *manifest = &batch->manifests.items[i];
-		const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
-		struct kk_err ignored = {0};
-		struct kk_cell stored;
-
-		if (manifest->kind != KK_KIND_CELL || !batch->places[i].is_one ||
-			rc_store_load(&scope, &stored, &ignored) != 1)
-			continue;
-		if (is_same(manifest, &stored))
-			batch->places[i].same_as = stored.status.updated_at;
-		kk_cell_release(&stored);
-	}
+	return batch->is_current ?
+		!answer->exists :
+		rc_status_update(cell, seen->containers.items, seen->containers.n);
 }
 
 /* Nothing is to be done for this cell: its document says what is wanted, and it runs as that says. Whoever is at work on
  * it takes its turn as always. */
-static bool is_settled(const struct batch *batch, size_t i)
+static bool is_settled(const struct batch *batch, const struct kk_manifest *manifest)
 {
-	const struct kk_manifest *manifest = &batch->manifests.items[i];
 	const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
-	const struct kk_rep_container_list *seen;
 	kk_auto(rc_decision_release) struct rc_decision decision = {0};
 	struct kk_err ignored = {0};
 	struct kk_cell stored;
+	const void *look;
 	bool r;
 
 	if (manifest->kind != KK_KIND_CELL || batch->is_delete ||
-		!(seen = look_of(batch, scope.realm)) || rc_turn_is_busy(&scope) ||
+		!(look = look_of(batch, scope.realm)) || rc_turn_is_busy(&scope) ||
 		rc_store_load(&scope, &stored, &ignored) != 1)
 		return false;
-	r = (stored.status.updated_at == batch->places[i].same_as || is_same(manifest, &stored)) &&
-		!rc_status_update(&stored, seen->containers.items, seen->containers.n) &&
+	rc_decide(KK_KIND_CELL, &stored, &manifest->doc, &decision);
+	r = decision.action == RC_UNCHANGED && !status_differs(batch, look, &stored) &&
 		!rc_decide_start(&stored, &decision);
 	kk_cell_release(&stored);
 	return r;
+}
+
+static void look_add(struct batch *batch, char *namespace)
+{
+	struct kk_req_container_list *list;
+	struct kk_req_namespace_get *get;
+
+	if (batch->is_current) {
+		get = rc_plan_add(&batch->looks, 0, KK_MSG_namespace_get);
+		get->namespace = namespace;
+	} else {
+		list = rc_plan_add(&batch->looks, 0, KK_MSG_container_list);
+		list->namespace = namespace;
+	}
 }
 
 static void realms_look(struct batch *batch, rc_done_f fn)
 {
 	size_t n = 0;
 
+	batch->is_current = rc_tick_is_current();
+
 	for (size_t i = 0; i < batch->manifests.n; i++)
 		n += batch->manifests.items[i].kind == KK_KIND_CELL;
 	for (size_t i = 0; i < batch->manifests.n && n >= LOOK_MIN; i++) {
 		const struct kk_manifest *manifest = &batch->manifests.items[i];
 		const struct kk_scope scope = kk_doc_scope(manifest->kind, &manifest->doc);
-		struct kk_req_container_list *req;
 		char *namespace;
 
 		if (manifest->kind != KK_KIND_CELL || kk_strs_has(&batch->realms, scope.realm) ||
 			!rc_store_exists(&(struct kk_scope){.realm = scope.realm}) ||
 			!(namespace = rc_store_namespace(scope.realm, NULL)))
 			continue;
-		req = rc_plan_add(&batch->looks, 0, KK_MSG_container_list);
-		req->namespace = namespace;
+		look_add(batch, namespace);
 		batch->looks.steps[batch->looks.n - 1].is_optional = true;
 		kk_strs_add(&batch->realms, scope.realm);
 	}
-	if (batch->looks.n)
-		batch->compare = kk_timer_new(rc.worker->loop, "compare", compare_on_timer, batch);
-	if (batch->compare)
-		kk_timer_start(batch->compare, 0);
 	rc_plan_run(&batch->looks, batch->op, fn, batch);
 }
 
@@ -293,7 +283,7 @@ static void item_start(struct batch *batch, size_t i)
 	struct item *item;
 
 	batch->n_open++;
-	if (!known && batch->places[i].is_one && is_settled(batch, i))
+	if (!known && batch->places[i].is_one && is_settled(batch, manifest))
 		known = rc_result_make(manifest,
 			&(struct rc_outcome){.action = RC_UNCHANGED, .was_existing = true});
 	if (known) {
@@ -317,8 +307,6 @@ static void looked(const struct kk_err *err, void *arg)
 	struct batch *batch = arg;
 
 	(void)err;
-	kk_timer_free(batch->compare);
-	batch->compare = NULL;
 	batch->n_open = 0;
 	batch_next(batch);
 }

@@ -13,10 +13,17 @@
 static struct kk_timer *pass_timer, *wake_timer;
 static bool has_passed;
 
+/* What is stored of containers is what there is: since containerd's events were followed last, all were looked at, and
+ * whatever ended since was told. */
+static bool is_current;
+static unsigned n_connects;
+
 /* A look at all cells: counts what is open, then calls back. */
 struct pass {
 	size_t n_open;
 	struct rc_report *report; /* or NULL */
+	unsigned n_connects;      /* when it began */
+	bool has_failed;
 	uint64_t op;
 	rc_done_f fn;
 	void *arg;
@@ -26,6 +33,7 @@ static void pass_step(struct pass *pass)
 {
 	if (--pass->n_open)
 		return;
+	is_current |= !pass->has_failed && pass->n_connects > 0 && pass->n_connects == n_connects;
 	pass->fn(NULL, pass->arg);
 	free(pass);
 }
@@ -41,6 +49,7 @@ static void error_report(struct pass *pass, const char *what, const struct kk_er
 {
 	char text[KK_ERR_TEXT];
 
+	pass->has_failed = true;
 	if (!pass->report)
 		return;
 	kk_err_format(err, text, sizeof text);
@@ -260,13 +269,23 @@ static void wake_on_timer(void *arg)
 
 /* --- passes --- */
 
+bool rc_tick_is_current(void)
+{
+	return is_current;
+}
+
 void rc_observe_all(uint64_t op, struct rc_report *report, rc_done_f fn, void *arg)
 {
 	kk_auto(kk_strs_release) struct kk_strs realms = {0};
 	struct pass *pass = kk_xalloc(sizeof *pass);
 
 	has_passed = true;
-	*pass = (struct pass){.n_open = 1, .report = report, .op = op, .fn = fn, .arg = arg};
+	*pass = (struct pass){.n_open = 1,
+		.report = report,
+		.n_connects = n_connects,
+		.op = op,
+		.fn = fn,
+		.arg = arg};
 	rc_walk_children(&(struct kk_scope){0}, &realms);
 	for (size_t i = 0; i < realms.n; i++) {
 		kk_auto_free char *namespace = rc_store_namespace(realms.items[i], NULL);
@@ -409,6 +428,8 @@ int on_containerd_connected(struct kk_call *call, const struct kk_req_containerd
 	(void)req;
 	(void)rep;
 	(void)err;
+	n_connects++;
+	is_current = false;
 	rc_observe_all(0, NULL, pass_done, NULL);
 	return 0;
 }
