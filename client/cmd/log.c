@@ -18,7 +18,7 @@
 #include <kukeon/logtime.h>
 #include <kukeon/mem.h>
 
-enum { CHUNK = 64 * 1024 };
+enum { CHUNK = 64 * 1024, INDEX_MAX = 2 * KK_LOGTIME_MAX };
 
 /* --- the file --- */
 
@@ -51,7 +51,7 @@ static int tail_seek(int fd, long long n)
 static int since_seek(int fd, const char *path, int64_t time, struct kk_err *err)
 {
 	kk_auto_free char *index = kk_xprintf("%s" KK_LOGTIME_SUFFIX, path);
-	kk_auto_buf text = {.max = 2 * KK_LOGTIME_LINES_MAX * KK_LOGTIME_LINE};
+	kk_auto_buf text = {.max = INDEX_MAX};
 	struct stat st;
 	int64_t from = 0;
 	char before;

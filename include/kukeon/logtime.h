@@ -8,7 +8,10 @@
 
 #define KK_LOGTIME_SUFFIX ".times" /* behind the path of the log */
 
-enum { KK_LOGTIME_LINE = 40, KK_LOGTIME_LINES_MAX = 4096 };
+enum {
+	KK_LOGTIME_LINE = 40,
+	KK_LOGTIME_MAX = 4097 * KK_LOGTIME_LINE, /* from there on it is thinned */
+};
 
 /* @line: KK_LOGTIME_LINE + 1 bytes. */
 void kk_logtime_format(int64_t time, int64_t bytes, char *line);

@@ -20,7 +20,7 @@
 #include <kukeon/loop.h>
 #include <kukeon/mem.h>
 
-enum { NOTE_MS = 1000, FILE_MAX = (KK_LOGTIME_LINES_MAX + 1) * KK_LOGTIME_LINE };
+enum { NOTE_MS = 1000, READ_MAX = 2 * KK_LOGTIME_MAX };
 
 struct watched {
 	struct watched *next;
@@ -43,7 +43,7 @@ static struct {
 static void index_thin(const char *path)
 {
 	kk_auto_free char *new_path = kk_xprintf("%s.new", path);
-	kk_auto_buf text = {.max = 2 * FILE_MAX};
+	kk_auto_buf text = {.max = READ_MAX};
 	struct kk_err ignored = {0};
 
 	if (kk_file_read(path, &text, NULL) < 0 || !text.data)
@@ -74,7 +74,7 @@ static void note(const char *log)
 		    ftruncate(fd, index.st_size - index.st_size % KK_LOGTIME_LINE) < 0) ||
 		write(fd, line, KK_LOGTIME_LINE) != KK_LOGTIME_LINE)
 		kk_debug("%s: %m", path);
-	if (index.st_size >= FILE_MAX)
+	if (index.st_size >= KK_LOGTIME_MAX)
 		index_thin(path);
 }
 

@@ -307,9 +307,9 @@ KK_HANDLES_EVENT(cgroup_oom);
 KK_HANDLES_EVENT(cgroup_started);
 KK_HANDLES_EVENT(network_changed);
 void rc_tick_start(void);
+/* Is what is stored of containers what there is, as long as containerd answers? */
+bool rc_tick_is_current(void);
 /* Look at the cell at @when, KK_TIME_ZERO for never. An in-process command is over by then. */
-bool rc_tick_is_current(
-	void); /* is what is stored of containers what there is, as long as containerd answers? */
 void rc_tick_wake(const struct kk_scope *scope, int64_t when);
 /* What a look at all cells found: names of cells, paths of containers, texts. */
 struct rc_report {
