@@ -25,8 +25,15 @@ static const struct kk_scope t = {"r", "s", "t", NULL}, web = {"r", "s", "t", "w
 
 static void setup(void)
 {
+	static struct kk_worker worker;
+
 	dir_setup();
-	rc = (struct rc){.run_path = dir_path, .suffix = "kukeon.io", .cgroup_root = "/kukeon"};
+	rc = (struct rc){
+		.worker = &worker,
+		.run_path = dir_path,
+		.suffix = "kukeon.io",
+		.cgroup_root = "/kukeon",
+	};
 }
 
 static struct kk_realm realm_make(const char *namespace)
