@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <kukeon/log.h>
+#include <kukeon/sha256.h>
 
 #include "../support/check.h"
 #include "../support/dir.h"
@@ -62,8 +63,13 @@ END_TEST
 
 START_TEST(a_note_is_a_file_that_outlives_the_process)
 {
+	kk_auto_free char *name = NULL;
+	char sum[KK_SHA256_TEXT];
+
 	rc_journal_note(first, &cell, "delete");
-	ck_assert(is_there("journal/000000001234abcd/r/s/t/web/.delete"));
+	kk_sha256_text("r/s/t/web+0 delete", strlen("r/s/t/web+0 delete"), sum);
+	name = kk_xprintf("journal/000000001234abcd/.note-%s", sum);
+	ck_assert(is_there(name));
 }
 END_TEST
 

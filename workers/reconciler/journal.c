@@ -1,6 +1,6 @@
 /* workers/reconciler/journal.c - operations under way: <run path>/journal/<op>/.request is what was asked for,
- * <op>/<object>/.<what> are notes on what was done, at a later visit <op>/<object>/.+<nth>/.<what>, <op>/.result-<n> is
- * what came of a document, <op>/.reply is the answer that nobody was there for. They must outlive this process and its
+ * <op>/.note-<sum> says that something was done to an object at one of its visits, <op>/.result-<n> is what came of a
+ * document, <op>/.reply is the answer that nobody was there for. They must outlive this process and its
  * supervisor, not the machine: the client of an operation does not either. */
 #include "rc.h"
 
@@ -18,6 +18,7 @@
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
+#include <kukeon/sha256.h>
 
 enum {
 	EXPIRY_S = 600, /* as long as a request may take */
@@ -41,29 +42,24 @@ static char *dir_of(uint64_t op)
 	return kk_xprintf("%s/journal/%s", rc.run_path, text);
 }
 
-/* No object has a name that begins with a dot, and no container one that begins with a plus. */
-static char *place_of(struct rc_cause cause, const struct kk_scope *scope)
-{
-	kk_auto_free char *dir = dir_of(cause.op), *path = rc_scope_path(scope);
-
-	return cause.nth ? kk_xprintf("%s/%s/.+%u", dir, path, cause.nth) :
-			   kk_xprintf("%s/%s", dir, path);
-}
-
+/* One file, whatever it is about: directories for each of its names would cost a delete a millisecond. */
 static char *note_of(struct rc_cause cause, const struct kk_scope *scope, const char *what)
 {
-	kk_auto_free char *place = place_of(cause, scope);
+	kk_auto_free char *dir = dir_of(cause.op), *path = rc_scope_path(scope);
+	kk_auto_free char *about = kk_xprintf("%s+%u %s", path, cause.nth, what);
+	char sum[KK_SHA256_TEXT];
 
-	return kk_xprintf("%s/.%s", place, what);
+	kk_sha256_text(about, strlen(about), sum);
+	return kk_xprintf("%s/.note-%s", dir, sum);
 }
 
 void rc_journal_note(struct rc_cause cause, const struct kk_scope *scope, const char *what)
 {
-	kk_auto_free char *place = place_of(cause, scope), *note = note_of(cause, scope, what);
+	kk_auto_free char *dir = dir_of(cause.op), *note = note_of(cause, scope, what);
 	struct kk_err err = {0};
 	kk_auto_fd int fd = -1;
 
-	if (kk_dir_make(place, 0700, &err) == 0)
+	if (kk_dir_make(dir, 0700, &err) == 0)
 		fd = open(note, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		kk_warning("no note in the journal, a crash now would be reported wrongly: %m");
