@@ -351,7 +351,7 @@ START_TEST(containers_are_prepared)
 	auto_cell cell = cell_make();
 	auto_plan plan = {0};
 
-	rc_plan_containers_prepare(&plan, &cell, "r.ns");
+	rc_plan_containers_prepare(&plan, &cell, NULL, "r.ns");
 	expect_plan(&plan,
 		"0 container_prepare namespace=r.ns id=s_t_web_one image=busybox\n"
 		"0 container_prepare namespace=r.ns id=s_t_web_two image=busybox\n");

@@ -581,13 +581,31 @@ static int create_once(const struct ct_ctx *ctx, const struct kk_req_container_c
 	return container_make(ctx, req, rep, err);
 }
 
+/* What is left of a task that has ended: of all that a new one waits for, this takes longest. */
+static int ended_clear(const struct ct_ctx *ctx, const char *id, struct kk_err *err)
+{
+	ct_auto_message Ct__TaskGetResponse *task = NULL;
+	const struct ct_ctx limited = ct_ctx_limit(ctx, LOOK_MS);
+	struct kk_err ignored = {0};
+
+	if (task_get(&limited, id, &task, &ignored) != 1 ||
+		task->process->status != CT__PROCESS__STATUS__STOPPED)
+		return 0;
+	return task_delete(ctx, id, err);
+}
+
 int ct_container_prepare(const struct ct_ctx *ctx, const char *id, const char *image,
 	struct kk_err *err)
 {
+	ct_auto_message Ct__ContainerGetResponse *found = NULL;
 	int r;
 
 	ct_container_lock(ctx->namespace, id);
-	r = snapshot_ensure(ctx, id, image, err);
+	r = ct_container_record(ctx, id, &found, err);
+	if (r == 0)
+		r = snapshot_ensure(ctx, id, image, err);
+	else if (r == 1)
+		r = ended_clear(ctx, id, err);
 	ct_container_unlock(ctx->namespace, id);
 	return r;
 }

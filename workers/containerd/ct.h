@@ -191,6 +191,7 @@ int ct_user_resolve(const char *text, const struct ct_mounts *rootfs, struct ct_
 	struct kk_err *err);
 
 /* container.c: the handlers' work. */
+/* Unpack the image and make the layer of one that is not there; of one that is, clear away a task that has ended. */
 int ct_container_prepare(const struct ct_ctx *ctx, const char *id, const char *image,
 	struct kk_err *err);
 int ct_container_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,

@@ -465,8 +465,8 @@ static void bring_up(struct op *op)
 		return;
 	}
 	rc_plan_sandbox_make(&op->sandbox, &op->cell);
-	if (op->is_new)
-		rc_plan_containers_prepare(&op->sandbox, &op->effective, op->namespace);
+	if (op->is_new || op->only.n)
+		rc_plan_containers_prepare(&op->sandbox, &op->effective, &op->only, op->namespace);
 	rc_plan_run(&op->sandbox, op->cause.op, sandboxed, op);
 }
 

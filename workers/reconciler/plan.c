@@ -120,16 +120,23 @@ void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell)
 	cgroup_add(plan, 0, &scope);
 }
 
+static bool is_among(const struct kk_strs *only, const struct kk_container_spec *spec)
+{
+	return !only || !only->n || kk_strs_has(only, spec->id);
+}
+
 void rc_plan_containers_prepare(struct rc_plan *plan, const struct kk_cell *cell,
-	const char *namespace)
+	const struct kk_strs *only, const char *namespace)
 {
 	const struct kk_scope scope = kk_doc_scope(KK_KIND_CELL, cell);
 
 	for (size_t i = 0; i < cell->spec.containers.n; i++) {
 		const struct kk_container_spec *spec = &cell->spec.containers.items[i];
-		struct kk_req_container_prepare *req =
-			rc_plan_add(plan, 0, KK_MSG_container_prepare);
+		struct kk_req_container_prepare *req;
 
+		if (!is_among(only, spec))
+			continue;
+		req = rc_plan_add(plan, 0, KK_MSG_container_prepare);
 		req->namespace = kk_xstrdup(namespace);
 		req->id = rc_container_id(&scope, spec->id);
 		req->image = kk_xstrdup(spec->image);
@@ -194,11 +201,6 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 	req->files_dir = kk_xstrdup(network->files_dir);
 	req->log_path = rc_log_path(&scope, spec->id);
 	req->memory_limit_bytes = rc.worker->config.default_memory_limit_bytes;
-}
-
-static bool is_among(const struct kk_strs *only, const struct kk_container_spec *spec)
-{
-	return !only || !only->n || kk_strs_has(only, spec->id);
 }
 
 /* One after the other: the first makes the shim that the others join. */

@@ -158,10 +158,10 @@ void rc_plan_stack_make(struct rc_plan *plan, const struct kk_stack *stack);
 void rc_plan_scope_look(struct rc_plan *plan, const struct kk_scope *scope, const char *namespace);
 void rc_plan_cell_look(struct rc_plan *plan, const struct kk_cell *cell, const char *namespace);
 void rc_plan_sandbox_make(struct rc_plan *plan, const struct kk_cell *cell);
-/* What the making of its containers begins with, and what needs no network yet. */
+/* What the making of its containers begins with, and what needs no network yet. @only: containers, here and below;
+ * NULL or empty for all. */
 void rc_plan_containers_prepare(struct rc_plan *plan, const struct kk_cell *cell,
-	const char *namespace);
-/* @only: containers, NULL or empty for all. */
+	const struct kk_strs *only, const char *namespace);
 void rc_plan_containers_make(struct rc_plan *plan, const struct kk_cell *cell,
 	const struct kk_strs *only, const char *namespace,
 	const struct kk_rep_cell_network_ensure *network);
