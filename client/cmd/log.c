@@ -52,18 +52,25 @@ static int since_seek(int fd, const char *path, int64_t time, struct kk_err *err
 {
 	kk_auto_free char *index = kk_xprintf("%s" KK_LOGTIME_SUFFIX, path);
 	kk_auto_buf text = {.max = INDEX_MAX};
+	char chunk[CHUNK];
+	const char *newline;
 	struct stat st;
-	int64_t from = 0;
-	char before;
+	int64_t from = 0, start;
+	ssize_t got;
 
 	if (kk_file_read(index, &text, NULL) == 0 && text.data)
 		from = kk_logtime_find((char *)text.data, text.len, time);
 	/* Somebody has emptied it since. */
 	if (fstat(fd, &st) == 0 && st.st_size < from)
 		from = 0;
-	/* It was noted amid a line. */
-	while (from > 0 && pread(fd, &before, 1, from - 1) == 1 && before != '\n')
-		from--;
+	/* It may have been noted amid a line; one that is very long is cut. */
+	start = from > CHUNK ? from - CHUNK : 0;
+	got = pread(fd, chunk, (size_t)(from - start), start);
+	newline = got > 0 ? memrchr(chunk, '\n', (size_t)got) : NULL;
+	if (newline)
+		from = start + (newline - chunk) + 1;
+	else if (start == 0)
+		from = 0;
 	return lseek(fd, from, SEEK_SET) < 0 ? kk_fail_errno(err, KK_E_IO, "read %s", path) : 0;
 }
 
