@@ -164,12 +164,13 @@ char *cli_base64(const void *data, size_t len)
 
 int cli_since_parse(const char *text, int64_t *ret_time, struct kk_err *err)
 {
-	int64_t ms;
+	int64_t now = kk_time_now(), ms;
 
 	if (kk_time_parse(text, ret_time) == 0)
 		return 0;
 	if (kk_duration_parse(text, &ms) == 0 && ms >= 0) {
-		*ret_time = kk_time_now() - ms * 1000000;
+		/* Before 1970 is ever. */
+		*ret_time = ms < now / 1000000 ? now - ms * 1000000 : 0;
 		return 0;
 	}
 	return kk_fail(err, KK_E_USAGE,

@@ -55,6 +55,7 @@ shows_since() {
 	expect_equal "$(kuked log when "${scope[@]}" --since 1h --tail 1)" two
 	expect_equal "$(kuked log when "${scope[@]}" --since 1h)" $'one\ntwo'
 	expect_equal "$(kuked log when "${scope[@]}" --since 0s --tail 0)" ""
+	expect_equal "$(kuked log when "${scope[@]}" --since 99999999h)" $'one\ntwo'
 	run kuked log when "${scope[@]}" --since yesterday
 	expect_refusal 'invalid --since "yesterday": want a duration'
 	# Who takes the place of a reconciler goes on with it, and one who empties the log is shown all.
