@@ -288,6 +288,7 @@ int cli_follow_start(struct cli *cli, struct cli_follow *follow,
  * told on standard error. */
 int cli_follow_next(struct cli *cli, struct cli_follow *follow, int64_t wait_ms,
 	json_t **ret_events, struct kk_err *err);
+void cli_pause(int64_t ms);
 /* A time in ns out of "10m" or an RFC 3339 time. */
 int cli_since_parse(const char *text, int64_t *ret_time, struct kk_err *err);
 

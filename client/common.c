@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <kukeon/clock.h>
@@ -160,6 +161,13 @@ char *cli_base64(const void *data, size_t len)
 			*out++ = k <= n ? alphabet[bits >> (18 - 6 * k) & 63] : '=';
 	}
 	return text;
+}
+
+void cli_pause(int64_t ms)
+{
+	const struct timespec length = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&length, NULL);
 }
 
 int cli_since_parse(const char *text, int64_t *ret_time, struct kk_err *err)

@@ -10,7 +10,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <kukeon/clock.h>
@@ -132,11 +131,11 @@ static int exchange(struct cli *cli, const char *request, struct kk_text *ret_re
 	return response_read(cli, ret_response, err);
 }
 
-static void pause_ms(int64_t ms)
+/* Between two tries: longer each time. */
+static void retry_pause(int64_t *retry_ms)
 {
-	const struct timespec length = {.tv_nsec = ms * 1000000};
-
-	nanosleep(&length, NULL);
+	cli_pause(*retry_ms);
+	*retry_ms = *retry_ms * 2 < RETRY_MAX_MS ? *retry_ms * 2 : RETRY_MAX_MS;
 }
 
 static void notice(int64_t waited_ms, bool *was_told)
@@ -169,8 +168,7 @@ static int redial(struct cli *cli, int64_t lost_ms, struct kk_err *err)
 				RETURN_MS / 1000);
 		if (!cli->is_quiet)
 			notice(waited_ms, &was_told);
-		pause_ms(retry_ms);
-		retry_ms = retry_ms * 2 < RETRY_MAX_MS ? retry_ms * 2 : RETRY_MAX_MS;
+		retry_pause(&retry_ms);
 	}
 }
 
@@ -200,8 +198,7 @@ static int dial_first(struct cli *cli, struct kk_err *err)
 		if (!was_refused || kk_clock_ms() - began_ms > REFUSED_MS)
 			return kk_failed(err);
 		kk_err_clear(err);
-		pause_ms(retry_ms);
-		retry_ms = retry_ms * 2 < RETRY_MAX_MS ? retry_ms * 2 : RETRY_MAX_MS;
+		retry_pause(&retry_ms);
 	}
 	return 0;
 }
@@ -228,7 +225,7 @@ static int request_carry_out(struct cli *cli, const char *request, struct kk_tex
 		if (!lost_ms || now - began_ms > NOTICE_MS)
 			lost_ms = now;
 		else
-			pause_ms(RETRY_MAX_MS);
+			cli_pause(RETRY_MAX_MS);
 		if (now - lost_ms >= RETURN_MS)
 			return kk_fail(err, KK_E_DIAL,
 				"unexpected EOF: kukeond closes the connection each time");

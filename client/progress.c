@@ -9,7 +9,6 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <kukeon/buf.h>
@@ -80,13 +79,6 @@ static void what_set(const json_t *events, char **what)
 		cli_json_string(event, "reason"));
 }
 
-static void pause_ms(int64_t ms)
-{
-	const struct timespec length = {ms / 1000, ms % 1000 * 1000000};
-
-	nanosleep(&length, NULL);
-}
-
 /* Never returns. In-process, and without kukeond, there is just the time. */
 static void tell(struct cli *cli)
 {
@@ -99,14 +91,14 @@ static void tell(struct cli *cli)
 	struct kk_err err = {0};
 	bool is_following;
 
-	pause_ms(QUIET_MS);
+	cli_pause(QUIET_MS);
 	is_following = !cli_is_local(cli) && cli_follow_start(cli, &follow, &err) == 0;
 	for (;;) {
 		kk_auto_json *events = NULL;
 
 		paint(began_ms, what);
 		if (!is_following)
-			pause_ms(LOOK_MS);
+			cli_pause(LOOK_MS);
 		else if (cli_follow_next(cli, &follow, LOOK_MS, &events, &err) == 0)
 			what_set(events, &what);
 		else

@@ -171,6 +171,7 @@ void kk_list_drop(struct kk_list *list, const struct kk_schema *schema, size_t i
 #define KK_LIST(list) ((struct kk_list *)(void *)(list))
 
 const char *kk_map_get(const struct kk_map *map, const char *key);
+bool kk_map_equal(const struct kk_map *a, const struct kk_map *b);
 int kk_map_put(struct kk_map *map, const char *key, const char *value);
 void kk_map_set(struct kk_map *map, const char *key, const char *value);
 void kk_map_drop(struct kk_map *map, size_t i);

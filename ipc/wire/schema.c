@@ -160,18 +160,6 @@ void kk_schema_copy(const struct kk_schema *schema, const void *object, void *re
 	}
 }
 
-static bool map_equal(const struct kk_map *a, const struct kk_map *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++) {
-		if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
-			strcmp(a->items[i].value, b->items[i].value) != 0)
-			return false;
-	}
-	return true;
-}
-
 static bool value_equal(const struct kk_field *field, const void *a, const void *b, unsigned but)
 {
 	switch (field->type) {
@@ -213,7 +201,7 @@ static bool value_equal(const struct kk_field *field, const void *a, const void 
 		return true;
 	}
 	case KK_T_MAP:
-		return map_equal(a, b);
+		return kk_map_equal(a, b);
 	case KK_T_OBJ:
 		return kk_schema_equal(field->sub(), a, b, but);
 	case KK_T_LIST: {
@@ -421,6 +409,18 @@ static int pair_insert(struct kk_map *map, size_t i, const char *key, const char
 	items[i] = (struct kk_pair){kk_steal(&key_copy), kk_steal(&value_copy)};
 	map->n++;
 	return 0;
+}
+
+bool kk_map_equal(const struct kk_map *a, const struct kk_map *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++) {
+		if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
+			strcmp(a->items[i].value, b->items[i].value) != 0)
+			return false;
+	}
+	return true;
 }
 
 int kk_map_put(struct kk_map *map, const char *key, const char *value)

@@ -791,12 +791,11 @@ static int task_end_quickly(const struct ct_ctx *ctx, const char *id)
 {
 	const struct ct_ctx limited = ct_ctx_limit(ctx, LOOK_MS);
 	ct_auto_message Ct__ContainerGetResponse *found = NULL;
-	ct_auto_message Ct__TaskWaitResponse *exit = NULL;
+	struct kk_rep_container_stop stop = {0};
 	struct kk_err ignored = {0};
 
 	if (ct_container_record(&limited, id, &found, &ignored) <= 0 ||
-		task_kill(&limited, id, SIGKILL, true, &ignored) < 0 ||
-		task_wait(&limited, id, LOOK_MS, &exit, &ignored) <= 0 || !exit ||
+		task_end(&limited, id, SIGKILL, 0, &stop, &ignored) < 0 || !stop.has_exit ||
 		kk_fault(KK_FAULT_containerd_task_ended, &ignored) < 0)
 		return -1;
 	return task_delete(&limited, id, &ignored);

@@ -248,7 +248,7 @@ int ct_blob_json(const struct ct_ctx *ctx, const char *digest, json_t **ret_json
 	struct kk_err *err)
 {
 	kk_auto_buf text = {.max = CT_BLOB_MAX};
-	int r = 0;
+	int r;
 
 	*ret_json = kept_get(digest);
 	if (*ret_json)

@@ -361,15 +361,6 @@ static int conflist_write(const struct net_space *space, struct kk_err *err)
 	return kk_file_replace(path, text, strlen(text), 0600, err);
 }
 
-static bool maps_are_equal(const struct kk_map *a, const struct kk_map *b)
-{
-	for (size_t i = 0; i < a->n; i++) {
-		if (!kk_str_equal(a->items[i].value, kk_map_get(b, a->items[i].key)))
-			return false;
-	}
-	return a->n == b->n;
-}
-
 /* It is in the record, so that whoever repairs the rules knows it, and needs nobody to resolve names. */
 static int egress_record(struct net_space *space, const struct kk_egress *egress, bool is_new,
 	struct kk_err *err)
@@ -381,7 +372,7 @@ static int egress_record(struct net_space *space, const struct kk_egress *egress
 	if (net_resolve_policy(egress, &space->hosts, &hosts, err) < 0)
 		return kk_failed(err);
 	if (kk_schema_equal(kk_schema_of_egress(), &space->egress, egress, 0) &&
-		maps_are_equal(&space->hosts, &hosts))
+		kk_map_equal(&space->hosts, &hosts))
 		return 0;
 	kk_egress_release(&space->egress);
 	kk_schema_copy(kk_schema_of_egress(), egress, &space->egress);

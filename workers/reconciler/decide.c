@@ -39,25 +39,33 @@ static int spec_check(enum kk_kind kind, const void *doc, struct kk_err *err)
 	return kind == KK_KIND_SPACE ? policy_check(&space->spec.network.egress, err) : 0;
 }
 
-const char *rc_scope_failure(enum kk_kind kind, const void *doc)
+struct rc_scope_status rc_scope_status(enum kk_kind kind, void *doc)
 {
-	const struct kk_realm *realm = doc;
-	const struct kk_space *space = doc;
-	const struct kk_stack *stack = doc;
+	struct kk_realm *realm = doc;
+	struct kk_space *space = doc;
+	struct kk_stack *stack = doc;
 
 	switch (kind) {
 	case KK_KIND_REALM:
-		return realm->status.state == KK_REALM_FAILED ? kk_str(realm->status.message) :
-								NULL;
+		return (struct rc_scope_status){
+			&realm->status.state, KK_REALM_FAILED, &realm->status.message};
 	case KK_KIND_SPACE:
-		return space->status.state == KK_SCOPE_FAILED ? kk_str(space->status.message) :
-								NULL;
-	case KK_KIND_STACK:
-		return stack->status.state == KK_SCOPE_FAILED ? kk_str(stack->status.message) :
-								NULL;
+		return (struct rc_scope_status){
+			&space->status.state, KK_SCOPE_FAILED, &space->status.message};
 	default:
-		return NULL;
+		return (struct rc_scope_status){
+			&stack->status.state, KK_SCOPE_FAILED, &stack->status.message};
 	}
+}
+
+const char *rc_scope_failure(enum kk_kind kind, const void *doc)
+{
+	struct rc_scope_status status;
+
+	if (kind > KK_KIND_STACK)
+		return NULL;
+	status = rc_scope_status(kind, (void *)(uintptr_t)doc);
+	return *status.state == status.failed ? kk_str(*status.message) : NULL;
 }
 
 void rc_decide(enum kk_kind kind, const void *stored, const void *wanted,

@@ -167,21 +167,16 @@ static char *container_owner(const struct kk_task_info *task, const char *realm)
 }
 
 /* Does a document ask for the container? Its record follows its layer, and the image of a neighbour may be large. */
-static bool is_wanted(const char *realm, const char *id)
+static bool is_wanted(const struct kk_scope *scope, const char *id)
 {
-	kk_auto_free char *copy = kk_xstrdup(id);
-	struct kk_scope scope = {0};
 	struct kk_err ignored = {0};
 	struct kk_cell cell;
 	bool r = false;
 
-	if (!rc_container_id_parse(copy, &scope))
-		return false;
-	scope.realm = realm;
-	if (rc_store_load(&scope, &cell, &ignored) != 1)
+	if (rc_store_load(scope, &cell, &ignored) != 1)
 		return false;
 	for (size_t i = 0; i < cell.spec.containers.n && !r; i++) {
-		kk_auto_free char *one = rc_container_id(&scope, cell.spec.containers.items[i].id);
+		kk_auto_free char *one = rc_container_id(scope, cell.spec.containers.items[i].id);
 
 		r = strcmp(one, id) == 0;
 	}
@@ -214,11 +209,11 @@ static void containers_compare(struct search *search, size_t nth)
 		const char *key = snapshots->keys.items[i];
 		kk_auto_free char *thing = kk_xprintf("writable layer %s", key);
 		kk_auto_free char *id = kk_xstrdup(key);
-		struct kk_scope ignored = {0};
+		struct kk_scope scope = {.realm = realm};
 
 		/* What is no id of ours is somebody's who unpacks an image, say. */
-		if (!kk_strs_has(&ids, key) && rc_container_id_parse(id, &ignored) &&
-			!is_wanted(realm, key))
+		if (!kk_strs_has(&ids, key) && rc_container_id_parse(id, &scope) &&
+			!is_wanted(&scope, key))
 			leak_add(search, thing, "", namespace, true);
 	}
 }

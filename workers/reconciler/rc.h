@@ -223,7 +223,14 @@ struct rc_decision {
 	struct kk_err err; /* of RC_FAILED */
 };
 void rc_decision_release(struct rc_decision *decision);
-/* Why what was last asked of a realm, space or stack could not be made; NULL: it was. */
+/* What realms, spaces and stacks have alike; points into the document. */
+struct rc_scope_status {
+	int *state;
+	int failed; /* the state of one that could not be made */
+	char **message;
+};
+struct rc_scope_status rc_scope_status(enum kk_kind kind, void *doc);
+/* Why what was last asked of a realm, space or stack could not be made; NULL: it was, or it is none of them. */
 const char *rc_scope_failure(enum kk_kind kind, const void *doc);
 /* @stored: NULL where there is none. For a cell that stays as it is, rc_decide_start has the last word. */
 void rc_decide(enum kk_kind kind, const void *stored, const void *wanted,

@@ -166,31 +166,15 @@ static void status_ready(const struct op *op)
 /* What is stored is what is wanted: whoever looks next tries again. */
 static void status_failed(const struct op *op, const struct kk_err *failure)
 {
-	struct kk_realm *realm = op->doc;
-	struct kk_space *space = op->doc;
-	struct kk_stack *stack = op->doc;
-	struct kk_err err = *failure, ignored = {0};
+	const struct rc_scope_status status = rc_scope_status(op->kind, op->doc);
+	struct kk_err ignored = {0};
 	char text[KK_ERR_TEXT];
-	char **message;
 
-	switch (op->kind) {
-	case KK_KIND_REALM:
-		realm->status.state = KK_REALM_FAILED;
-		message = &realm->status.message;
-		break;
-	case KK_KIND_SPACE:
-		space->status.state = KK_SCOPE_FAILED;
-		message = &space->status.message;
-		break;
-	default:
-		stack->status.state = KK_SCOPE_FAILED;
-		message = &stack->status.message;
-		break;
-	}
-	kk_err_line(&err, text, sizeof text);
-	if (kk_str_equal(*message, text))
+	kk_err_line(failure, text, sizeof text);
+	*status.state = status.failed;
+	if (kk_str_equal(*status.message, text))
 		return;
-	kk_str_set(message, text);
+	kk_str_set(status.message, text);
 	if (rc_store_save(&op->scope, op->doc, &ignored) < 0)
 		kk_warning("the failure of %s could not be recorded",
 			kk_doc_name(op->kind, op->doc));
