@@ -36,7 +36,8 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -
 	-Wwrite-strings -Wvla -Wformat=2 -Wno-missing-field-initializers
 CPPFLAGS := -Iinclude -I$(B)/gen -isystem /usr/include/libnl3 -D_GNU_SOURCE $(CPPFLAGS_FAULTS) -DKK_VERSION='"$(VERSION)"'
 CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(V)) -fstack-protector-strong -ffunction-sections -fdata-sections
-LDFLAGS := $(LDFLAGS_$(V)) -Wl,--gc-sections -Wl,-z,relro,-z,now -rdynamic
+LDFLAGS := $(LDFLAGS_$(V)) -Wl,--gc-sections -Wl,-z,relro,-z,now \
+	-Wl,--dynamic-list=supervisor/symbols.list
 
 # Small libraries and gRPC are linked into the binary: loading them as shared objects would cost every
 # start 11 ms. What is large and rare (libnftables, libsystemd) is loaded by the worker that needs it.

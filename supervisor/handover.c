@@ -110,6 +110,8 @@ void sv_handover_keep_fds(const struct sv_handover *handover, int is_kept)
 
 	sv_handover_keep_fd(doc->lock_fd, is_kept);
 	sv_handover_keep_fd(doc->listen_fd, is_kept);
+	if (doc->has_host_root)
+		sv_handover_keep_fd(doc->host_fd, is_kept);
 	for (size_t i = 0; i < doc->workers.n; i++) {
 		sv_handover_keep_fd(doc->workers.items[i].line_fd, is_kept);
 		sv_handover_keep_fd(doc->workers.items[i].log_fd, is_kept);

@@ -27,7 +27,7 @@
 
 #include "front.h"
 #include "handover.h"
-#include "notify.h"
+#include <kukeon/notify.h>
 #include "reload.h"
 
 struct daemon {
@@ -41,6 +41,7 @@ struct daemon {
 	char *configuration; /* path of kukeond.yaml */
 	char *pid_path;
 	int lock_fd;
+	int host_fd; /* root of the host, where it is not ours; -1: it is */
 	bool is_stopping;
 	bool is_successor;
 	struct sv_handover handover; /* of a successor, until it is used */
@@ -63,6 +64,7 @@ enum setting_id {
 	SET_SOCKET_GID,
 	SET_RUN_PATH,
 	SET_CONTAINERD_SOCKET,
+	SET_HOST_ROOT,
 	SET_LOG_LEVEL,
 	SET_RECONCILE_INTERVAL,
 	SET_HEARTBEAT_LIMIT,
@@ -84,6 +86,9 @@ static struct setting settings[SET_N] = {
 		"directory of all state"},
 	[SET_CONTAINERD_SOCKET] = {"containerd-socket", "KUKEON_CONTAINERD_SOCKET", NULL,
 		KK_DEFAULT_CONTAINERD_SOCKET, "socket of containerd"},
+	[SET_HOST_ROOT] = {"host-root", "KUKEOND_HOST_ROOT", NULL, "/",
+		"where the files of the host are, for a kukeond in a container: a directory, or "
+		"`parent`, the root of the shim that started it"},
 	[SET_LOG_LEVEL] = {"log-level", "KUKEON_LOG_LEVEL", NULL, "info",
 		"error, warning, info, debug or trace"},
 	[SET_RECONCILE_INTERVAL] = {"reconcile-interval", "KUKEOND_RECONCILE_INTERVAL", NULL, "30s",
@@ -293,6 +298,27 @@ static int lock_take(struct daemon *daemon, struct kk_err *err)
 	return 0;
 }
 
+/* Only now: what it takes to look into the root of another process is dropped. */
+static int host_root_open(struct daemon *daemon, struct kk_err *err)
+{
+	const char *path = setting_get(SET_HOST_ROOT, NULL, NULL);
+	kk_auto_free char *of_parent = kk_xprintf("/proc/%d/root", (int)getppid());
+
+	if (strcmp(path, "parent") == 0)
+		path = of_parent;
+	if (daemon->is_successor && daemon->handover.doc.has_host_root) {
+		daemon->host_fd = (int)daemon->handover.doc.host_fd;
+		sv_handover_keep_fd(daemon->host_fd, false);
+	} else if (strcmp(path, "/") != 0) {
+		daemon->host_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (daemon->host_fd < 0)
+			return kk_fail_errno(err, KK_E_IO, "open the root of the host, %s", path);
+	}
+	if (daemon->host_fd >= 0)
+		kk_supervisor_lend(daemon->sv, daemon->host_fd);
+	return 0;
+}
+
 static int pid_write(struct daemon *daemon, struct kk_err *err)
 {
 	kk_auto_free char *dir = kk_xstrdup(daemon->config.socket);
@@ -347,7 +373,7 @@ static void term_on_signal(int signo, void *arg)
 	kk_info("going down: finishing the requests under way signal=%d", signo);
 	/* One that is cancelled tells systemd that this process is ready. */
 	sv_reload_cancel(daemon->reload);
-	sv_notify("STOPPING=1");
+	kk_notify("STOPPING=1");
 	kk_timer_start(daemon->drain_timer, DRAIN_MS);
 	kk_supervisor_draining(daemon->sv);
 	sv_front_drain(daemon->front, drained, daemon);
@@ -377,8 +403,8 @@ static void watchdog_on_timer(void *arg)
 {
 	struct daemon *daemon = arg;
 
-	sv_notify("WATCHDOG=1");
-	kk_timer_start(daemon->watchdog_timer, sv_notify_watchdog_ms());
+	kk_notify("WATCHDOG=1");
+	kk_timer_start(daemon->watchdog_timer, kk_notify_watchdog_ms());
 }
 
 static void usr2_on_signal(int signo, void *arg)
@@ -450,7 +476,7 @@ static int daemon_start(struct daemon *daemon, char **argv, struct kk_err *err)
 	if (!daemon->loop)
 		return kk_fail(err, KK_E_NOMEM, "no memory for the event loop");
 	daemon->sv = kk_supervisor_new(daemon->loop, config, false, err);
-	if (!daemon->sv)
+	if (!daemon->sv || host_root_open(daemon, err) < 0)
 		return kk_failed(err);
 	daemon->watchdog_timer = kk_timer_new(daemon->loop, "watchdog", watchdog_on_timer, daemon);
 	daemon->drain_timer = kk_timer_new(daemon->loop, "drain", drain_on_timer, daemon);
@@ -463,7 +489,7 @@ static int daemon_start(struct daemon *daemon, char **argv, struct kk_err *err)
 	if (daemon_open(daemon, err) < 0 || pid_write(daemon, err) < 0 || privileges_drop(err) < 0)
 		return kk_failed(err);
 	daemon->reload = sv_reload_new(daemon->loop, daemon->sv, daemon->front, config,
-		daemon->lock_fd, argv);
+		daemon->lock_fd, daemon->host_fd, argv);
 	if (!daemon->reload)
 		return kk_fail(err, KK_E_NOMEM, "no memory for reloads");
 	sv_front_on_reload(daemon->front, reload_on_request, daemon);
@@ -472,8 +498,8 @@ static int daemon_start(struct daemon *daemon, char **argv, struct kk_err *err)
 	if (daemon->is_successor)
 		sv_reload_finish(daemon->reload);
 	else
-		sv_notify("READY=1");
-	if (sv_notify_watchdog_ms() > 0)
+		kk_notify("READY=1");
+	if (kk_notify_watchdog_ms() > 0)
 		watchdog_on_timer(daemon);
 	return 0;
 }
@@ -491,6 +517,7 @@ static void daemon_release(struct daemon *daemon)
 	kk_timer_free(daemon->drain_timer);
 	kk_config_release(&daemon->config);
 	kk_closep(&daemon->lock_fd);
+	kk_closep(&daemon->host_fd);
 }
 
 /* They were blocked while one program gave way to the next. */
@@ -502,9 +529,26 @@ static void signals_unblock(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* All that a start may stumble over while there is still a way back. */
+static int check(struct daemon *daemon)
+{
+	struct kk_err err = {0};
+	char text[KK_ERR_TEXT * 2];
+	int r = kk_instance_join(&daemon->config, true, &err);
+
+	if (r == 0) {
+		sv_reload_check_pass(&daemon->config);
+	} else {
+		kk_err_format(&err, text, sizeof text);
+		fprintf(stderr, "Error: %s\n", text);
+	}
+	daemon_release(daemon);
+	return r == 0 ? 0 : kk_code_exit(r);
+}
+
 static int serve(char **argv)
 {
-	struct daemon daemon = {.lock_fd = -1};
+	struct daemon daemon = {.lock_fd = -1, .host_fd = -1};
 	struct kk_err err = {0};
 	char text[KK_ERR_TEXT * 2];
 	int r;
@@ -519,11 +563,8 @@ static int serve(char **argv)
 	daemon.is_successor = r > 0;
 	if (r >= 0)
 		r = config_load(&daemon, &err);
-	if (r == 0 && sv_reload_is_check()) {
-		sv_reload_check_pass(&daemon.config);
-		daemon_release(&daemon);
-		return 0;
-	}
+	if (r == 0 && sv_reload_is_check())
+		return check(&daemon);
 	if (r == 0)
 		r = daemon_start(&daemon, argv, &err);
 	signals_unblock();

@@ -8,7 +8,6 @@ supervisor_SRC := \
 	supervisor/handover.c \
 	supervisor/jsonrpc.c \
 	supervisor/main.c \
-	supervisor/notify.c \
 	supervisor/own.c \
 	supervisor/reap.c \
 	supervisor/reload.c \

@@ -25,7 +25,7 @@
 
 #include "front.h"
 #include "handover.h"
-#include "notify.h"
+#include <kukeon/notify.h>
 #include "sv.h"
 
 enum {
@@ -43,6 +43,7 @@ struct sv_reload {
 	struct sv_front *front;
 	char *instance;
 	int lock_fd;
+	int host_fd; /* -1: none */
 	char **argv;
 	char *path; /* of the file that we were started from */
 	struct kk_timer *timer;
@@ -111,7 +112,8 @@ static char *path_of_image(void)
 static void check_on_timer(void *arg);
 
 struct sv_reload *sv_reload_new(struct kk_loop *loop, struct kk_supervisor *sv,
-	struct sv_front *front, const struct kk_config *config, int lock_fd, char **argv)
+	struct sv_front *front, const struct kk_config *config, int lock_fd, int host_fd,
+	char **argv)
 {
 	struct sv_reload *reload = kk_alloc(sizeof *reload);
 
@@ -123,6 +125,7 @@ struct sv_reload *sv_reload_new(struct kk_loop *loop, struct kk_supervisor *sv,
 		.front = front,
 		.instance = kk_config_instance_id(config),
 		.lock_fd = lock_fd,
+		.host_fd = host_fd,
 		.argv = argv,
 		.path = path_of_image(),
 		.image_fd = -1,
@@ -182,7 +185,7 @@ static void reload_end(struct sv_reload *reload, const struct kk_err *err)
 	} else {
 		kk_info("reloaded version=%s", KK_VERSION);
 	}
-	sv_notify("READY=1");
+	kk_notify("READY=1");
 	sv_front_reloaded(reload->front, err);
 	if (reload->is_wanted)
 		sv_reload_start(reload);
@@ -203,6 +206,8 @@ static int handover_make(struct sv_reload *reload, struct sv_handover *handover,
 
 	kk_supervisor_settle(reload->sv);
 	handover->doc.lock_fd = reload->lock_fd;
+	handover->doc.has_host_root = reload->host_fd >= 0;
+	handover->doc.host_fd = reload->host_fd;
 	if (kk_supervisor_export(reload->sv, handover) < 0 ||
 		sv_front_export(reload->front, handover) < 0)
 		return kk_fail(err, KK_E_NOMEM, "no memory for the handover");
@@ -360,7 +365,7 @@ void sv_reload_start(struct sv_reload *reload)
 	if (reload->is_under_way)
 		return;
 	reload->is_under_way = true;
-	sv_notify_reloading();
+	kk_notify_reloading();
 	kk_timer_start(reload->timer, CHECK_MS);
 	if (check_start(reload, &err) < 0)
 		reload_end(reload, &err);

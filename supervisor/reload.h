@@ -17,9 +17,11 @@ struct sv_front;
 struct sv_handover;
 struct sv_reload;
 
-/* @argv is what we were started with, kept. @lock_fd goes to the successor. NULL: out of memory. */
+/* @argv is what we were started with, kept. @lock_fd goes to the successor, and so does @host_fd, unless it is -1.
+ * NULL: out of memory. */
 struct sv_reload *sv_reload_new(struct kk_loop *loop, struct kk_supervisor *sv,
-	struct sv_front *front, const struct kk_config *config, int lock_fd, char **argv);
+	struct sv_front *front, const struct kk_config *config, int lock_fd, int host_fd,
+	char **argv);
 void sv_reload_free(struct sv_reload *reload);
 
 /* Begin. Those who asked through @front are answered when it is done, or why it is not. */

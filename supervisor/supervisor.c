@@ -217,6 +217,7 @@ static void start_send(struct sv_worker *worker)
 		.default_memory_limit_bytes = config->default_memory_limit_bytes,
 		.group_gid = config->socket_gid,
 		.is_embedded = sv->is_embedded,
+		.has_host_root = !sv->is_embedded && sv->lent_fd >= 0,
 		.sandbox = config->sandbox,
 	};
 

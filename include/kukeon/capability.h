@@ -11,4 +11,7 @@
  * KK_E_PERMISSION or, for a name that is none, KK_E_INTERNAL. */
 int kk_capabilities_keep(const char *names, bool is_effective, struct kk_err *err);
 
+/* May this process, or one that it starts, have it? Not where the host itself has been denied it. */
+bool kk_capability_is_allowed(const char *name);
+
 #endif

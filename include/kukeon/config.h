@@ -18,6 +18,8 @@
 #define KK_DEFAULT_CGROUP_ROOT "/kukeon"
 #define KK_DEFAULT_POD_SUBNET_CIDR "10.88.0.0/16"
 #define KK_DEFAULT_SERVER_CONFIGURATION "/etc/kukeon/kukeond.yaml"
+/* Of host-local, which other programs on this host take addresses from too. */
+#define KK_LEASE_ROOT "/var/lib/cni/networks"
 /* What is forbidden and happens all the same is a fault: where faults are looked for, it must not go by. */
 #ifdef KK_WITH_FAULTS
 #define KK_DEFAULT_SANDBOX "kill"
@@ -59,6 +61,12 @@ int kk_config_check(const struct kk_config *config, struct kk_err *err);
  * is none, run path and file are made, unless @is_reading. Fails with KK_E_INSTANCE_MISMATCH, KK_E_CONFIG,
  * KK_E_IO. */
 int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *err);
+
+/* Where the kukeond of this run path runs, "host" or "cell", as init has noted it; NULL: nobody knows. The caller
+ * frees it. */
+char *kk_instance_kukeond(const char *run_path);
+/* Note it. @config has joined. Fails with KK_E_IO or KK_E_NOMEM. */
+int kk_instance_kukeond_set(const struct kk_config *config, const char *kukeond, struct kk_err *err);
 
 /* Names that derive from the run path. The caller frees them. */
 char *kk_config_instance_id(const struct kk_config *config); /* 8 hex digits */

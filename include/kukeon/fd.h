@@ -15,7 +15,9 @@ struct kk_buf;
 /* Write all of it, whatever interrupts. Returns 0 or -1 with errno. */
 int kk_fd_write_all(int fd, const void *data, size_t len);
 
-/* Append the whole file to @buf. Fails with KK_E_IO (errno kept), KK_E_TOO_BIG or KK_E_NOMEM. */
+/* Append the whole file, or what is left of it, to @buf; @path is for errors. Fails with KK_E_IO (errno kept),
+ * KK_E_TOO_BIG or KK_E_NOMEM. */
+int kk_fd_read(int fd, const char *path, struct kk_buf *buf, struct kk_err *err);
 int kk_file_read(const char *path, struct kk_buf *buf, struct kk_err *err);
 
 /* Replace the file so that a crash or power cut leaves the old content or the new, never less: unique

@@ -7,7 +7,8 @@
 #include <kukeon/msg.h>
 #include <kukeon/rpc.h>
 
-/* The line to the supervisor, and a file that whoever embeds it lends to all workers. */
+/* The line to the supervisor, and what is lent to all workers: by kuke a file, by a kukeond that has another root the
+ * root of the host. */
 enum { KK_WORKER_FD = 3, KK_WORKER_LENT_FD };
 
 /* The exit status of a worker that can't work with this supervisor: their builds differ. */

@@ -33,3 +33,11 @@ int kk_capabilities_keep(const char *names, bool is_effective, struct kk_err *er
 		return kk_fail_errno(err, KK_E_PERMISSION, "give up new privileges");
 	return 0;
 }
+
+bool kk_capability_is_allowed(const char *name)
+{
+	int capability = capng_name_to_capability(name);
+
+	return capability >= 0 && capng_get_caps_process() == 0 &&
+		capng_have_capability(CAPNG_BOUNDING_SET, (unsigned)capability) > 0;
+}

@@ -32,7 +32,7 @@ int kk_fd_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-static int content_read(int fd, const char *path, struct kk_buf *buf, struct kk_err *err)
+int kk_fd_read(int fd, const char *path, struct kk_buf *buf, struct kk_err *err)
 {
 	for (;;) {
 		/* One byte beyond the ceiling is asked for, to tell a full buffer from a larger file. */
@@ -65,7 +65,7 @@ int kk_file_read(const char *path, struct kk_buf *buf, struct kk_err *err)
 
 	if (fd < 0)
 		return kk_fail_errno(err, KK_E_IO, "open %s", path);
-	return content_read(fd, path, buf, err);
+	return kk_fd_read(fd, path, buf, err);
 }
 
 /* Of the directory that holds @path: "a" of "a/b", "/" of "/b", nothing of "b". */
@@ -129,7 +129,7 @@ static void content_restore(const char *path, int old_fd)
 	kk_auto_fd int fd = -1;
 	struct stat st;
 
-	if (fstat(old_fd, &st) < 0 || content_read(old_fd, path, &text, NULL) < 0)
+	if (fstat(old_fd, &st) < 0 || kk_fd_read(old_fd, path, &text, NULL) < 0)
 		return;
 	fd = mkostemp(temp, O_CLOEXEC);
 	if (fd >= 0 &&

@@ -6,8 +6,10 @@ ipc_base_SRC := \
 	ipc/base/err.c \
 	ipc/base/fault.c \
 	ipc/base/fd.c \
+	ipc/base/host.c \
 	ipc/base/log.c \
 	ipc/base/mem.c \
+	ipc/base/notify.c \
 	ipc/base/oom.c \
 	ipc/base/sha256.c \
 	ipc/base/text.c \

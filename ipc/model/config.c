@@ -151,13 +151,15 @@ static void instance_adopt(struct kk_config *config, const struct kk_instance *i
 		kk_str_set(&config->containerd_socket, instance->containerd_socket);
 }
 
-static int instance_write(const char *path, const struct kk_config *config, struct kk_err *err)
+static int instance_write(const char *path, const struct kk_config *config, const char *kukeond,
+	struct kk_err *err)
 {
 	const struct kk_instance instance = {
 		.namespace_suffix = config->namespace_suffix,
 		.cgroup_root = config->cgroup_root,
 		.pod_subnet_cidr = config->pod_subnet_cidr,
 		.containerd_socket = config->containerd_socket,
+		.kukeond = (char *)kukeond,
 	};
 	kk_auto_json *json = kk_json_encode(kk_schema_of_instance(), &instance, KK_JSON_DISK);
 	kk_auto_free char *dump = json ? kk_json_text(json, JSON_INDENT(2)) : NULL;
@@ -214,15 +216,47 @@ static int owner_check(const char *run_path, struct kk_err *err)
 	return 0;
 }
 
-int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *err)
+static char *instance_path(const char *run_path)
 {
-	kk_auto_free char *path = kk_xprintf("%s/.kukeon-instance.json", config->run_path);
+	return kk_xprintf("%s/.kukeon-instance.json", run_path);
+}
+
+/* 1 when there is one, 0 when not. */
+static int instance_read(const char *path, struct kk_instance *ret_instance, struct kk_err *err)
+{
 	kk_auto_buf text = {.max = FILE_MAX};
 	kk_auto_json *json = NULL;
-	kk_auto_fd int lock = -1;
 	struct kk_instance instance = {0};
 	struct kk_err cause = {0};
 	char why[KK_ERR_TEXT];
+	int r;
+
+	if (kk_file_read(path, &text, &cause) < 0) {
+		if (cause.sys_errno == ENOENT)
+			return 0;
+		kk_err_format(&cause, why, sizeof why);
+		return kk_fail(err, KK_E_IO, "%s", why);
+	}
+	r = kk_json_load((char *)text.data, text.len, 0, &json, NULL);
+	if (r == 0)
+		r = kk_json_decode(kk_schema_of_instance(), json, &instance, &cause);
+	if (r == KK_E_NOMEM)
+		return kk_fail(err, r, "no memory for %s", path);
+	if (r < 0)
+		return damaged_fail(path, err);
+	if (kk_str_empty(instance.namespace_suffix) || kk_str_empty(instance.cgroup_root)) {
+		kk_instance_release(&instance);
+		return damaged_fail(path, err);
+	}
+	*ret_instance = instance;
+	return 1;
+}
+
+int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *err)
+{
+	kk_auto_free char *path = instance_path(config->run_path);
+	kk_auto(kk_instance_release) struct kk_instance instance = {0};
+	kk_auto_fd int lock = -1;
 	int r;
 
 	if (!is_reading && run_path_lock(config, &lock, err) < 0)
@@ -234,27 +268,37 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
 		return kk_failed(err);
 	if (!is_reading)
 		kk_leftovers_remove(path);
-	if (kk_file_read(path, &text, &cause) < 0) {
-		if (cause.sys_errno == ENOENT)
-			return is_reading ? 0 : instance_write(path, config, err);
-		kk_err_format(&cause, why, sizeof why);
-		return kk_fail(err, KK_E_IO, "%s", why);
-	}
-	r = kk_json_load((char *)text.data, text.len, 0, &json, NULL);
-	if (r == 0)
-		r = kk_json_decode(kk_schema_of_instance(), json, &instance, &cause);
-	if (r == KK_E_NOMEM)
-		return kk_fail(err, r, "no memory for %s", path);
+	r = instance_read(path, &instance, err);
 	if (r < 0)
-		return damaged_fail(path, err);
-	if (kk_str_empty(instance.namespace_suffix) || kk_str_empty(instance.cgroup_root))
-		r = damaged_fail(path, err);
-	else
-		r = instance_agree(config, &instance, err);
+		return r;
 	if (r == 0)
-		instance_adopt(config, &instance);
-	kk_instance_release(&instance);
-	return r;
+		return is_reading ? 0 : instance_write(path, config, NULL, err);
+	if (instance_agree(config, &instance, err) < 0)
+		return kk_failed(err);
+	instance_adopt(config, &instance);
+	return 0;
+}
+
+char *kk_instance_kukeond(const char *run_path)
+{
+	kk_auto_free char *path = instance_path(run_path);
+	kk_auto(kk_instance_release) struct kk_instance instance = {0};
+	struct kk_err ignored = {0};
+
+	return instance_read(path, &instance, &ignored) == 1 ? kk_steal(&instance.kukeond) : NULL;
+}
+
+int kk_instance_kukeond_set(const struct kk_config *config, const char *kukeond, struct kk_err *err)
+{
+	kk_auto_free char *path = instance_path(config->run_path);
+	kk_auto_free char *now = kk_instance_kukeond(config->run_path);
+	kk_auto_fd int lock = -1;
+
+	if (kk_str_equal(now, kukeond))
+		return 0;
+	if (run_path_lock(config, &lock, err) < 0)
+		return kk_failed(err);
+	return instance_write(path, config, kukeond, err);
 }
 
 char *kk_config_instance_id(const struct kk_config *config)

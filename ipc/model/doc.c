@@ -120,6 +120,18 @@ void kk_stack_check(const struct kk_stack *stack, struct kk_strs *ret_problems)
 	required_check(kk_schema_of_stack(), stack, "", ret_problems);
 }
 
+static bool is_propagation(const char *word)
+{
+	static const char *const words[] = {
+		"", "private", "slave", "shared", "rprivate", "rslave", "rshared"};
+
+	for (size_t i = 0; i < KK_COUNT(words); i++) {
+		if (strcmp(words[i], word) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void volumes_check(const struct kk_container_spec *spec, struct kk_strs *problems)
 {
 	for (size_t i = 0; i < spec->volumes.n; i++) {
@@ -139,6 +151,8 @@ static void volumes_check(const struct kk_container_spec *spec, struct kk_strs *
 		else if ((!*kind || strcmp(kind, "bind") == 0) &&
 			(kk_str_empty(volume->source) || volume->source[0] != '/'))
 			why = "source of a bind mount must be an absolute path";
+		else if (!is_propagation(kk_str(volume->propagation)))
+			why = "propagation must be private, slave or shared, or with an r before it";
 		else if (volume->mode < 0 || volume->mode > 07777)
 			why = "mode must be between 0 and 07777";
 		if (why)
@@ -302,7 +316,8 @@ static void security_check(const struct kk_container_spec *spec, struct kk_strs 
 		const char *opt = spec->security_opts.items[i];
 
 		if (!kk_str_starts(opt, "no-new-privileges") && !kk_str_starts(opt, "seccomp=") &&
-			!kk_str_starts(opt, "seccomp:"))
+			!kk_str_starts(opt, "seccomp:") &&
+			strcmp(opt, "systempaths=unconfined") != 0)
 			kk_strs_take(problems,
 				kk_xprintf("container \"%s\": unsupported securityOpt "
 					   "\"%s\"",

@@ -11,6 +11,7 @@
 #include <kukeon/clock.h>
 #include <kukeon/crash.h>
 #include <kukeon/fault.h>
+#include <kukeon/host.h>
 #include <kukeon/json.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
@@ -34,6 +35,8 @@ static int on_worker_start(struct kk_call *call, const struct kk_req_worker_star
 	}
 	kk_log_open(kk_role_name(worker.def->role), call->generation, kk_log_level());
 	kk_schema_copy(kk_req_schema_worker_start(), req, &worker.config);
+	if (req->has_host_root)
+		kk_host_set_root(KK_WORKER_LENT_FD);
 	r = kk_sandbox_enter(worker.def->role,
 		kk_str_empty(worker.config.sandbox) ? "off" : worker.config.sandbox, err);
 	if (r == 0 && worker.def->start)

@@ -22,6 +22,7 @@
 #define LABEL_STACK "kukeon.io/stack"
 #define LABEL_SPACE "kukeon.io/space"
 #define LABEL_STOP_SIGNAL "kukeon.io/stop-signal"
+#define LABEL_KEPT "containerd.io/restart.status" /* containerd's own monitor starts it again */
 
 enum {
 	KILL_WAIT_MS = 10000, /* after SIGKILL a task must be gone */
@@ -639,7 +640,29 @@ int ct_container_create(const struct ct_ctx *ctx, const struct kk_req_container_
 	return r < 0 ? r : 0;
 }
 
-int ct_container_start(const struct ct_ctx *ctx, const char *id, uint64_t *ret_pid,
+/* Shall containerd itself start the container again? It kills what it finds half made, so not before it runs. */
+static int kept_mark(const struct ct_ctx *ctx, const char *id, bool is_kept, struct kk_err *err)
+{
+	Ct__ContainerUpdateRequest update = CT__CONTAINER_UPDATE_REQUEST__INIT;
+	Ct__Container container = CT__CONTAINER__INIT;
+	Ct__Label label = CT__LABEL__INIT, *labels[] = {&label};
+	Ct__FieldMask mask = CT__FIELD_MASK__INIT;
+	char *paths[] = {(char *)"labels." LABEL_KEPT};
+
+	label.key = (char *)LABEL_KEPT;
+	label.value = (char *)(is_kept ? "running" : "stopped");
+	container.id = (char *)id;
+	container.n_labels = KK_COUNT(labels);
+	container.labels = labels;
+	mask.n_paths = KK_COUNT(paths);
+	mask.paths = paths;
+	update.container = &container;
+	update.update_mask = &mask;
+	return ct_unary(ctx, "containers.v1.Containers/Update", &update.base,
+		&ct__container_update_response__descriptor, NULL, err);
+}
+
+int ct_container_start(const struct ct_ctx *ctx, const char *id, bool is_kept, uint64_t *ret_pid,
 	struct kk_err *err)
 {
 	Ct__TaskStartRequest req = CT__TASK_START_REQUEST__INIT;
@@ -663,6 +686,8 @@ int ct_container_start(const struct ct_ctx *ctx, const char *id, uint64_t *ret_p
 		*err = cause;
 		r = kk_wrap(err, "start container '%s'", id);
 	}
+	if (r == 0 && is_kept)
+		r = kept_mark(ctx, id, true, err);
 	ct_container_unlock(ctx->namespace, id);
 	return r;
 }
@@ -733,6 +758,8 @@ static int container_halt(const struct ct_ctx *ctx, const char *id, int64_t grac
 	if (r <= 0)
 		return r;
 	signal_name = label_get(found->container, LABEL_STOP_SIGNAL);
+	if (label_get(found->container, LABEL_KEPT) && kept_mark(ctx, id, false, err) < 0)
+		return kk_failed(err);
 	r = task_look(ctx, found->container, &task, err);
 	if (r < 0)
 		return r;
@@ -795,6 +822,7 @@ static int task_end_quickly(const struct ct_ctx *ctx, const char *id)
 	struct kk_err ignored = {0};
 
 	if (ct_container_record(&limited, id, &found, &ignored) <= 0 ||
+		label_get(found->container, LABEL_KEPT) ||
 		task_end(&limited, id, SIGKILL, 0, &stop, &ignored) < 0 || !stop.has_exit ||
 		kk_fault(KK_FAULT_containerd_task_ended, &ignored) < 0)
 		return -1;

@@ -196,7 +196,7 @@ int ct_container_prepare(const struct ct_ctx *ctx, const char *id, const char *i
 	struct kk_err *err);
 int ct_container_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
 	struct kk_rep_container_create *rep, struct kk_err *err);
-int ct_container_start(const struct ct_ctx *ctx, const char *id, uint64_t *ret_pid,
+int ct_container_start(const struct ct_ctx *ctx, const char *id, bool is_kept, uint64_t *ret_pid,
 	struct kk_err *err);
 int ct_container_stop(const struct ct_ctx *ctx, const char *id, int64_t grace_ms,
 	struct kk_rep_container_stop *rep, struct kk_err *err);

@@ -84,7 +84,7 @@ static KK_HANDLES(container_start)
 {
 	const struct ct_ctx ctx = ctx_of(call, req->namespace);
 
-	return ct_container_start(&ctx, kk_str(req->id), &rep->pid, err);
+	return ct_container_start(&ctx, kk_str(req->id), req->is_kept, &rep->pid, err);
 }
 
 static KK_HANDLES(container_stop)

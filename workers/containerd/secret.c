@@ -8,6 +8,7 @@
 
 #include <kukeon/buf.h>
 #include <kukeon/fd.h>
+#include <kukeon/host.h>
 #include <kukeon/mem.h>
 
 enum { SECRET_MAX = 1024 * 1024 };
@@ -31,7 +32,7 @@ static int value_read(const struct kk_container_secret *secret, struct kk_buf *v
 	const char *variable = kk_str(secret->from_env), *text;
 
 	if (!kk_str_empty(secret->from_file))
-		return kk_file_read(secret->from_file, value, err);
+		return kk_host_file_read(secret->from_file, value, err);
 	text = getenv(variable);
 	if (!text)
 		return kk_fail(err, KK_E_INVALID, "the environment of kukeond has no variable '%s'",

@@ -15,6 +15,7 @@
 
 #include <kukeon/buf.h>
 #include <kukeon/fd.h>
+#include <kukeon/host.h>
 #include <kukeon/json.h>
 #include <kukeon/mem.h>
 #include <kukeon/oom.h>
@@ -389,6 +390,7 @@ static void file_mount_add(json_t *mounts, const struct build *b, const char *na
 
 static int volume_add(json_t *mounts, const struct kk_volume_mount *volume, struct kk_err *err)
 {
+	const char *propagation = kk_str(volume->propagation);
 	struct stat st;
 	kk_auto_free char *options = NULL;
 
@@ -410,10 +412,12 @@ static int volume_add(json_t *mounts, const struct kk_volume_mount *volume, stru
 		mount_add(mounts, volume->target, "tmpfs", "tmpfs", options);
 		return 0;
 	}
-	if (stat(volume->source, &st) < 0)
+	if (kk_host_stat(volume->source, &st) < 0)
 		return kk_fail_errno(err, KK_E_INVALID, "bind mount of '%s'", volume->source);
-	mount_add(mounts, volume->target, "bind", volume->source,
-		volume->read_only ? "rbind,ro" : "rbind,rw");
+	/* What is mounted below comes along, unless its propagation is that of one mount. */
+	options = kk_xprintf("%sbind,%s%s%s", !*propagation || *propagation == 'r' ? "r" : "",
+		volume->read_only ? "ro" : "rw", *propagation ? "," : "", propagation);
+	mount_add(mounts, volume->target, "bind", volume->source, options);
 	return 0;
 }
 
@@ -506,7 +510,7 @@ static int device_add(json_t *devices, json_t *rules, const char *path, struct k
 	struct stat st;
 	const char *type;
 
-	if (stat(path, &st) < 0)
+	if (kk_host_stat(path, &st) < 0)
 		return kk_fail_errno(err, KK_E_INVALID, "resolve device \"%s\"", path);
 	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
 		return kk_fail(err, KK_E_INVALID, "resolve device \"%s\": not a device", path);
@@ -529,7 +533,7 @@ static void devices_add_all(json_t *devices, json_t *rules, const char *dir)
 	static const char *const skipped[] = {
 		".", "..", "pts", "shm", "fd", "mqueue", "console", ".lxc", ".lxd-mounts", ".udev"};
 	const struct dirent *entry;
-	DIR *handle = opendir(dir);
+	DIR *handle = kk_host_opendir(dir);
 
 	while (handle && (entry = readdir(handle))) {
 		kk_auto_free char *path = kk_xprintf("%s/%s", dir, entry->d_name);
@@ -603,7 +607,7 @@ static int seccomp_build(const struct build *b, json_t **ret_profile, struct kk_
 		*ret_profile = ct_seccomp_default(&b->capabilities);
 		return 0;
 	}
-	if (kk_file_read(opt, &text, err) < 0)
+	if (kk_host_file_read(opt, &text, err) < 0)
 		return kk_wrap(err, "read seccomp profile");
 	*ret_profile = json_loadb((char *)text.data, text.len, 0, NULL);
 	if (json_is_object(*ret_profile))
@@ -611,6 +615,27 @@ static int seccomp_build(const struct build *b, json_t **ret_profile, struct kk_
 	json_decref(*ret_profile);
 	*ret_profile = NULL;
 	return kk_fail(err, KK_E_INVALID, "seccomp profile %s is no JSON object", opt);
+}
+
+/* A mount that shall be seen on the host as well needs a root that lets it out. */
+static bool is_any_shared(const struct kk_container_spec *spec)
+{
+	for (size_t i = 0; i < spec->volumes.n; i++) {
+		if (kk_str_ends(kk_str(spec->volumes.items[i].propagation), "shared"))
+			return true;
+	}
+	return false;
+}
+
+/* What of the kernel's own file systems is hidden from the container, or may only be read. */
+static void paths_build(const struct build *b, json_t *linux_part)
+{
+	if (b->spec->privileged || kk_str_equal(security_opt(b, "systempaths"), "unconfined"))
+		return;
+	json_object_set_new(linux_part, "maskedPaths",
+		strings(masked_paths, KK_COUNT(masked_paths)));
+	json_object_set_new(linux_part, "readonlyPaths",
+		strings(readonly_paths, KK_COUNT(readonly_paths)));
 }
 
 static int linux_build(const struct build *b, json_t **ret_linux, struct kk_err *err)
@@ -630,12 +655,9 @@ static int linux_build(const struct build *b, json_t **ret_linux, struct kk_err 
 		"devices", devices);
 	if (seccomp)
 		json_object_set_new(linux_part, "seccomp", seccomp);
-	if (!b->spec->privileged) {
-		json_object_set_new(linux_part, "maskedPaths",
-			strings(masked_paths, KK_COUNT(masked_paths)));
-		json_object_set_new(linux_part, "readonlyPaths",
-			strings(readonly_paths, KK_COUNT(readonly_paths)));
-	}
+	if (is_any_shared(b->spec))
+		json_object_set_new(linux_part, "rootfsPropagation", json_string("rshared"));
+	paths_build(b, linux_part);
 	*ret_linux = linux_part;
 	return 0;
 }

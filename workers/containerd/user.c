@@ -15,6 +15,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <kukeon/host.h>
 #include <kukeon/mem.h>
 
 enum {
@@ -66,7 +67,7 @@ static void layers_of(const struct ct_mounts *rootfs, struct layers *layers)
 
 static int layer_open(const char *layer, const char *path, int flags)
 {
-	kk_auto_fd int dir = open(layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	kk_auto_fd int dir = kk_host_open(layer, O_PATH | O_DIRECTORY);
 	struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
 

@@ -8,6 +8,7 @@
 
 #include <kukeon/buf.h>
 #include <kukeon/fd.h>
+#include <kukeon/host.h>
 #include <kukeon/mem.h>
 
 enum { MAKE_TRIES = 3 };
@@ -72,7 +73,7 @@ static int resolv_write(const char *dir, struct kk_err *err)
 		struct kk_err cause = {0};
 
 		kk_buf_clear(&text);
-		if (kk_file_read(sources[i], &text, &cause) == 0 && text.data &&
+		if (kk_host_file_read(sources[i], &text, &cause) == 0 && text.data &&
 			has_reachable_server((char *)text.data))
 			break;
 		/* A host without one is no error, a cell without that of its host is. */

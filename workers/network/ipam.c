@@ -15,18 +15,18 @@
 #include <arpa/inet.h>
 
 #include <kukeon/buf.h>
+#include <kukeon/config.h>
 #include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
-#define LEASE_ROOT "/var/lib/cni/networks"
 #define LEASE_LAST "last_reserved_ip.0"
 
 enum { LEASE_MAX = 4096 };
 
 char *net_lease_dir(const struct net_space *space)
 {
-	return kk_xprintf(LEASE_ROOT "/%s", space->network);
+	return kk_xprintf(KK_LEASE_ROOT "/%s", space->network);
 }
 
 /* host-local's own lock, a file in the directory. */

@@ -63,6 +63,9 @@ static int dir_share(struct kk_err *err)
 		return 0;
 	if (errno != EINVAL)
 		return kk_fail_errno(err, KK_E_NETWORK, "share mount %s", dir);
+	/* Where kukeond runs in a container, the directory above is one, on the host as well. */
+	if (mount("none", net_instance.runtime_dir, NULL, MS_SHARED | MS_REC, NULL) == 0)
+		return 0;
 	if (mount(dir, dir, NULL, MS_BIND | MS_REC, NULL) < 0 ||
 		mount("none", dir, NULL, MS_SHARED | MS_REC, NULL) < 0)
 		return kk_fail_errno(err, KK_E_NETWORK, "make %s a shared mount", dir);

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
+#include <kukeon/library.h>
 #include <kukeon/mem.h>
 
 struct nft_ctx;
@@ -36,7 +37,7 @@ static int nft_open(struct kk_err *err)
 
 	if (nft.ctx)
 		return 0;
-	library = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL);
+	library = dlopen(KK_LIBRARY_NFTABLES, RTLD_NOW | RTLD_LOCAL);
 	if (!library)
 		return kk_fail(err, KK_E_NETWORK,
 			"load libnftables.so.1 (package libnftables1): %s", dlerror());

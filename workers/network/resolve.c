@@ -4,6 +4,7 @@
 #include "net.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 
 #include <kukeon/buf.h>
 #include <kukeon/clock.h>
+#include <kukeon/host.h>
 #include <kukeon/loop.h>
 #include <kukeon/mem.h>
 #include <kukeon/worker.h>
@@ -279,19 +281,23 @@ static void socket_on_state(void *arg, ares_socket_t fd, int readable, int writa
 
 static int channel_open(void)
 {
+	/* The host's own, whatever root we have. */
+	kk_auto_fd int fd = kk_host_open("/etc/resolv.conf", O_RDONLY);
+	kk_auto_free char *path = kk_xprintf("/proc/self/fd/%d", fd);
 	struct ares_options options = {
 		.flags = ARES_FLAG_STAYOPEN,
 		.timeout = TIMEOUT_MS,
 		.tries = TRIES,
 		.sock_state_cb = socket_on_state,
+		.resolvconf_path = path,
 	};
-
 	int r = resolver.channel ? ARES_SUCCESS : ares_library_init(ARES_LIB_INIT_ALL);
 
 	if (resolver.channel || r != ARES_SUCCESS)
 		return r;
 	return ares_init_options(&resolver.channel, &options,
-		ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+		ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+			(fd < 0 ? 0 : ARES_OPT_RESOLVCONF));
 }
 
 static void answer_on(void *arg, int status, int timeouts, struct ares_addrinfo *answer)

@@ -347,6 +347,7 @@ static const struct {
 	{"Since", "int64"},
 	{"Limit", "int64"},
 	{"WaitMilliseconds", "int64"},
+	{"GraceMilliseconds", "int64"},
 };
 
 static bool is_of_type(const json_t *arg, const char *type)

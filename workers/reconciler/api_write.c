@@ -170,7 +170,10 @@ void rc_api_start_cell(struct api *api)
 
 void rc_api_stop_cell(struct api *api)
 {
-	rc_cell_do(RC_CELL_STOP, &api->doc.cell, rc_api_cause(api), cell_verb_done, api);
+	const json_t *grace = kk_json_get(api->args, "GraceMilliseconds");
+
+	rc_cell_stop(&api->doc.cell, grace ? json_integer_value(grace) : RC_STOP_GRACE_MS,
+		rc_api_cause(api), cell_verb_done, api);
 }
 
 void rc_api_kill_cell(struct api *api)

@@ -30,6 +30,7 @@ struct op {
 	struct rc_outcome outcome;
 	struct kk_container_spec *one; /* RC_CELL_APPLY for a single container: its wanted spec */
 	unsigned n_tries;
+	int64_t grace_ms; /* from the signal that asks a container to end to the one that makes it */
 	bool is_new; /* there was no such cell before */
 	bool is_dirty;
 	rc_outcome_f fn;
@@ -770,7 +771,7 @@ static void restart_halted(const struct kk_err *err, void *arg)
 static void restart_halt(struct op *op)
 {
 	plan_again(op);
-	rc_plan_containers_stop(&op->plan, &op->cell, op->namespace, RC_STOP_GRACE_MS);
+	rc_plan_containers_stop(&op->plan, &op->cell, op->namespace, op->grace_ms);
 	rc_plan_run(&op->plan, op->cause.op, restart_halted, op);
 }
 
@@ -996,8 +997,7 @@ static void existing_turn(struct op *op)
 		intent_record(op, "stopped", NULL);
 		if (!save(op))
 			break;
-		rc_plan_cell_stop(&op->plan, &op->cell, op->namespace,
-			op->verb == RC_CELL_STOP ? RC_STOP_GRACE_MS : 0);
+		rc_plan_cell_stop(&op->plan, &op->cell, op->namespace, op->grace_ms);
 		rc_plan_run(&op->plan, op->cause.op, halted, op);
 		break;
 	case RC_CELL_DELETE:
@@ -1059,6 +1059,7 @@ static struct op *op_new(enum rc_cell_verb verb, const struct kk_cell *cell, str
 	struct op *op = kk_xalloc(sizeof *op);
 
 	op->verb = verb;
+	op->grace_ms = verb == RC_CELL_KILL ? 0 : RC_STOP_GRACE_MS;
 	op->cause = cause;
 	op->fn = fn;
 	op->arg = arg;
@@ -1074,6 +1075,17 @@ void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, struct rc_ca
 {
 	struct op *op = op_new(verb, cell, cause, fn, arg);
 
+	rc_turn_take(&op->scope, true, turn_begin, op);
+}
+
+void rc_cell_stop(const struct kk_cell *cell, int64_t grace_ms, struct rc_cause cause,
+	rc_outcome_f fn, void *arg)
+{
+	struct op *op = op_new(RC_CELL_STOP, cell, cause, fn, arg);
+
+	op->grace_ms = grace_ms < 0 ? 0 : grace_ms;
+	if (op->grace_ms > RC_STOP_GRACE_MAX_MS)
+		op->grace_ms = RC_STOP_GRACE_MAX_MS;
 	rc_turn_take(&op->scope, true, turn_begin, op);
 }
 

@@ -174,6 +174,13 @@ static void labels_fill(struct kk_map *labels, const struct kk_scope *scope,
 	kk_map_set(labels, RC_LABEL_INSTANCE, rc.worker->config.instance);
 }
 
+/* Nobody but containerd can start kukeond again. */
+static bool is_kept(const struct kk_scope *scope, const struct kk_container_spec *spec)
+{
+	return spec->root && kk_str_equal(scope->realm, KK_SYSTEM_REALM) &&
+		kk_str_equal(spec->restart_policy, "always");
+}
+
 static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cell *cell,
 	const struct kk_container_spec *spec, const char *namespace,
 	const struct kk_rep_cell_network_ensure *network)
@@ -200,6 +207,11 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 	req->ipcns_path = kk_xstrdup(network->ipcns_path);
 	req->files_dir = kk_xstrdup(network->files_dir);
 	req->log_path = rc_log_path(&scope, spec->id);
+	if (is_kept(&scope, spec)) {
+		kk_auto_free char *log_uri = kk_xprintf("file://%s", req->log_path);
+
+		kk_map_set(&req->labels, "containerd.io/restart.loguri", log_uri);
+	}
 	req->memory_limit_bytes = rc.worker->config.default_memory_limit_bytes;
 }
 
@@ -253,6 +265,7 @@ void rc_plan_containers_start(struct rc_plan *plan, const struct kk_cell *cell,
 		req = rc_plan_add(plan, (unsigned)i, KK_MSG_container_start);
 		req->namespace = kk_xstrdup(namespace);
 		req->id = rc_container_id(&scope, cell->spec.containers.items[i].id);
+		req->is_kept = is_kept(&scope, &cell->spec.containers.items[i]);
 	}
 	rc_plan_oom_watch(plan, (unsigned)cell->spec.containers.n, cell);
 }

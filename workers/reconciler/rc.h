@@ -21,7 +21,7 @@ struct rc {
 };
 extern struct rc rc;
 
-enum { RC_PATH_MAX = 4096, RC_STOP_GRACE_MS = 5000 };
+enum { RC_PATH_MAX = 4096, RC_STOP_GRACE_MS = 5000, RC_STOP_GRACE_MAX_MS = 40000 };
 
 /* On whose behalf something is done. An operation may come to one object more than once, with several documents
  * of it in a file. */
@@ -300,6 +300,9 @@ void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, struct rc_ca
 	rc_outcome_f fn, void *arg);
 /* The verbs that only look at what is there. */
 void rc_cell_look(const struct kk_scope *scope, enum rc_cell_verb verb, uint64_t op,
+	rc_outcome_f fn, void *arg);
+/* STOP with another time to end in than RC_STOP_GRACE_MS, up to RC_STOP_GRACE_MAX_MS. */
+void rc_cell_stop(const struct kk_cell *cell, int64_t grace_ms, struct rc_cause cause,
 	rc_outcome_f fn, void *arg);
 /* APPLY for one container of a cell. */
 void rc_container_apply(const struct kk_container *container, struct rc_cause cause,

@@ -1,5 +1,5 @@
-/* supervisor/notify.c - libsystemd, loaded only where systemd started us: it costs a start 2 ms. */
-#include "notify.h"
+/* ipc/base/notify.c - libsystemd, loaded only where systemd started us: it costs a start 2 ms. */
+#include <kukeon/notify.h>
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static void *systemd_symbol(const char *name)
 	return library ? dlsym(library, name) : NULL;
 }
 
-void sv_notify(const char *state)
+void kk_notify(const char *state)
 {
 	int (*notify)(int unset, const char *text);
 
@@ -30,7 +30,7 @@ void sv_notify(const char *state)
 		notify(0, state);
 }
 
-void sv_notify_reloading(void)
+void kk_notify_reloading(void)
 {
 	char state[64];
 	struct timespec now;
@@ -39,10 +39,10 @@ void sv_notify_reloading(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
 		(long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	sv_notify(state);
+	kk_notify(state);
 }
 
-int64_t sv_notify_watchdog_ms(void)
+int64_t kk_notify_watchdog_ms(void)
 {
 	int (*enabled)(int unset, uint64_t *usec);
 	uint64_t usec = 0;
