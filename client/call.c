@@ -68,16 +68,22 @@ int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_t
 	return r;
 }
 
-int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
-	struct kk_err *err)
+int cli_call_json(struct cli *cli, cli_call_f call, const char *method, json_t *args,
+	json_t **ret_result, struct kk_err *err)
 {
 	struct kk_text text;
-	int r = cli_call_text(cli, method, args, &text, err);
+	int r = call(cli, method, args, &text, err);
 
 	if (r < 0)
 		return r;
 	*ret_result = cli_text_load(&text);
 	return *ret_result ? 0 : cli_no_json_fail("the other side", err);
+}
+
+int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_result,
+	struct kk_err *err)
+{
+	return cli_call_json(cli, cli_call_text, method, args, ret_result, err);
 }
 
 void cli_disconnect(struct cli *cli)
@@ -97,5 +103,6 @@ void cli_disconnect(struct cli *cli)
 void cli_close(struct cli *cli)
 {
 	cli_disconnect(cli);
+	free(cli->host);
 	kk_client_configuration_release(&cli->file);
 }

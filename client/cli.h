@@ -75,12 +75,17 @@ struct cli {
 	struct kk_supervisor *sv; /* in-process */
 	struct kk_config config;  /* in-process */
 	int fd;                   /* to the daemon; -1: none */
-	int lent_fd;              /* file that in-process workers may read; 0: none */
+	char *host;               /* where kukeond listens, for those who know it otherwise; NULL */
+	bool is_suffix_demanded, is_cgroup_root_demanded; /* the instance must agree */
+	int lent_fd; /* file that in-process workers may read; 0: none */
 	struct kk_buf in;
 	unsigned last_id;
 	int status;    /* exit status of a command that went well */
 	bool is_quiet; /* it does not tell what it waits for: somebody else does */
 };
+
+/* What is too large for memory, or comes in through a pipe, waits here, under no name. */
+#define CLI_SPOOL_DIR "/var/tmp"
 
 enum { CLI_STATUS_CHANGES = 2 }; /* of a plan that is not empty */
 
@@ -155,6 +160,11 @@ int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_res
 /* The same, the reply as text: valid until the next call. */
 int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err);
+/* The same, by @call: whatever the routing. */
+typedef int (*cli_call_f)(struct cli *cli, const char *method, json_t *args,
+	struct kk_text *ret_result, struct kk_err *err);
+int cli_call_json(struct cli *cli, cli_call_f call, const char *method, json_t *args,
+	json_t **ret_result, struct kk_err *err);
 void cli_disconnect(struct cli *cli); /* the next call begins anew */
 void cli_close(struct cli *cli);
 
@@ -182,9 +192,13 @@ int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct kk
 	struct kk_err *err);
 int cli_call_local(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err);
+/* What a first in-process call does before it: cli->config is there then, and the run path is this instance's. */
+int cli_local_open(struct cli *cli, struct kk_err *err);
 
 /* --- setting.c --- */
 int cli_setting_load(struct cli *cli, struct kk_err *err); /* kuke.yaml */
+/* Remove the default file of this user, unless somebody has changed it. */
+void cli_setting_forget(void);
 /* Flag > environment > file > default. */
 const char *cli_setting(const struct cli *cli, const char *flag, const char *env,
 	const char *from_file, const char *fallback, bool *ret_explicit);
@@ -296,6 +310,14 @@ int cli_since_parse(const char *text, int64_t *ret_time, struct kk_err *err);
 int cli_watch(struct cli *cli, const struct cli_view *view, const struct cli_output *output,
 	const struct cli_selector *selector, struct kk_err *err);
 
+/* --- cmd/log.c --- */
+
+/* All that a container has written; with --follow, go on. */
+int cli_log_show(struct cli *cli, const struct kk_scope *scope, const char *container,
+	struct kk_err *err);
+
+int cli_log_file_show(struct cli *cli, const char *path, struct kk_err *err);
+
 /* --- cmd/explain.c --- */
 const char *cli_explain(const struct kk_schema *schema, const struct kk_field *field); /* or NULL */
 
@@ -319,11 +341,13 @@ void cli_cell_print(const json_t *result, const struct kk_scope *scope);
 int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct kk_err *err);
 
 /* Tables of the verbs, one per file of cmd/. */
-extern const struct cli_command cli_cmd_version, cli_cmd_apply, cli_cmd_create, cli_cmd_diff,
-	cli_cmd_doctor, cli_cmd_events, cli_cmd_exec, cli_cmd_explain, cli_cmd_wait, cli_cmd_status,
-	cli_cmd_top, cli_cmd_tree, cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log,
-	cli_cmd_purge, cli_cmd_refresh, cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop,
-	cli_cmd_kill, cli_cmd_image;
+extern const struct cli_command cli_cmd_daemon_kill, cli_cmd_daemon_logs, cli_cmd_daemon_recreate,
+	cli_cmd_daemon_reset, cli_cmd_daemon_restart, cli_cmd_daemon_start, cli_cmd_daemon_stop;
+extern const struct cli_command cli_cmd_init, cli_cmd_uninstall, cli_cmd_version, cli_cmd_apply,
+	cli_cmd_create, cli_cmd_diff, cli_cmd_doctor, cli_cmd_events, cli_cmd_exec, cli_cmd_explain,
+	cli_cmd_wait, cli_cmd_status, cli_cmd_top, cli_cmd_tree, cli_cmd_get, cli_cmd_daemon,
+	cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh, cli_cmd_run, cli_cmd_start,
+	cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

@@ -28,18 +28,20 @@ static int local_config(struct cli *cli, struct kk_err *err)
 			file->containerd_socket, KK_DEFAULT_CONTAINERD_SOCKET,
 			&config->is_containerd_explicit));
 	kk_str_set(&config->namespace_suffix,
-		cli_setting(cli, "", "KUKEON_NAMESPACE_SUFFIX", file->namespace_suffix,
-			KK_DEFAULT_NAMESPACE_SUFFIX, NULL));
+		cli_setting(cli, "containerd-namespace-suffix", "KUKEON_NAMESPACE_SUFFIX",
+			file->namespace_suffix, KK_DEFAULT_NAMESPACE_SUFFIX, NULL));
 	kk_str_set(&config->cgroup_root,
-		cli_setting(cli, "", "KUKEON_CGROUP_ROOT", file->cgroup_root,
+		cli_setting(cli, "cgroup-root", "KUKEON_CGROUP_ROOT", file->cgroup_root,
 			KK_DEFAULT_CGROUP_ROOT, NULL));
 	kk_str_set(&config->pod_subnet_cidr,
 		cli_setting(cli, "", "KUKEON_POD_SUBNET_CIDR", file->pod_subnet_cidr,
 			KK_DEFAULT_POD_SUBNET_CIDR, NULL));
 	kk_str_set(&config->sandbox,
 		cli_setting(cli, "", "KUKEOND_SANDBOX", NULL, KK_DEFAULT_SANDBOX, NULL));
-	config->is_suffix_explicit = !kk_str_empty(getenv("KUKEON_NAMESPACE_SUFFIX"));
-	config->is_cgroup_root_explicit = !kk_str_empty(getenv("KUKEON_CGROUP_ROOT"));
+	config->is_suffix_explicit = !kk_str_empty(getenv("KUKEON_NAMESPACE_SUFFIX")) ||
+		cli->is_suffix_demanded || cli_is_given(cli, "containerd-namespace-suffix");
+	config->is_cgroup_root_explicit = !kk_str_empty(getenv("KUKEON_CGROUP_ROOT")) ||
+		cli->is_cgroup_root_demanded || cli_is_given(cli, "cgroup-root");
 	config->is_subnet_explicit = !kk_str_empty(getenv("KUKEON_POD_SUBNET_CIDR"));
 	/* What kuke.yaml has by default must not outvote the instance. */
 	if (kk_str_equal(config->containerd_socket, KK_DEFAULT_CONTAINERD_SOCKET))
@@ -51,8 +53,10 @@ static int local_config(struct cli *cli, struct kk_err *err)
 	return kk_instance_join(config, cli_is_reading(cli), err);
 }
 
-static int local_open(struct cli *cli, struct kk_err *err)
+int cli_local_open(struct cli *cli, struct kk_err *err)
 {
+	if (cli->sv)
+		return 0;
 	if (local_config(cli, err) < 0) {
 		if (geteuid() != 0 && (err->sys_errno == EACCES || err->sys_errno == EPERM))
 			kk_wrap(err, "in-process commands need root, run this with sudo");
@@ -100,7 +104,7 @@ int cli_call_local(struct cli *cli, const char *method, json_t *args, struct kk_
 	const struct kk_peer peer = {.pid = getpid(), .uid = geteuid(), .is_local = true};
 	struct local_call call = {.cli = cli, .err = err};
 
-	if (!cli->sv && local_open(cli, err) < 0)
+	if (cli_local_open(cli, err) < 0)
 		return kk_failed(err);
 	kk_buf_clear(&cli->in);
 	if (!kk_supervisor_call(cli->sv, kk_supervisor_op(cli->sv), full, params, strlen(params),

@@ -12,13 +12,16 @@ client_SRC := \
 	client/cmd/explain.c \
 	client/cmd/get.c \
 	client/cmd/image.c \
+	client/cmd/init.c \
 	client/cmd/lifecycle.c \
 	client/cmd/log.c \
 	client/cmd/refresh.c \
 	client/cmd/run.c \
+	client/cmd/service.c \
 	client/cmd/status.c \
 	client/cmd/top.c \
 	client/cmd/tree.c \
+	client/cmd/uninstall.c \
 	client/cmd/version.c \
 	client/cmd/wait.c \
 	client/cmd/watch.c \
@@ -39,4 +42,11 @@ client_SRC := \
 	client/progress.c \
 	client/route.c \
 	client/selector.c \
-	client/setting.c
+	client/setting.c \
+	client/setup/command.c \
+	client/setup/dirs.c \
+	client/setup/group.c \
+	client/setup/image.c \
+	client/setup/kukeond.c \
+	client/setup/server.c \
+	client/setup/service.c

@@ -21,18 +21,19 @@ static char *file_path(const struct cli *cli, bool *ret_default)
 	return kk_xprintf("%s/.kuke/kuke.yaml", kk_str_empty(home) ? "/tmp" : home);
 }
 
+static const char default_text[] =
+	"# Settings of the kuke client. Flags and environment variables come first.\n"
+	"apiVersion: v1beta1\nkind: ClientConfiguration\nmetadata:\n  name: default\nspec:\n"
+	"  # Where kukeond listens.\n  host: unix://" KK_DEFAULT_SOCKET "\n"
+	"  # State that in-process commands work on.\n  runPath: " KK_DEFAULT_RUN_PATH "\n"
+	"  containerdSocket: " KK_DEFAULT_CONTAINERD_SOCKET "\n"
+	"  # With -v: error, warning, info, debug, trace.\n  logLevel: info\n"
+	"  containerdNamespaceSuffix: " KK_DEFAULT_NAMESPACE_SUFFIX "\n"
+	"  cgroupRoot: " KK_DEFAULT_CGROUP_ROOT "\n"
+	"  podSubnetCIDR: " KK_DEFAULT_POD_SUBNET_CIDR "\n";
+
 static void file_write_default(const char *path)
 {
-	static const char text[] =
-		"# Settings of the kuke client. Flags and environment variables come first.\n"
-		"apiVersion: v1beta1\nkind: ClientConfiguration\nmetadata:\n  name: default\nspec:\n"
-		"  # Where kukeond listens.\n  host: unix://" KK_DEFAULT_SOCKET "\n"
-		"  # State that in-process commands work on.\n  runPath: " KK_DEFAULT_RUN_PATH "\n"
-		"  containerdSocket: " KK_DEFAULT_CONTAINERD_SOCKET "\n"
-		"  # With -v: error, warning, info, debug, trace.\n  logLevel: info\n"
-		"  containerdNamespaceSuffix: " KK_DEFAULT_NAMESPACE_SUFFIX "\n"
-		"  cgroupRoot: " KK_DEFAULT_CGROUP_ROOT "\n"
-		"  podSubnetCIDR: " KK_DEFAULT_POD_SUBNET_CIDR "\n";
 	kk_auto_free char *dir = kk_xstrdup(path);
 	char *slash = strrchr(dir, '/');
 	struct kk_err ignored = {0};
@@ -42,7 +43,25 @@ static void file_write_default(const char *path)
 	*slash = '\0';
 	/* A home that can't be written is no reason to fail. */
 	if (kk_dir_make(dir, 0750, &ignored) == 0)
-		(void)kk_file_replace(path, text, sizeof text - 1, 0600, &ignored);
+		(void)kk_file_replace(path, default_text, sizeof default_text - 1, 0600, &ignored);
+}
+
+void cli_setting_forget(void)
+{
+	struct cli nobody = {.fd = -1};
+	bool is_default;
+	kk_auto_free char *path = file_path(&nobody, &is_default);
+	kk_auto_buf text = {.max = FILE_MAX};
+	struct kk_err ignored = {0};
+	char *slash;
+
+	if (kk_file_read(path, &text, &ignored) < 0 || text.len != sizeof default_text - 1 ||
+		memcmp(text.data, default_text, text.len) != 0)
+		return;
+	(void)unlink(path);
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	(void)rmdir(path);
 }
 
 int cli_setting_load(struct cli *cli, struct kk_err *err)
@@ -96,6 +115,8 @@ const char *cli_setting(const struct cli *cli, const char *flag, const char *env
 
 const char *cli_host(const struct cli *cli)
 {
+	if (cli->host)
+		return cli->host;
 	return cli_setting(cli, "host", "KUKEON_HOST", cli->file.spec.host,
 		"unix://" KK_DEFAULT_SOCKET, NULL);
 }

@@ -1,20 +1,22 @@
-/* client/cmd/daemon.c - kuke daemon: kukeond itself, its workers and their logs. These verbs have no route: what
- * they are about is there in the daemon alone. */
-#include "../cli.h"
+/* client/cmd/daemon.c - kuke daemon: kukeond itself, its workers and their logs. What these
+ * verbs are about is there in the daemon alone. */
+#include "../setup/setup.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <kukeon/mem.h>
 
 /* --- reload --- */
 
-static int reload_run(struct cli *cli, struct kk_err *err)
+static int reload_call(struct cli *cli, struct kk_err *err)
 {
 	kk_auto_json *reply = NULL;
 	const json_t *result;
 
-	if (cli_call(cli, "ReloadDaemon", json_object(), &reply, err) < 0)
+	if (cli_call_json(cli, cli_call_daemon, "ReloadDaemon", json_object(), &reply, err) < 0)
 		return kk_failed(err);
 	result = json_object_get(reply, "Result");
 	printf("kukeond reloaded (version %s, pid %lld)\n", cli_json_string(result, "Version"),
@@ -22,10 +24,52 @@ static int reload_run(struct cli *cli, struct kk_err *err)
 	return 0;
 }
 
+/* A kukeond in its cell finds the binary on disk in its own root, where it has to be put first. Should it be refused,
+ * the old one goes back there; else it is what the cell's image is from now on. */
+static int cell_reload(const struct setup *setup, pid_t pid, struct kk_err *err)
+{
+	const char *image = setup_image_name(setup);
+	kk_auto_free char *digest = NULL;
+	int r, is_new = 0;
+
+	if (strcmp(image, SETUP_LOCAL_IMAGE) == 0)
+		is_new = setup_rootfs_renew(pid, err);
+	if (is_new < 0)
+		return is_new;
+	r = reload_call(setup->cli, err);
+	if (is_new)
+		setup_rootfs_settle(pid, r == 0);
+	if (r < 0 || !is_new)
+		return r;
+	if (setup_image_provide(setup, image, &digest, err) < 0)
+		return kk_failed(err);
+	return setup_cell_apply(setup, image, digest, err);
+}
+
+static int reload_run(struct cli *cli, struct kk_err *err)
+{
+	kk_auto(setup_release) struct setup setup = {0};
+	bool is_elsewhere = cli_is_given(cli, "host") || !kk_str_empty(getenv("KUKEON_HOST"));
+	pid_t pid;
+
+	if (is_elsewhere || geteuid() != 0)
+		return reload_call(cli, err);
+	if (setup_load(cli, &setup, err) < 0)
+		return kk_failed(err);
+	pid = setup_pid(&setup);
+	return pid > 0 && setup_is_initialized(&setup) && setup_has_own_root(pid) ?
+		cell_reload(&setup, pid, err) :
+		reload_call(cli, err);
+}
+
+static const struct cli_flag reload_flags[] = {SETUP_FLAG_CONFIGURATION, CLI_FLAGS_END};
+
 static const struct cli_command reload = {
 	.name = "reload",
 	.usage = "[flags]",
 	.summary = "Replace the running kukeond by the binary on disk; no client is disconnected",
+	.flags = reload_flags,
+	.route = CLI_ROUTE_LOCAL,
 	.run = reload_run,
 };
 
@@ -149,11 +193,23 @@ static const struct cli_command workers = {
 	.run = workers_run,
 };
 
-static const struct cli_command *const children[] = {&level, &reload, &workers, NULL};
+static const struct cli_command *const children[] = {
+	&cli_cmd_daemon_kill,
+	&level,
+	&cli_cmd_daemon_logs,
+	&cli_cmd_daemon_recreate,
+	&reload,
+	&cli_cmd_daemon_reset,
+	&cli_cmd_daemon_restart,
+	&cli_cmd_daemon_start,
+	&cli_cmd_daemon_stop,
+	&workers,
+	NULL,
+};
 
 const struct cli_command cli_cmd_daemon = {
 	.name = "daemon",
 	.usage = "<command> [flags]",
-	.summary = "Look at kukeond and its workers, reload it",
+	.summary = "Start, stop, reload kukeond, look at it and its workers",
 	.children = children,
 };

@@ -14,9 +14,6 @@
 #include <kukeon/mem.h>
 #include <kukeon/worker.h>
 
-/* What comes in through a pipe waits here, under no name. */
-#define SPOOL_DIR "/var/tmp"
-
 enum { PIECE = 256 * 1024 };
 
 static int load_call(struct cli *cli, const char *path, struct kk_err *err)
@@ -51,7 +48,8 @@ static int spool_copy(int from, int to, off_t *ret_size, struct kk_err *err)
 	*ret_size = 0;
 	while ((n = read(from, piece, PIECE)) > 0) {
 		if (kk_fd_write_all(to, piece, (size_t)n) < 0)
-			return kk_fail_errno(err, KK_E_IO, "keep standard input in %s", SPOOL_DIR);
+			return kk_fail_errno(err, KK_E_IO, "keep standard input in %s",
+				CLI_SPOOL_DIR);
 		*ret_size += n;
 	}
 	return n < 0 ? kk_fail_errno(err, KK_E_IO, "read the image") : 0;
@@ -59,9 +57,9 @@ static int spool_copy(int from, int to, off_t *ret_size, struct kk_err *err)
 
 static int spool_open(struct kk_err *err)
 {
-	int fd = open(SPOOL_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = open(CLI_SPOOL_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	return fd < 0 ? kk_fail_errno(err, KK_E_IO, "make a file in %s", SPOOL_DIR) : fd;
+	return fd < 0 ? kk_fail_errno(err, KK_E_IO, "make a file in %s", CLI_SPOOL_DIR) : fd;
 }
 
 /* Standard input as a file that can be read from its start as often as it takes: a pipe would be half

@@ -179,17 +179,9 @@ static int part_parse(const struct cli *cli, struct part *ret_part, struct kk_er
 		0;
 }
 
-static int file_show(struct cli *cli, const struct kk_scope *scope, const char *container,
-	const char *path, const struct part *part, struct kk_err *err)
+static int part_show(struct cli *cli, int fd, const char *path, const struct part *part,
+	struct kk_err *err)
 {
-	kk_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 && errno == ENOENT)
-		return kk_fail(err, KK_E_IO,
-			"cell \"%s\" container \"%s\" has no log file at %s (it was never started)",
-			scope->cell, container, path);
-	if (fd < 0)
-		return kk_fail_errno(err, KK_E_IO, "open %s", path);
 	if (part_seek(fd, path, part, err) < 0)
 		return kk_failed(err);
 	if (!cli_bool(cli, "follow"))
@@ -199,12 +191,52 @@ static int file_show(struct cli *cli, const struct kk_scope *scope, const char *
 	return follow(fd, path, err);
 }
 
+static int container_show(struct cli *cli, const struct kk_scope *scope, const char *container,
+	const struct part *part, struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+	kk_auto_fd int fd = -1;
+	const json_t *result;
+	const char *path;
+
+	if (cli_call(cli, "LogContainer", cli_doc_args(KK_KIND_CONTAINER, scope, container), &reply,
+		    err) < 0)
+		return kk_failed(err);
+	result = json_object_get(reply, "Result");
+	path = cli_json_string(result, "HostLogPath");
+	if (!*path)
+		path = cli_json_string(result, "HostCapturePath");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return kk_fail(err, KK_E_IO,
+			"cell \"%s\" container \"%s\" has no log file at %s (it was never started)",
+			scope->cell, container, path);
+	if (fd < 0)
+		return kk_fail_errno(err, KK_E_IO, "open %s", path);
+	return part_show(cli, fd, path, part, err);
+}
+
+static const struct part whole = {.n_lines = -1, .since = KK_TIME_ZERO};
+
+int cli_log_show(struct cli *cli, const struct kk_scope *scope, const char *container,
+	struct kk_err *err)
+{
+	return container_show(cli, scope, container, &whole, err);
+}
+
+int cli_log_file_show(struct cli *cli, const char *path, struct kk_err *err)
+{
+	kk_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? kk_fail_errno(err, KK_E_IO, "open %s", path) :
+			part_show(cli, fd, path, &whole, err);
+}
+
 static int log_run(struct cli *cli, struct kk_err *err)
 {
 	const struct kk_scope scope = cli_scope(cli, KK_KIND_CELL, cli_arg(cli, 0));
-	kk_auto_json *cell = NULL, *reply = NULL;
-	const json_t *result;
-	const char *container, *path;
+	kk_auto_json *cell = NULL;
+	const char *container;
 	struct part part;
 	int r;
 
@@ -213,15 +245,9 @@ static int log_run(struct cli *cli, struct kk_err *err)
 	r = cli_cell_get(cli, &scope, &cell, err);
 	if (r == 0)
 		return cli_cell_missing_fail(&scope, err);
-	if (r < 0 || cli_container_pick(cli, &scope, cell, &container, err) < 0 ||
-		cli_call(cli, "LogContainer", cli_doc_args(KK_KIND_CONTAINER, &scope, container),
-			&reply, err) < 0)
+	if (r < 0 || cli_container_pick(cli, &scope, cell, &container, err) < 0)
 		return kk_failed(err);
-	result = json_object_get(reply, "Result");
-	path = cli_json_string(result, "HostLogPath");
-	if (!*path)
-		path = cli_json_string(result, "HostCapturePath");
-	return file_show(cli, &scope, container, path, &part, err);
+	return container_show(cli, &scope, container, &part, err);
 }
 
 static const struct cli_flag flags[] = {

@@ -52,15 +52,12 @@ static char *reason(const struct kk_err *err)
 	return kk_xstrdup(text);
 }
 
-typedef int (*call_f)(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
-	struct kk_err *err);
-
-static json_t *ask(struct report *report, call_f call, const char *method, json_t *args,
+static json_t *ask(struct report *report, cli_call_f call, const char *method, json_t *args,
 	struct kk_err *err)
 {
-	struct kk_text text;
+	json_t *reply = NULL;
 
-	return call(report->cli, method, args, &text, err) < 0 ? NULL : cli_text_load(&text);
+	return cli_call_json(report->cli, call, method, args, &reply, err) < 0 ? NULL : reply;
 }
 
 /* By the daemon, or where there is none in-process. */

@@ -1,0 +1,116 @@
+/* client/setup/server.c */
+#include "setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <kukeon/mem.h>
+
+/* Without a slash at its end, and canonical where it is there. */
+static char *path_clean(const char *path)
+{
+	char *clean = realpath(path, NULL);
+
+	if (clean)
+		return clean;
+	clean = kk_xstrdup(path);
+	for (size_t n = strlen(clean); n > 1 && clean[n - 1] == '/'; n--)
+		clean[n - 1] = '\0';
+	return clean;
+}
+
+/* What it says comes before kuke.yaml: there is one place for both. */
+static void file_take_over(struct cli *cli, const struct kk_server_spec *server)
+{
+	struct kk_client_spec *client = &cli->file.spec;
+	const struct {
+		const char *from;
+		char **to;
+	} keys[] = {
+		{server->run_path, &client->run_path},
+		{server->containerd_socket, &client->containerd_socket},
+		{server->namespace_suffix, &client->namespace_suffix},
+		{server->cgroup_root, &client->cgroup_root},
+		{server->pod_subnet_cidr, &client->pod_subnet_cidr},
+	};
+
+	for (size_t i = 0; i < KK_COUNT(keys); i++) {
+		if (!kk_str_empty(keys[i].from))
+			kk_str_set(keys[i].to, keys[i].from);
+	}
+	cli->is_suffix_demanded = !kk_str_empty(server->namespace_suffix);
+	cli->is_cgroup_root_demanded = !kk_str_empty(server->cgroup_root);
+}
+
+/* A run path that was asked for has its socket in it. */
+static char *socket_of(const struct setup *setup, bool is_run_path_given)
+{
+	const char *env = getenv("KUKEOND_SOCKET");
+
+	if (!kk_str_empty(env))
+		return kk_xstrdup(env);
+	if (!kk_str_empty(setup->file.spec.socket))
+		return kk_xstrdup(setup->file.spec.socket);
+	return is_run_path_given ? kk_xprintf("%s/kukeond.sock", setup->run_path) :
+				   kk_xstrdup(KK_DEFAULT_SOCKET);
+}
+
+int setup_load(struct cli *cli, struct setup *ret_setup, struct kk_err *err)
+{
+	struct setup *setup = ret_setup;
+	const char *configuration = cli_string(cli, "server-configuration");
+	bool exists, is_given;
+	char *slash;
+
+	*setup = (struct setup){.cli = cli, .gid = setup_group_find()};
+	setup->configuration =
+		path_clean(*configuration ? configuration : KK_DEFAULT_SERVER_CONFIGURATION);
+	if (kk_server_configuration_read(setup->configuration, &setup->file, &exists, err) < 0)
+		return kk_wrap(err, "load server configuration");
+	file_take_over(cli, &setup->file.spec);
+	setup->run_path = path_clean(cli_setting(cli, "run-path", "KUKEON_RUN_PATH",
+		cli->file.spec.run_path, KK_DEFAULT_RUN_PATH, NULL));
+	is_given = cli_is_given(cli, "run-path") || getenv("KUKEON_RUN_PATH");
+	setup->containerd_socket = cli_setting(cli, "containerd-socket", "KUKEON_CONTAINERD_SOCKET",
+		cli->file.spec.containerd_socket, KK_DEFAULT_CONTAINERD_SOCKET, NULL);
+	setup->socket = socket_of(setup, is_given);
+	setup->is_default = !is_given && !*configuration && kk_str_empty(getenv("KUKEOND_SOCKET"));
+	setup->socket_dir = kk_xstrdup(setup->socket);
+	slash = strrchr(setup->socket_dir, '/');
+	if (!slash || slash == setup->socket_dir)
+		return kk_fail(err, KK_E_CONFIG,
+			"socket \"%s\" has no directory of its own: server configuration is invalid",
+			setup->socket);
+	*slash = '\0';
+	free(cli->host);
+	cli->host = kk_xprintf("unix://%s", setup->socket);
+	return 0;
+}
+
+void setup_release(struct setup *setup)
+{
+	kk_server_configuration_release(&setup->file);
+	free(setup->configuration);
+	free(setup->socket);
+	free(setup->socket_dir);
+	free(setup->run_path);
+}
+
+bool setup_is_initialized(const struct setup *setup)
+{
+	kk_auto_free char *realm =
+		kk_xprintf("%s/data/" KK_SYSTEM_REALM "/metadata.json", setup->run_path);
+
+	return access(realm, F_OK) == 0;
+}
+
+int setup_initialized_check(const struct setup *setup, struct kk_err *err)
+{
+	if (setup_is_initialized(setup))
+		return 0;
+	return kk_fail(err, KK_E_STATE,
+		"kukeon host is not initialized: %s has no realm \"" KK_SYSTEM_REALM
+		"\"; run `sudo kuke init`",
+		setup->run_path);
+}

@@ -1,0 +1,134 @@
+/* client/setup/setup.h - what kuke init, uninstall and daemon share: a host, and kukeond on it. */
+#ifndef KK_CLIENT_SETUP_SETUP_H
+#define KK_CLIENT_SETUP_SETUP_H
+
+#include <sys/types.h>
+
+#include "../cli.h"
+
+#define SETUP_GROUP "kukeon"
+#define SETUP_UNIT "kukeond.service"
+#define SETUP_LOCAL_IMAGE "kukeon.internal/kukeond:" KK_VERSION
+#define SETUP_FORM_HOST "host"
+#define SETUP_FORM_CELL "cell"
+#define SETUP_DIGEST_LABEL "kukeon.io/image-digest"
+
+enum { SETUP_TIMEOUT_MS = 10000, SETUP_READY_MS = 30000 };
+
+/* Where kukeond's things are. */
+struct setup {
+	struct cli *cli;
+	struct kk_server_configuration file; /* kukeond.yaml */
+	char *configuration;                 /* its path, absolute */
+	char *socket;
+	char *socket_dir;
+	char *run_path; /* canonical where it is there */
+	const char *containerd_socket;
+	gid_t gid;       /* of the group that may use the socket; 0: none */
+	bool is_default; /* nothing but kukeond.yaml says so */
+};
+
+/* --- server.c --- */
+
+/* Flag > environment > kukeond.yaml > kuke.yaml > default, from here on for in-process calls as well. Fails with
+ * KK_E_CONFIG. */
+int setup_load(struct cli *cli, struct setup *ret_setup, struct kk_err *err);
+void setup_release(struct setup *setup);
+/* Has init been here, at least as far as the system realm? */
+bool setup_is_initialized(const struct setup *setup);
+int setup_initialized_check(const struct setup *setup, struct kk_err *err);
+#define SETUP_FLAG_CONFIGURATION                                                                   \
+	{                                                                                          \
+		"server-configuration", 0, CLI_STRING, NULL, "KUKEOND_CONFIGURATION",              \
+			"kukeond's settings (default " KK_DEFAULT_SERVER_CONFIGURATION ")", "path" \
+	}
+
+/* --- image.c --- */
+
+/* Of --kukeond-image or kukeond.yaml, else that of the image that is made here. */
+const char *setup_image_name(const struct setup *setup);
+/* Have the image in kukeond's realm: the one that is made here is loaded where it is not there, or another one has its
+ * name. The caller frees @ret_digest. Fails with KK_E_IMAGE_NOT_FOUND for one that nobody has loaded. */
+int setup_image_provide(const struct setup *setup, const char *name, char **ret_digest,
+	struct kk_err *err);
+/* Has the process another root than we? */
+bool setup_has_own_root(pid_t pid);
+/* Give the files of the image that would be made here to a kukeond that runs in a container, as process @pid, for its
+ * next reload. 1: they have changed, and setup_rootfs_settle must follow, 0: it has them. */
+int setup_rootfs_renew(pid_t pid, struct kk_err *err);
+/* Keep what was given, or put back what was there before. */
+void setup_rootfs_settle(pid_t pid, bool is_kept);
+
+/* --- group.c --- */
+
+struct setup_account {
+	uid_t uid;
+	gid_t gid;
+	bool is_user_new;
+	bool is_group_new;
+};
+/* The system user and group of this name. Fails with KK_E_IO where the host's own tools can't add them. */
+int setup_account_ensure(struct setup_account *ret_account, struct kk_err *err);
+gid_t setup_group_find(void); /* 0: there is none */
+/* "removed", "absent" or "remove failed". */
+const char *setup_user_remove(void);
+const char *setup_group_remove(void);
+
+/* --- command.c --- */
+
+/* Run a program of the host: its exit status, or -1 where there is none. What it says goes nowhere, or to @ret_output. */
+int setup_command(const char *const *argv, struct kk_buf *ret_output);
+
+/* --- dirs.c --- */
+
+/* What kukeond finds when it starts: directories that a boot takes away, the one for namespaces as a shared mount. */
+int setup_dirs_make(const struct setup *setup, struct kk_err *err);
+/* Give what the group may see to it: directories and documents of objects, and logs, nothing of a container's. */
+int setup_own(const struct setup *setup, struct kk_err *err);
+/* Is there a cgroup of this path, in any hierarchy? */
+bool setup_cgroup_exists(const char *path);
+/* Let go of all mounts below @dir. The first that stays is named in *@ret_busy, which the caller frees. */
+void setup_unmount(const char *dir, char **ret_busy);
+
+/* --- kukeond.c: in whatever form it runs --- */
+
+enum setup_form { SETUP_IN_CELL, SETUP_ON_HOST };
+
+struct kk_scope setup_cell(void);
+/* 1 with the cell, 0 where there is none. */
+int setup_cell_get(const struct setup *setup, json_t **ret_cell, struct kk_err *err);
+bool setup_cell_runs(const json_t *cell);
+bool setup_cell_is_stopped(const json_t *cell);
+/* The cell's arguments for ApplyDocuments, of an image and its digest. */
+int setup_cell_apply(const struct setup *setup, const char *image, const char *digest,
+	struct kk_err *err);
+int setup_cell_call(const struct setup *setup, const char *method, int64_t grace_ms,
+	struct kk_err *err);
+enum setup_form setup_form_get(const struct setup *setup);
+/* Its process, as the socket says, or the lock on the run path; 0: it does not run. */
+pid_t setup_pid(const struct setup *setup);
+bool setup_is_reachable(const struct setup *setup);
+/* Until it answers. Fails with KK_E_TIMEOUT. */
+int setup_wait_ready(const struct setup *setup, struct kk_err *err);
+/* Until the process has gone; false: not in time. */
+bool setup_wait_gone(pid_t pid, int64_t limit_ms);
+
+/* --- service.c: kukeond as a process of the host, and the unit that starts either form at boot --- */
+
+bool setup_has_systemd(void);
+char *
+setup_unit_find(void); /* path of the unit's file, which the caller frees; NULL: there is none */
+/* Is the unit there, and about this run path? */
+bool setup_is_unit(const struct setup *setup);
+bool setup_unit_is_active(void);
+int setup_unit_do(const char *verb, struct kk_err *err);
+/* What kukeond has written, out of the journal where its unit runs it. */
+int setup_log_show(const struct setup *setup, bool is_following, struct kk_err *err);
+/* By its unit where there is one. Stopping one that does not run is fine; one that does not end in time is killed,
+ * which is told by 1. */
+int setup_host_start(const struct setup *setup, struct kk_err *err);
+int setup_host_stop(const struct setup *setup, int64_t timeout_ms, struct kk_err *err);
+/* In place of this process, which is not left, or in a session of its own. */
+int setup_serve(const struct setup *setup, bool is_here, struct kk_err *err);
+
+#endif
