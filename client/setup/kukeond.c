@@ -223,7 +223,7 @@ int setup_cell_call(const struct setup *setup, const char *method, int64_t grace
 static int dial(const struct setup *setup)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const struct timeval limit = {.tv_usec = DIAL_MS * 1000};
+	const struct timeval limit = {.tv_usec = DIAL_MS * 1000L};
 	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || strlen(setup->socket) >= sizeof address.sun_path)

@@ -66,7 +66,8 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
  * frees it. */
 char *kk_instance_kukeond(const char *run_path);
 /* Note it. @config has joined. Fails with KK_E_IO or KK_E_NOMEM. */
-int kk_instance_kukeond_set(const struct kk_config *config, const char *kukeond, struct kk_err *err);
+int kk_instance_kukeond_set(const struct kk_config *config, const char *kukeond,
+	struct kk_err *err);
 
 /* Names that derive from the run path. The caller frees them. */
 char *kk_config_instance_id(const struct kk_config *config); /* 8 hex digits */

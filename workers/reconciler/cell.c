@@ -31,7 +31,7 @@ struct op {
 	struct kk_container_spec *one; /* RC_CELL_APPLY for a single container: its wanted spec */
 	unsigned n_tries;
 	int64_t grace_ms; /* from the signal that asks a container to end to the one that makes it */
-	bool is_new; /* there was no such cell before */
+	bool is_new;      /* there was no such cell before */
 	bool is_dirty;
 	rc_outcome_f fn;
 	void *arg;
