@@ -176,17 +176,57 @@ static int stop(const struct setup *setup, bool is_kill, int64_t timeout_ms, str
 	return 0;
 }
 
+/* --- cells, where the host goes down --- */
+
+static bool is_host_going_down(void)
+{
+	static const char *const argv[] = {"systemctl", "is-system-running", NULL};
+	kk_auto_buf output = {.max = 256};
+
+	return setup_has_systemd() && setup_command(argv, &output) >= 0 &&
+		kk_str_equal((char *)output.data, "stopping");
+}
+
+static int cells_mode_get(const struct cli *cli, bool *ret_halt, struct kk_err *err)
+{
+	const char *mode = cli_string(cli, "cells");
+
+	*ret_halt = strcmp(mode, "halt") == 0 ||
+		(strcmp(mode, "auto") == 0 && is_host_going_down());
+	if (*ret_halt || strcmp(mode, "keep") == 0 || strcmp(mode, "auto") == 0)
+		return 0;
+	return kk_fail(err, KK_E_USAGE, "invalid --cells \"%s\": want keep, halt or auto", mode);
+}
+
+/* Behind the end of kukeond, which would start them again. */
+static int cells_halt(const struct setup *setup, struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+
+	if (cli_call(setup->cli, "HaltCells", json_object(), &reply, err) < 0)
+		return kk_wrap(err, "halt the cells");
+	printf("%lld cell(s) halted; they run again when kukeond is started\n",
+		(long long)json_integer_value(json_object_get(json_object_get(reply, "Result"),
+			"Halted")));
+	return 0;
+}
+
 static int stop_or_kill(struct cli *cli, bool is_kill, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
 	int64_t timeout_ms = SETUP_TIMEOUT_MS;
+	bool is_halting = false;
 
-	if ((!is_kill && timeout_get(cli, &timeout_ms, err) < 0) || begin(cli, &setup, err) < 0)
+	if ((!is_kill &&
+		    (timeout_get(cli, &timeout_ms, err) < 0 ||
+			    cells_mode_get(cli, &is_halting, err) < 0)) ||
+		begin(cli, &setup, err) < 0)
 		return kk_failed(err);
-	if (is_up(&setup))
-		return stop(&setup, is_kill, timeout_ms, err);
-	printf("kukeond is already stopped (%s)\n", place(&setup));
-	return 0;
+	if (!is_up(&setup))
+		printf("kukeond is already stopped (%s)\n", place(&setup));
+	else if (stop(&setup, is_kill, timeout_ms, err) < 0)
+		return kk_failed(err);
+	return is_halting ? cells_halt(&setup, err) : 0;
 }
 
 static int stop_run(struct cli *cli, struct kk_err *err)
@@ -334,7 +374,17 @@ static const struct cli_flag start_flags[] = {
 	CLI_FLAGS_END,
 };
 static const struct cli_flag kill_flags[] = {SETUP_FLAG_CONFIGURATION, CLI_FLAGS_END};
-static const struct cli_flag stop_flags[] = {SETUP_FLAG_CONFIGURATION, FLAG_TIMEOUT, CLI_FLAGS_END};
+static const struct cli_flag restart_flags[] = {
+	SETUP_FLAG_CONFIGURATION, FLAG_TIMEOUT, CLI_FLAGS_END};
+static const struct cli_flag stop_flags[] = {
+	SETUP_FLAG_CONFIGURATION,
+	FLAG_TIMEOUT,
+	{"cells", 0, CLI_STRING, "keep", NULL,
+		"keep: they run on; halt: they end, and run again with the next start; auto: halt where the host "
+		"goes down",
+		"mode"},
+	CLI_FLAGS_END,
+};
 static const struct cli_flag reset_flags[] = {
 	SETUP_FLAG_CONFIGURATION,
 	FLAG_TIMEOUT,
@@ -382,7 +432,7 @@ const struct cli_command cli_cmd_daemon_restart = {
 	.name = "restart",
 	.usage = "[flags]",
 	.summary = "Stop kukeond and start it",
-	.flags = stop_flags,
+	.flags = restart_flags,
 	.route = CLI_ROUTE_LOCAL,
 	.run = restart_run,
 };

@@ -249,6 +249,7 @@ static const struct method methods[] = {
 	{"GetStack", KK_KIND_STACK, rc_api_get_scope,
 		.result = "*Stack ?MetadataExists ?CgroupExists"},
 	{"GetStorage", -1, rc_api_get_storage, .result = "@Storage"},
+	{"HaltCells", -1, rc_api_halt_cells, .result = "#Halted", .is_local = true},
 	{"KillCell", KK_KIND_CELL, rc_api_kill_cell, .result = "*Cell ?Killed", .is_change = true,
 		.is_harmful = true},
 	{"ListCells", -1, rc_api_list_scopes, .list = "Cells", .listed = KK_KIND_CELL,

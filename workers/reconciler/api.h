@@ -86,6 +86,7 @@ void rc_api_start_cell(struct api *api);
 void rc_api_restart_cell(struct api *api);
 void rc_api_stop_cell(struct api *api);
 void rc_api_kill_cell(struct api *api);
+void rc_api_halt_cells(struct api *api);
 void rc_api_delete_scope(struct api *api);
 void rc_api_delete_cell(struct api *api);
 void rc_api_purge(struct api *api);

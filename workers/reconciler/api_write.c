@@ -181,6 +181,55 @@ void rc_api_kill_cell(struct api *api)
 	rc_cell_do(RC_CELL_KILL, &api->doc.cell, rc_api_cause(api), cell_verb_done, api);
 }
 
+/* --- the host goes down --- */
+
+struct halt {
+	struct api *api;
+	size_t n_open;
+	int64_t n_halted;
+	struct kk_err err; /* of the first one that could not be halted */
+};
+
+static void halt_step(struct halt *halt)
+{
+	if (--halt->n_open)
+		return;
+	if (halt->err.code)
+		rc_api_fail(halt->api, &halt->err);
+	else
+		rc_api_result(halt->api, json_pack("{s:I}", "Halted", (json_int_t)halt->n_halted));
+	free(halt);
+}
+
+static void cell_halted(struct rc_outcome *outcome, void *arg)
+{
+	struct halt *halt = arg;
+
+	halt->n_halted += outcome->action == RC_UPDATED;
+	if (outcome->action == RC_FAILED && !halt->err.code)
+		halt->err = outcome->err;
+	halt_step(halt);
+}
+
+static void cell_halt(const struct kk_scope *scope, void *arg)
+{
+	struct halt *halt = arg;
+
+	if (!scope->cell || kk_str_equal(scope->realm, KK_SYSTEM_REALM))
+		return;
+	halt->n_open++;
+	rc_cell_look(scope, RC_CELL_HALT, halt->api->op, cell_halted, halt);
+}
+
+void rc_api_halt_cells(struct api *api)
+{
+	struct halt *halt = kk_xalloc(sizeof *halt);
+
+	*halt = (struct halt){.api = api, .n_open = 1};
+	rc_walk(&(struct kk_scope){0}, cell_halt, halt);
+	halt_step(halt);
+}
+
 /* --- Delete --- */
 
 static int not_found_fail(const struct kk_scope *scope, enum kk_kind kind, struct kk_err *err)

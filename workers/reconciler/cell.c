@@ -32,6 +32,7 @@ struct op {
 	unsigned n_tries;
 	int64_t grace_ms; /* from the signal that asks a container to end to the one that makes it */
 	bool is_new;      /* there was no such cell before */
+	bool is_resumed;  /* it ran when the host went down */
 	bool is_dirty;
 	rc_outcome_f fn;
 	void *arg;
@@ -275,6 +276,32 @@ static void oom_done(const struct kk_err *err, void *arg)
 	finish(op);
 }
 
+/* After a boot: start what ran before it. A command that runs in-process leaves that to the daemon. */
+static bool resume_former(struct op *op)
+{
+	const struct kk_rep_container_list *list =
+		rc_plan_reply(&op->plan, KK_MSG_container_list, 0);
+
+	if (!rc_boot_is_former(&op->cell))
+		return false;
+	if (rc.worker->config.is_embedded) {
+		op_end(op);
+		return true;
+	}
+	rc_boot_take(&op->cell, list->containers.items, list->containers.n, &op->only);
+	if (op->only.n == 0) {
+		kk_str_set(&op->cell.intent.boot_id, rc.boot_id);
+		op->is_dirty = true;
+		return false;
+	}
+	kk_info("cell '%s' ran before the host was booted, and is started again", op->scope.cell);
+	rc_event(&op->scope, NULL, RC_RESUMING, "it ran before the host was booted");
+	op->is_resumed = true;
+	rc_restart_forget(&op->cell);
+	bring_up(op);
+	return true;
+}
+
 static void refresh_done(const struct kk_err *err, void *arg)
 {
 	struct op *op = arg;
@@ -284,6 +311,8 @@ static void refresh_done(const struct kk_err *err, void *arg)
 		op_fail(op, err);
 		return;
 	}
+	if (resume_former(op))
+		return;
 	op->is_dirty |= observed_update(op);
 	if ((!op->is_dirty && op->verb != RC_CELL_OOM) || !oom_ask(op))
 		finish(op);
@@ -341,6 +370,21 @@ static void restart_failed(struct op *op, const struct kk_err *failure)
 	finish(op);
 }
 
+/* Its record stays that of the former boot, so that the next pass tries again. */
+static void resume_failed(struct op *op, const struct kk_err *failure)
+{
+	char text[KK_ERR_TEXT];
+
+	kk_err_line(failure, text, sizeof text);
+	kk_warning("cell '%s' ran before the host was booted, and could not be started again: %s",
+		op->scope.cell, text);
+	op->cell.status.state = KK_CELL_FAILED;
+	kk_str_set(&op->cell.status.reason, RC_RESUME_FAILED);
+	kk_str_set(&op->cell.status.message, text);
+	if (save(op))
+		op_fail(op, failure);
+}
+
 static bool is_recovery(const struct op *op)
 {
 	const int state = op->cell.status.state;
@@ -355,6 +399,10 @@ static void up_failed(struct op *op, const struct kk_err *failure)
 	kk_auto(kk_strs_release) struct kk_strs ids = {0};
 	struct kk_err err = *failure;
 
+	if (op->is_resumed) {
+		resume_failed(op, failure);
+		return;
+	}
 	if (op->only.n) {
 		restart_failed(op, failure);
 		return;
@@ -391,6 +439,8 @@ static void up_seen(const struct kk_err *err, void *arg)
 	}
 	/* It came up, whatever it has failed at before. */
 	op->cell.status.state = KK_CELL_PENDING;
+	if (op->is_resumed)
+		kk_str_set(&op->cell.intent.boot_id, rc.boot_id);
 	observed_update(op);
 	op->is_dirty = true;
 	if (!oom_ask(op))
@@ -823,6 +873,34 @@ static void halted(const struct kk_err *err, void *arg)
 		op_end(op);
 }
 
+/* --- the host goes down --- */
+
+static void host_halted(const struct kk_err *err, void *arg)
+{
+	struct op *op = arg;
+
+	if (err)
+		op_fail(op, err);
+	else
+		op_end(op);
+}
+
+/* It is to run again, and is recorded as it ran, in a boot that is over. */
+static void host_halt(struct op *op)
+{
+	op->outcome.action = RC_UNCHANGED;
+	if (!kk_str_equal(op->cell.intent.want, "running") || rc_boot_is_former(&op->cell)) {
+		op_end(op);
+		return;
+	}
+	op->outcome.action = RC_UPDATED;
+	kk_str_set(&op->cell.intent.boot_id, RC_BOOT_OVER);
+	if (!save(op))
+		return;
+	rc_plan_containers_stop(&op->plan, &op->cell, op->namespace, op->grace_ms);
+	rc_plan_run(&op->plan, op->cause.op, host_halted, op);
+}
+
 /* --- repair --- */
 
 static void rewired(const struct kk_err *err, void *arg)
@@ -860,6 +938,8 @@ static void repair_seen(const struct kk_err *err, void *arg)
 		op_fail(op, err);
 		return;
 	}
+	if (resume_former(op))
+		return;
 	fault = survey->cells.n ? kk_xstrdup(survey->cells.items[0].value) : NULL;
 	op->is_dirty |= observed_update(op);
 	if (!fault || (!is_running(&op->cell) && op->cell.status.state != KK_CELL_DEGRADED)) {
@@ -1000,6 +1080,9 @@ static void existing_turn(struct op *op)
 		rc_plan_cell_stop(&op->plan, &op->cell, op->namespace, op->grace_ms);
 		rc_plan_run(&op->plan, op->cause.op, halted, op);
 		break;
+	case RC_CELL_HALT:
+		host_halt(op);
+		break;
 	case RC_CELL_DELETE:
 	case RC_CELL_PURGE:
 	case RC_CELL_SWEEP:
@@ -1040,6 +1123,7 @@ static void turn_begin(struct rc_turn *turn, void *arg)
 	case RC_CELL_STOP:
 	case RC_CELL_RESTART:
 	case RC_CELL_KILL:
+	case RC_CELL_HALT:
 	case RC_CELL_DELETE:
 	case RC_CELL_PURGE:
 	case RC_CELL_SWEEP:
@@ -1075,7 +1159,8 @@ void rc_cell_do(enum rc_cell_verb verb, const struct kk_cell *cell, struct rc_ca
 {
 	struct op *op = op_new(verb, cell, cause, fn, arg);
 
-	rc_turn_take(&op->scope, true, turn_begin, op);
+	/* All halt at once: each of them does little but wait. */
+	rc_turn_take(&op->scope, verb != RC_CELL_HALT, turn_begin, op);
 }
 
 void rc_cell_stop(const struct kk_cell *cell, int64_t grace_ms, struct rc_cause cause,

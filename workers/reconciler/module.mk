@@ -6,6 +6,7 @@ workers_reconciler_SRC := \
 	workers/reconciler/api_read.c \
 	workers/reconciler/api_write.c \
 	workers/reconciler/apply.c \
+	workers/reconciler/boot.c \
 	workers/reconciler/cell.c \
 	workers/reconciler/decide.c \
 	workers/reconciler/effective.c \

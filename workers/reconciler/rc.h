@@ -288,6 +288,7 @@ enum rc_cell_verb {
 	RC_CELL_STOP,
 	RC_CELL_RESTART, /* stop it where it is up, and start it: "restarted" in the changes tells which */
 	RC_CELL_KILL,
+	RC_CELL_HALT, /* its containers end, it is to run again after the next start of kukeond */
 	RC_CELL_DELETE,
 	RC_CELL_PURGE,   /* the same, also where its document is gone */
 	RC_CELL_SWEEP,   /* the same, only where its document is gone */
@@ -307,6 +308,20 @@ void rc_cell_stop(const struct kk_cell *cell, int64_t grace_ms, struct rc_cause 
 /* APPLY for one container of a cell. */
 void rc_container_apply(const struct kk_container *container, struct rc_cause cause,
 	rc_outcome_f fn, void *arg);
+
+/* --- boot.c --- */
+
+#define RC_RESUMING "Resuming"
+#define RC_RESUME_FAILED "ResumeFailed"
+#define RC_BOOT_OVER "over" /* instead of a boot's id: no boot has it */
+
+/* Is it recorded as it was in another boot, and was it to run then? */
+bool rc_boot_is_former(const struct kk_cell *cell);
+/* The containers of such a cell that ran, and have no task that runs among @tasks. */
+void rc_boot_take(const struct kk_cell *cell, const struct kk_task_info *tasks, size_t n,
+	struct kk_strs *ids);
+/* What is told of it meanwhile: that nobody knows. */
+void rc_boot_veil(const struct kk_cell *cell, json_t *json);
 
 /* --- tick.c: events and passes --- */
 KK_HANDLES_EVENT(api_answered);

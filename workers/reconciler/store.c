@@ -283,6 +283,8 @@ const char *rc_store_text(const struct kk_scope *scope)
 		return NULL;
 	if (!entry->text && entry->doc) {
 		json = kk_json_encode(kk_kind_schema(entry->kind), entry->doc, KK_JSON_API);
+		if (entry->kind == KK_KIND_CELL)
+			rc_boot_veil(entry->doc, json);
 		entry->text = json_dumps(json, JSON_COMPACT);
 	} else if (!entry->text) {
 		entry->text = damaged_text(scope, entry);

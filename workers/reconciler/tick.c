@@ -140,7 +140,8 @@ static void look_at_cell(const struct kk_scope *scope, void *arg)
 	oom_watch(&cell, look->pass->op);
 	rc_logtime_watch(&cell);
 	rc_tick_wake(scope, rc_restart_next(&cell));
-	if (rc_status_update(&cell, seen->containers.items, seen->containers.n)) {
+	if (rc_boot_is_former(&cell) ||
+		rc_status_update(&cell, seen->containers.items, seen->containers.n)) {
 		look->pass->n_open++;
 		if (look->pass->report)
 			change_report(look->pass->report, scope, &before, &cell);
