@@ -107,7 +107,7 @@ DEPS_BUILD := gcc make pkg-config libgrpc-dev libevent-dev libmsgpack-dev libyam
 	libcap-ng-dev libc-ares-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
 DEPS_RUN := containerd runc libnftables1 busybox-static
 DEPS_TEST := check libcap2-bin iproute2 nftables iptables iputils-ping procps clang clang-tidy clang-format cppcheck \
-	libclang-rt-14-dev valgrind socat python3
+	libclang-rt-14-dev valgrind socat python3 openssh-server openssh-client
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 
 deps: ## install what is needed from Debian's packages

@@ -60,10 +60,18 @@ bool cli_is_local(const struct cli *cli)
 int cli_call_text(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err)
 {
-	pid_t progress = cli_progress_begin(cli);
-	int r = cli_is_local(cli) ? cli_call_local(cli, method, args, ret_result, err) :
-				    cli_call_daemon(cli, method, args, ret_result, err);
+	bool is_local = cli_is_local(cli);
+	pid_t progress;
+	int r;
 
+	/* Before it is told how it goes: ssh may ask for a passphrase on that line. */
+	if (!is_local && cli->fd < 0 && cli_dial(cli, err) < 0) {
+		json_decref(args);
+		return kk_failed(err);
+	}
+	progress = cli_progress_begin(cli);
+	r = is_local ? cli_call_local(cli, method, args, ret_result, err) :
+		       cli_call_daemon(cli, method, args, ret_result, err);
 	cli_progress_end(progress);
 	return r;
 }
@@ -88,9 +96,7 @@ int cli_call(struct cli *cli, const char *method, json_t *args, json_t **ret_res
 
 void cli_disconnect(struct cli *cli)
 {
-	if (cli->fd >= 0)
-		close(cli->fd);
-	cli->fd = -1;
+	cli_hang_up(cli);
 	kk_buf_release(&cli->in);
 	kk_supervisor_free(cli->sv);
 	cli->sv = NULL;

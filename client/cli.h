@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <kukeon/buf.h>
 #include <kukeon/config.h>
@@ -45,7 +46,8 @@ struct cli_command {
 	int max_args; /* -1: extra ones are ignored */
 	size_t n_mixed; /* behind so many arguments nothing is a flag of ours any more; 0: all may be */
 	enum cli_route route;
-	bool is_long;      /* who waits for it at a terminal is told how it goes */
+	bool is_on_host; /* it needs more of the host than its API: over ssh it is carried out there */
+	bool is_long;    /* who waits for it at a terminal is told how it goes */
 	bool is_reading;   /* in-process, it makes nothing, not even the run path */
 	bool names_object; /* its argument is the name of an object of @kind that is there */
 	enum kk_kind kind;
@@ -77,7 +79,9 @@ struct cli {
 	int fd;                   /* to the daemon; -1: none */
 	char *host;               /* where kukeond listens, for those who know it otherwise; NULL */
 	bool is_suffix_demanded, is_cgroup_root_demanded; /* the instance must agree */
-	int lent_fd; /* file that in-process workers may read; 0: none */
+	pid_t ssh_pid; /* of the ssh that the other end of @fd belongs to; 0: none */
+	int ssh_log;   /* what that has said */
+	int lent_fd;   /* file that in-process workers may read; 0: none */
 	struct kk_buf in;
 	unsigned last_id;
 	int status;    /* exit status of a command that went well */
@@ -187,7 +191,44 @@ int cli_each(struct cli *cli, size_t n, cli_each_f fn, void *arg, struct cli_res
 int cli_reply_check(const struct kk_text *reply, const char *who, struct kk_err *err);
 int cli_no_json_fail(const char *who, struct kk_err *err);
 
+/* --- host.c --- */
+
+#define CLI_SSH "ssh://"
+
+/* Where kukeond listens: at a socket of this machine, or of one that ssh leads to. */
+struct cli_host {
+	bool is_ssh;
+	char *user, *name, *port; /* for ssh; but for the name NULL where they are its own matter */
+	char *path;               /* of the socket; NULL: the one that kuke there knows */
+};
+/* Fails with KK_E_USAGE for what is none. */
+int cli_host_parse(const char *url, struct cli_host *ret_host, struct kk_err *err);
+void cli_host_release(struct cli_host *host);
+
+/* --- ssh.c --- */
+
+#define CLI_DIAL_VERB "__dial-stdio"
+/* Its first line of output: from then on it is kukeond that speaks. */
+#define CLI_GREETING CLI_DIAL_VERB ": kukeond\n"
+
+/* Lead cli->fd to kukeond there. Fails with KK_E_PERMISSION where it is of no use to try again, and with errno EBUSY
+ * where it is in a moment. */
+int cli_ssh_dial(struct cli *cli, const struct cli_host *host, struct kk_err *err);
+/* End the ssh of cli->fd, if it is one. */
+void cli_ssh_end(struct cli *cli);
+/* Carry out the command there, with our input, output and exit status. Fails alike. */
+int cli_ssh_run(struct cli *cli, struct kk_err *err);
+/* What the shell there is to do for that; the caller frees. */
+char *cli_ssh_command(const struct cli *cli, const struct cli_host *host);
+/* Did a kuke elsewhere have us started, over ssh? */
+bool cli_is_over_ssh(void);
+
 /* --- daemon.c, local.c: the two ways of a call, whatever the routing --- */
+typedef int (*cli_try_f)(struct cli *cli, struct kk_err *err);
+/* Again and again while the other side is just not there yet. */
+int cli_try(struct cli *cli, cli_try_f fn, struct kk_err *err);
+int cli_dial(struct cli *cli, struct kk_err *err);
+void cli_hang_up(struct cli *cli);
 int cli_call_daemon(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
 	struct kk_err *err);
 int cli_call_local(struct cli *cli, const char *method, json_t *args, struct kk_text *ret_result,
@@ -203,6 +244,7 @@ void cli_setting_forget(void);
 const char *cli_setting(const struct cli *cli, const char *flag, const char *env,
 	const char *from_file, const char *fallback, bool *ret_explicit);
 const char *cli_host(const struct cli *cli);
+int cli_host_find(const struct cli *cli, struct cli_host *ret_host, struct kk_err *err);
 
 /* {"Doc": …} for an object of @kind with this identity. */
 json_t *cli_doc_args(enum kk_kind kind, const struct kk_scope *scope, const char *container);
@@ -344,10 +386,10 @@ int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct k
 extern const struct cli_command cli_cmd_daemon_kill, cli_cmd_daemon_logs, cli_cmd_daemon_recreate,
 	cli_cmd_daemon_reset, cli_cmd_daemon_restart, cli_cmd_daemon_start, cli_cmd_daemon_stop;
 extern const struct cli_command cli_cmd_init, cli_cmd_uninstall, cli_cmd_version, cli_cmd_apply,
-	cli_cmd_create, cli_cmd_diff, cli_cmd_doctor, cli_cmd_events, cli_cmd_exec, cli_cmd_explain,
-	cli_cmd_wait, cli_cmd_status, cli_cmd_top, cli_cmd_tree, cli_cmd_get, cli_cmd_daemon,
-	cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh, cli_cmd_run, cli_cmd_start,
-	cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+	cli_cmd_create, cli_cmd_dial, cli_cmd_diff, cli_cmd_doctor, cli_cmd_events, cli_cmd_exec,
+	cli_cmd_explain, cli_cmd_wait, cli_cmd_status, cli_cmd_top, cli_cmd_tree, cli_cmd_get,
+	cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh, cli_cmd_run,
+	cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

@@ -171,7 +171,7 @@ int cli_complete(int argc, char **argv)
 {
 	struct completion completion = {
 		.typed = {.fd = -1},
-		.asker = {.fd = -1},
+		.asker = {.fd = -1, .is_quiet = true},
 		.partial = argc > 2 ? argv[argc - 1] : "",
 		.before = "",
 		.has_descriptions = strcmp(argv[1], cli_cmd_complete.name) == 0,

@@ -22,26 +22,10 @@ enum {
 	RETURN_MS = 30000, /* from the loss of the connection until kukeond is there again */
 	NOTICE_MS = 1000,  /* a user at a terminal is told what we wait for */
 	REFUSED_MS = 500,
+	BUSY_MS = 10000, /* an ssh server lets a few log in at a time */
 	RETRY_FIRST_MS = 5,
 	RETRY_MAX_MS = 200,
 };
-
-/* Where the socket is; NULL with @err set for a host that is none. */
-static const char *host_path(const char *host, struct kk_err *err)
-{
-	if (kk_str_starts(host, "unix://") && host[7])
-		return host + 7;
-	if (kk_str_starts(host, "unix://"))
-		kk_fail(err, KK_E_USAGE, "unsupported kukeon host scheme: unix path is empty");
-	else if (kk_str_starts(host, "ssh://"))
-		kk_fail(err, KK_E_USAGE,
-			"unsupported kukeon host scheme: ssh transport not yet implemented");
-	else
-		kk_fail(err, KK_E_USAGE,
-			"unsupported kukeon host scheme: \"%s\" (expected unix:// or ssh://)",
-			host);
-	return NULL;
-}
 
 static int dial_fail(const char *path, struct kk_err *err)
 {
@@ -59,14 +43,11 @@ static int dial_fail(const char *path, struct kk_err *err)
 	return kk_failed(err);
 }
 
-static int dial(struct cli *cli, struct kk_err *err)
+static int socket_dial(struct cli *cli, const char *path, struct kk_err *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const char *path = host_path(cli_host(cli), err);
 	kk_auto_fd int fd = -1;
 
-	if (!path)
-		return kk_failed(err);
 	if (strlen(path) >= sizeof address.sun_path)
 		return kk_fail(err, KK_E_DIAL,
 			"dial kukeond at %s: the path is longer than %zu bytes", path,
@@ -77,6 +58,22 @@ static int dial(struct cli *cli, struct kk_err *err)
 		return dial_fail(path, err);
 	cli->fd = kk_steal_fd(&fd);
 	return 0;
+}
+
+static int dial(struct cli *cli, struct kk_err *err)
+{
+	kk_auto(cli_host_release) struct cli_host host = {0};
+
+	if (cli_host_find(cli, &host, err) < 0)
+		return kk_failed(err);
+	return host.is_ssh ? cli_ssh_dial(cli, &host, err) : socket_dial(cli, host.path, err);
+}
+
+void cli_hang_up(struct cli *cli)
+{
+	kk_closep(&cli->fd);
+	cli->fd = -1;
+	cli_ssh_end(cli);
 }
 
 /* One line is one response. It stays in cli->in until the next call. 1: there is one, 0: the connection is
@@ -153,19 +150,18 @@ static int redial(struct cli *cli, int64_t lost_ms, struct kk_err *err)
 	int64_t retry_ms = RETRY_FIRST_MS;
 	bool was_told = false;
 
-	kk_closep(&cli->fd);
-	cli->fd = -1;
+	cli_hang_up(cli);
 	for (;;) {
 		int64_t waited_ms = kk_clock_ms() - lost_ms;
 		struct kk_err cause = {0};
 
 		if (dial(cli, &cause) == 0)
 			return 0;
-		if (waited_ms >= RETURN_MS)
-			return kk_fail(err, KK_E_DIAL,
-				"unexpected EOF: kukeond closed the connection and did not come back "
-				"within %d s",
-				RETURN_MS / 1000);
+		if (cause.code != KK_E_DIAL || waited_ms >= RETURN_MS) {
+			*err = cause;
+			return kk_wrap(err,
+				"unexpected EOF: kukeond closed the connection and did not come back");
+		}
 		if (!cli->is_quiet)
 			notice(waited_ms, &was_told);
 		retry_pause(&retry_ms);
@@ -185,22 +181,29 @@ static int op_check(struct cli *cli, struct kk_err *err)
 	return r;
 }
 
-/* A socket with nobody behind it is that of a kukeond that died a moment ago: its host starts it again. */
-static int dial_first(struct cli *cli, struct kk_err *err)
+int cli_try(struct cli *cli, cli_try_f fn, struct kk_err *err)
 {
 	const int64_t began_ms = kk_clock_ms();
-	int64_t retry_ms = RETRY_FIRST_MS;
-	bool was_refused = false;
+	int64_t retry_ms = RETRY_FIRST_MS, limit_ms = 0;
 
-	while (dial(cli, err) < 0) {
-		/* Its successor takes the socket away for a moment. */
-		was_refused |= err->sys_errno == ECONNREFUSED;
-		if (!was_refused || kk_clock_ms() - began_ms > REFUSED_MS)
+	while (fn(cli, err) < 0) {
+		/* A socket with nobody behind it is that of a kukeond that died a moment ago: its host starts it
+		 * again. Its successor takes the socket away for a moment. */
+		if (err->sys_errno == ECONNREFUSED)
+			limit_ms = REFUSED_MS;
+		else if (err->sys_errno == EBUSY)
+			limit_ms = BUSY_MS;
+		if (kk_clock_ms() - began_ms >= limit_ms)
 			return kk_failed(err);
 		kk_err_clear(err);
 		retry_pause(&retry_ms);
 	}
 	return 0;
+}
+
+int cli_dial(struct cli *cli, struct kk_err *err)
+{
+	return cli_try(cli, dial, err);
 }
 
 static int request_carry_out(struct cli *cli, const char *request, struct kk_text *ret_response,
@@ -209,7 +212,7 @@ static int request_carry_out(struct cli *cli, const char *request, struct kk_tex
 	int64_t lost_ms = 0, began_ms;
 	int r;
 
-	if (cli->fd < 0 && dial_first(cli, err) < 0)
+	if (cli->fd < 0 && cli_dial(cli, err) < 0)
 		return kk_failed(err);
 	for (;;) {
 		int64_t now;

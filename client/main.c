@@ -22,7 +22,8 @@ static const struct cli_flag global_flags[] = {
 		", env KUKEON_CONTAINERD_SOCKET)",
 		"path"},
 	{"host", 0, CLI_STRING, NULL, NULL,
-		"where kukeond listens (default unix://" KK_DEFAULT_SOCKET ", env KUKEON_HOST)",
+		"where kukeond listens, or ssh://[user@]host[:port][/socket] (default "
+		"unix://" KK_DEFAULT_SOCKET ", env KUKEON_HOST)",
 		"url"},
 	{"verbose", 'v', CLI_BOOL, NULL, NULL, "tell what is done, on standard error", NULL},
 	{"log-level", 0, CLI_STRING, "info", "KUKEON_LOG_LEVEL", "how much -v tells", "level"},
@@ -53,6 +54,7 @@ static const struct cli_command help = {
 
 static const struct cli_command *const commands[] = {
 	&cli_cmd_complete,
+	&cli_cmd_dial,
 	&cli_cmd_apply,
 	&cli_cmd_autocomplete,
 	&cli_cmd_create,
@@ -111,15 +113,25 @@ static void unknown_tell(const struct cli *cli)
 		near);
 }
 
-static int command_run(struct cli *cli, struct kk_err *err)
+static int leaf_run(struct cli *cli, struct kk_err *err)
 {
 	const struct cli_command *leaf = cli_leaf(cli);
+	kk_auto(cli_host_release) struct cli_host host = {0};
 
+	if (!leaf->is_on_host || cli_is_local(cli))
+		return leaf->run(cli, err);
+	if (cli_host_find(cli, &host, err) < 0)
+		return kk_failed(err);
+	return host.is_ssh ? cli_try(cli, cli_ssh_run, err) : leaf->run(cli, err);
+}
+
+static int command_run(struct cli *cli, struct kk_err *err)
+{
 	log_setup(cli);
 	if (cli_setting_load(cli, err) < 0)
 		return kk_failed(err);
-	if (leaf->run)
-		return leaf->run(cli, err);
+	if (cli_leaf(cli)->run)
+		return leaf_run(cli, err);
 	if (cli->n_args)
 		unknown_tell(cli);
 	cli_help_print(cli);

@@ -6,6 +6,7 @@ client_SRC := \
 	client/cmd/create.c \
 	client/cmd/daemon.c \
 	client/cmd/delete.c \
+	client/cmd/dial.c \
 	client/cmd/doctor.c \
 	client/cmd/events.c \
 	client/cmd/exec.c \
@@ -31,6 +32,7 @@ client_SRC := \
 	client/flag.c \
 	client/follow.c \
 	client/help.c \
+	client/host.c \
 	client/local.c \
 	client/main.c \
 	client/out/doc.c \
@@ -49,4 +51,5 @@ client_SRC := \
 	client/setup/image.c \
 	client/setup/kukeond.c \
 	client/setup/server.c \
-	client/setup/service.c
+	client/setup/service.c \
+	client/ssh.c

@@ -12,7 +12,7 @@
 
 #include <kukeon/mem.h>
 
-enum { CHUNK = 4096 };
+enum { CHUNK = 4096, SSH_JOBS_MAX = 8 };
 
 /* One of them, under way or done. */
 struct job {
@@ -22,11 +22,15 @@ struct job {
 	struct cli_result *result;
 };
 
-static size_t jobs_max(void)
+static size_t jobs_max(const struct cli *cli)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t max = n > 0 ? 2 * (size_t)n : 2;
 
-	return n > 0 ? 2 * (size_t)n : 2;
+	/* An ssh server turns away those that log in while many others do. */
+	if (max > SSH_JOBS_MAX && !cli_is_local(cli) && kk_str_starts(cli_host(cli), CLI_SSH))
+		return SSH_JOBS_MAX;
+	return max;
 }
 
 /* Never returns. */
@@ -121,7 +125,7 @@ int cli_each(struct cli *cli, size_t n, cli_each_f fn, void *arg, struct cli_res
 	struct kk_err *err)
 {
 	kk_auto_free struct job *jobs = kk_xalloc((n + 1) * sizeof *jobs);
-	size_t max = jobs_max(), n_begun = 0, n_over = 0;
+	size_t max = jobs_max(cli), n_begun = 0, n_over = 0;
 	pid_t progress = cli_progress_begin(cli);
 	bool was_quiet = cli->is_quiet;
 	int r = 0;

@@ -118,6 +118,7 @@ pid_t cli_progress_begin(const struct cli *cli)
 		struct cli own = *cli;
 
 		own.fd = -1;
+		own.ssh_pid = 0;
 		own.in = (struct kk_buf){0};
 		own.is_quiet = true;
 		signal(SIGTERM, end_on_signal);

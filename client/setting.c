@@ -120,3 +120,20 @@ const char *cli_host(const struct cli *cli)
 	return cli_setting(cli, "host", "KUKEON_HOST", cli->file.spec.host,
 		"unix://" KK_DEFAULT_SOCKET, NULL);
 }
+
+/* Over ssh it goes to a socket: from there on to the next host, it could be for ever. */
+int cli_host_find(const struct cli *cli, struct cli_host *ret_host, struct kk_err *err)
+{
+	kk_auto(cli_host_release) struct cli_host host = {0};
+
+	if (cli_host_parse(cli_host(cli), &host, err) < 0)
+		return kk_failed(err);
+	if (host.is_ssh && cli_is_over_ssh())
+		return kk_fail(err, KK_E_USAGE,
+			"kuke on that machine has %s for its own host: name the socket there, as in "
+			"ssh://<host>" KK_DEFAULT_SOCKET,
+			cli_host(cli));
+	*ret_host = host;
+	host = (struct cli_host){0};
+	return 0;
+}

@@ -364,6 +364,7 @@ static const struct cli_command cgroups = {
 	.flags = cgroups_flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.is_on_host = true,
 	.is_reading = true,
 	.run = cgroups_run,
 };

@@ -227,6 +227,9 @@ static bool output_copy(struct pipe *pipe, int to)
 /* Until the process, and all that has its output, is at an end. */
 static void pump(struct session *session)
 {
+	/* No terminal tells us when the other side of ssh is gone. */
+	int watched = cli_is_over_ssh() ? STDOUT_FILENO : -1;
+
 	while (session->output.fd >= 0 || session->errors.fd >= 0) {
 		bool is_reading = session->input.fd >= 0 && waiting.len == 0;
 		struct pollfd fds[] = {
@@ -235,6 +238,7 @@ static void pump(struct session *session)
 			{is_reading ? STDIN_FILENO : -1, POLLIN, 0},
 			{session->input.fd >= 0 && waiting.len ? session->input.fd : -1, POLLOUT,
 				0},
+			{watched, 0, 0},
 		};
 
 		if (caught)
@@ -251,6 +255,10 @@ static void pump(struct session *session)
 			input_read(session);
 		if (fds[3].revents)
 			input_write(session);
+		if (fds[4].revents) {
+			caught = SIGHUP;
+			watched = -1;
+		}
 	}
 }
 
@@ -393,6 +401,7 @@ const struct cli_command cli_cmd_exec = {
 	.max_args = CLI_ARGS_MAX,
 	.n_mixed = 2,
 	.route = CLI_ROUTE_BOTH,
+	.is_on_host = true,
 	.names_object = true,
 	.kind = KK_KIND_CELL,
 	.run = run,

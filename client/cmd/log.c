@@ -274,6 +274,7 @@ const struct cli_command cli_cmd_log = {
 	.min_args = 1,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,
+	.is_on_host = true,
 	.is_reading = true,
 	.names_object = true,
 	.kind = KK_KIND_CELL,

@@ -493,7 +493,7 @@ const struct cli_command cli_cmd_status = {
 	.summary = "Tell whether daemon, host and state are well",
 	.flags = flags,
 	.max_args = -1,
-	.route = CLI_ROUTE_BOTH,
+	.is_on_host = true, /* and no route: it asks both sides */
 	.is_reading = true,
 	.run = run,
 };

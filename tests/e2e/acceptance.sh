@@ -684,7 +684,7 @@ it "row 14: shows both versions" row_14
 it "row 15: minds a daemon of another version" row_15
 it "row 16: says that no daemon is there" refused \
 	"Error: dial kukeond at $default_sock: dial unix $default_sock: connect: no such file or directory" bare kuke get realms
-it "row 17: has no ssh" refused 'unsupported kukeon host scheme: ssh transport not yet implemented' kuke --host ssh://a get realms
+it "row 17: says what ssh does not reach" refused 'Error: dial kukeond at ssh://127.0.0.1:1: ssh: connect to host' kuke --host ssh://127.0.0.1:1 get realms
 it "row 18: has no tcp" refused '(expected unix:// or ssh://)' kuke --host tcp://a get realms
 it "row 19: says which group may talk to the daemon" row_19
 it "row 20: minds the kind of kuke.yaml" row_20

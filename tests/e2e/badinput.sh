@@ -128,8 +128,12 @@ hosts() {
 	expect_refusal 'dial kukeond at /nobody/listens.sock: dial unix /nobody/listens.sock: connect: no such file or directory'
 	run kuke --host tcp://x get realms
 	expect_refusal 'unsupported kukeon host scheme: "tcp://x" (expected unix:// or ssh://)'
-	run kuke --host ssh://a get realms
-	expect_refusal 'ssh transport not yet implemented'
+	run kuke --host ssh://127.0.0.1:1 get realms
+	expect_refusal 'Error: dial kukeond at ssh://127.0.0.1:1: ssh: connect to host 127.0.0.1 port 1: Connection refused'
+	run kuke --host ssh://-oProxyCommand=x get realms
+	expect_refusal 'invalid kukeon host "ssh://-oProxyCommand=x": that is no name of a host'
+	run kuke --host ssh://a:0 get realms
+	expect_refusal 'invalid kukeon host "ssh://a:0": the port is no number from 1 to 65535'
 	run kuke --host unix:// get realms
 	expect_refusal 'unix path is empty'
 	# A checkout may lie where others can't look.
