@@ -125,8 +125,9 @@ install: all ## install kuke and kukeond, one file under two names, below $(PREF
 uninstall-files: ## remove what install put in place
 	@rm -f $(DESTDIR)$(PREFIX)/bin/kuke $(DESTDIR)$(PREFIX)/bin/kukeond
 
+# An ssh server is for the tests alone: Debian starts it.
 up: ## install all, start containerd and kukeond, apply etc/examples/hello.yaml, show the cell
-	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory deps DEPS='$(DEPS_BUILD) $(DEPS_RUN)'
 	@$(MAKE) --no-print-directory install V=release
 	@etc/demo up $(PREFIX)/bin
 
