@@ -84,6 +84,8 @@ static int watch(const struct setup *setup, struct kk_err *err)
 
 	if (fd < 0)
 		return kk_fail(err, KK_E_STATE, "kukeond has ended (%s)", place(setup));
+	/* For as long as it may take, no workers are needed. */
+	cli_disconnect(setup->cli);
 	kk_notify("READY=1");
 	while (poll(&watched, 1, watchdog_ms > 0 ? (int)watchdog_ms : -1) == 0) {
 		if (setup_is_reachable(setup))

@@ -247,6 +247,72 @@ static void run_dir_check(struct report *report)
 			NULL);
 }
 
+/* When the host was booted, in ns since 1970; 0: it does not say. */
+static int64_t boot_time(void)
+{
+	kk_auto_buf text = {.max = 1024 * 1024};
+	const char *line;
+
+	if (kk_file_read("/proc/stat", &text, NULL) < 0 || !text.data)
+		return 0;
+	line = strstr((char *)text.data, "\nbtime ");
+	return line ? strtoll(line + strlen("\nbtime "), NULL, 10) * 1000000000LL : 0;
+}
+
+/* How many cells were started because they ran before that. */
+static size_t resumed_count(struct report *report, int64_t since)
+{
+	struct kk_err ignored = {0};
+	kk_auto_json *reply = ask(report, cli_call_daemon, "ListEvents",
+		json_pack("{s:i}", "Since", -1), &ignored);
+	const json_t *events = json_object_get(json_object_get(reply, "Result"), "Events");
+	size_t i, n = 0;
+	json_t *event;
+
+	json_array_foreach (events, i, event) {
+		int64_t time = 0;
+
+		n += strcmp(cli_json_string(event, "reason"), "Resuming") == 0 &&
+			kk_time_parse(cli_json_string(event, "time"), &time) == 0 && time >= since;
+	}
+	return n;
+}
+
+/* Do those run again that ran before the boot? */
+static void boot_check(struct report *report)
+{
+	int64_t booted = boot_time();
+	char time[KK_TIME_TEXT];
+	kk_auto_json *reply = NULL;
+	kk_auto_buf failed = {0};
+	struct kk_err ignored = {0};
+	const json_t *cells;
+	size_t i;
+	json_t *cell;
+
+	if (!report->has_daemon || !booted)
+		return;
+	reply = ask(report, cli_call_daemon, "ListCells", json_object(), &ignored);
+	cells = json_object_get(reply, "Cells");
+	json_array_foreach (cells, i, cell) {
+		const char *why = cli_json_string(json_object_get(cell, "status"), "reason");
+
+		if (strcmp(why, "ResumeFailed") == 0 || strcmp(why, "Rebooted") == 0)
+			kk_buf_printf(&failed, "%s%s", failed.len ? ", " : "", cli_doc_name(cell));
+	}
+	kk_time_format(booted, time);
+	if (failed.len)
+		check(report, "state", "boot", WARN,
+			kk_xprintf("booted %s, these ran before and do not run yet: %s", time,
+				(char *)failed.data),
+			"kukeond tries again and again; `kuke get cell <name> -o yaml` says why it fails");
+	else
+		check(report, "state", "boot", OK,
+			kk_xprintf("booted %s, %zu cells of before were started again", time,
+				resumed_count(report, booted)),
+			NULL);
+}
+
 static json_t *realms_get(struct report *report, struct kk_err *err)
 {
 	kk_auto_json *reply = ask_any(report, "ListRealms", json_object(), err);
@@ -342,6 +408,7 @@ static void state_and_storage_check(struct report *report)
 	json_t *realm;
 
 	run_dir_check(report);
+	boot_check(report);
 	realms = realms_get(report, &err);
 	if (!realms) {
 		why = reason(&err);

@@ -875,30 +875,44 @@ static void halted(const struct kk_err *err, void *arg)
 
 /* --- the host goes down --- */
 
+static void host_halt_run(struct op *op);
+
+/* With all that goes down at the same time, containerd may not have had the time for it. */
 static void host_halted(const struct kk_err *err, void *arg)
 {
 	struct op *op = arg;
 
-	if (err)
+	if (err && ++op->n_tries < TRIES_MAX)
+		host_halt_run(op);
+	else if (err)
 		op_fail(op, err);
 	else
 		op_end(op);
 }
 
+static void host_halt_run(struct op *op)
+{
+	plan_again(op);
+	rc_plan_containers_stop(&op->plan, &op->cell, op->namespace, op->grace_ms);
+	rc_plan_run(&op->plan, op->cause.op, host_halted, op);
+}
+
 /* It is to run again, and is recorded as it ran, in a boot that is over. */
 static void host_halt(struct op *op)
 {
+	bool is_up = op->cell.status.state == KK_CELL_READY ||
+		op->cell.status.state == KK_CELL_DEGRADED;
+
 	op->outcome.action = RC_UNCHANGED;
-	if (!kk_str_equal(op->cell.intent.want, "running") || rc_boot_is_former(&op->cell)) {
+	if (!kk_str_equal(op->cell.intent.want, "running") || !is_up ||
+		rc_boot_is_former(&op->cell)) {
 		op_end(op);
 		return;
 	}
 	op->outcome.action = RC_UPDATED;
 	kk_str_set(&op->cell.intent.boot_id, RC_BOOT_OVER);
-	if (!save(op))
-		return;
-	rc_plan_containers_stop(&op->plan, &op->cell, op->namespace, op->grace_ms);
-	rc_plan_run(&op->plan, op->cause.op, host_halted, op);
+	if (save(op))
+		host_halt_run(op);
 }
 
 /* --- repair --- */

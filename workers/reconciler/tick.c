@@ -128,13 +128,18 @@ static void look_at_cell(const struct kk_scope *scope, void *arg)
 	struct kk_err err = {0};
 	int r;
 
-	if (!scope->cell || rc_turn_is_busy(scope))
+	if (!scope->cell)
 		return;
 	r = rc_store_load(scope, &cell, &err);
 	if (r < 0)
 		error_report(look->pass, scope->cell, &err);
 	if (r != 1)
 		return;
+	/* Whoever has a turn sees to it; what ran before a boot waits for its own. */
+	if (rc_turn_is_busy(scope) && !rc_boot_is_former(&cell)) {
+		kk_cell_release(&cell);
+		return;
+	}
 	if (look->pass->report)
 		kk_schema_copy(kk_schema_of_cell_status(), &cell.status, &before);
 	oom_watch(&cell, look->pass->op);
