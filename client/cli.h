@@ -123,6 +123,9 @@ bool cli_complete_is_asked(int argc, char **argv);
 int cli_complete(int argc, char **argv); /* returns the exit status */
 extern const struct cli_command cli_cmd_complete, cli_cmd_autocomplete;
 
+/* --- page.c: pages of the manual, and kukeond.yaml --- */
+extern const struct cli_command cli_cmd_file;
+
 /* --- help.c --- */
 bool cli_is_hidden(const struct cli_command *command);
 void cli_help_print(const struct cli *cli);

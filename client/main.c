@@ -55,6 +55,7 @@ static const struct cli_command help = {
 static const struct cli_command *const commands[] = {
 	&cli_cmd_complete,
 	&cli_cmd_dial,
+	&cli_cmd_file,
 	&cli_cmd_apply,
 	&cli_cmd_autocomplete,
 	&cli_cmd_create,

@@ -40,6 +40,7 @@ client_SRC := \
 	client/out/table.c \
 	client/out/text.c \
 	client/out/view.c \
+	client/page.c \
 	client/parallel.c \
 	client/progress.c \
 	client/route.c \

@@ -59,53 +59,16 @@ struct setting {
 };
 
 enum setting_id {
-	SET_CONFIGURATION,
-	SET_SOCKET,
-	SET_SOCKET_GID,
-	SET_RUN_PATH,
-	SET_CONTAINERD_SOCKET,
-	SET_HOST_ROOT,
-	SET_LOG_LEVEL,
-	SET_RECONCILE_INTERVAL,
-	SET_HEARTBEAT_LIMIT,
-	SET_SANDBOX,
-	SET_NAMESPACE_SUFFIX,
-	SET_CGROUP_ROOT,
-	SET_POD_SUBNET_CIDR,
-	SET_DEFAULT_MEMORY_LIMIT,
+#define KK_SETTING(id, flag, env, key, fallback, help) SET_##id,
+#include <kukeon/settings.def>
+#undef KK_SETTING
 	SET_N,
 };
 
 static struct setting settings[SET_N] = {
-	[SET_CONFIGURATION] = {"configuration", "KUKEOND_CONFIGURATION", NULL,
-		KK_DEFAULT_SERVER_CONFIGURATION, "configuration file"},
-	[SET_SOCKET] = {"socket", "KUKEOND_SOCKET", NULL, KK_DEFAULT_SOCKET, "API socket"},
-	[SET_SOCKET_GID] = {"socket-gid", "KUKEOND_SOCKET_GID", NULL, "0",
-		"group that may use the socket, by number; 0: root alone"},
-	[SET_RUN_PATH] = {"run-path", "KUKEON_RUN_PATH", NULL, KK_DEFAULT_RUN_PATH,
-		"directory of all state"},
-	[SET_CONTAINERD_SOCKET] = {"containerd-socket", "KUKEON_CONTAINERD_SOCKET", NULL,
-		KK_DEFAULT_CONTAINERD_SOCKET, "socket of containerd"},
-	[SET_HOST_ROOT] = {"host-root", "KUKEOND_HOST_ROOT", NULL, "/",
-		"where the files of the host are, for a kukeond in a container: a directory, or "
-		"`parent`, the root of the shim that started it"},
-	[SET_LOG_LEVEL] = {"log-level", "KUKEON_LOG_LEVEL", NULL, "info",
-		"error, warning, info, debug or trace"},
-	[SET_RECONCILE_INTERVAL] = {"reconcile-interval", "KUKEOND_RECONCILE_INTERVAL", NULL, "30s",
-		"time between passes over all cells; 0: none"},
-	[SET_HEARTBEAT_LIMIT] = {"heartbeat-limit", "KUKEOND_HEARTBEAT_LIMIT", NULL, "5s",
-		"a worker that says nothing for so long is replaced"},
-	[SET_SANDBOX] = {"sandbox", "KUKEOND_SANDBOX", NULL, KK_DEFAULT_SANDBOX,
-		"what a system call that a worker does not need does: kill, deny or off"},
-	[SET_NAMESPACE_SUFFIX] = {"containerd-namespace-suffix", "KUKEON_NAMESPACE_SUFFIX", NULL,
-		KK_DEFAULT_NAMESPACE_SUFFIX, "realm r lives in containerd namespace r.<suffix>"},
-	[SET_CGROUP_ROOT] = {"cgroup-root", "KUKEON_CGROUP_ROOT", NULL, KK_DEFAULT_CGROUP_ROOT,
-		"cgroup above all realms"},
-	[SET_POD_SUBNET_CIDR] = {"pod-subnet-cidr", "KUKEON_POD_SUBNET_CIDR", NULL,
-		KK_DEFAULT_POD_SUBNET_CIDR, "network that each space gets a /24 of"},
-	[SET_DEFAULT_MEMORY_LIMIT] = {"default-memory-limit-bytes",
-		"KUKEOND_DEFAULT_MEMORY_LIMIT_BYTES", NULL, "0",
-		"memory limit of containers that have none; 0: unlimited"},
+#define KK_SETTING(id, flag, env, key, fallback, help) {flag, env, NULL, fallback, help},
+#include <kukeon/settings.def>
+#undef KK_SETTING
 };
 
 static void help_print(void)

@@ -37,7 +37,12 @@ static const char zsh[] =
 	"\t_describe 'kuke' candidates && return\n"
 	"\t[[ $directive == 4 ]] || _files\n"
 	"}\n"
-	"compdef _kuke kuke\n";
+	"# Found in fpath, this is the first call.\n"
+	"if [[ $funcstack[1] == _kuke ]]; then\n"
+	"\t_kuke \"$@\"\n"
+	"else\n"
+	"\tcompdef _kuke kuke\n"
+	"fi\n";
 
 static const char fish[] =
 	"# fish completion for kuke\n"
