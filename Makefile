@@ -6,6 +6,7 @@
 V ?= debug
 PREFIX ?= /usr/local
 DESTDIR ?=
+SYSCONFDIR ?= /etc
 VERSION := 0.1.0
 
 CC_fuzz := clang
@@ -15,7 +16,8 @@ B := build/$(V)
 # Only what is shipped can't be made to fail on purpose (include/kukeon/fault.h).
 CPPFLAGS_FAULTS := $(if $(filter release,$(V)),,-DKK_WITH_FAULTS)
 CFLAGS_debug := -O1 -g
-CFLAGS_release := -O2 -g
+# Where it is built leaves no trace in it.
+CFLAGS_release := -O2 -g -ffile-prefix-map=$(CURDIR)=.
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 CFLAGS_tsan := -O1 -g -fsanitize=thread
 CFLAGS_cov := -O0 -g --coverage
@@ -67,7 +69,7 @@ IPC_LIBS := $(foreach m,ipc/model ipc/chan ipc/wire ipc/base,$(call lib,$(m)))
 ALL_SRC := $(foreach m,$(MODULES),$($(subst /,_,$(m))_SRC))
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps install uninstall-files lint fmt api check check-unit check-integration check-e2e \
+.PHONY: all always help deps deb install uninstall-files lint fmt api check check-unit check-integration check-e2e \
 	check-chaos soak check-fuzz fuzz bench torture up down clean check-layers check-headers check-format \
 	check-tidy check-cppcheck check-banned check-shipped tests
 
@@ -90,6 +92,12 @@ $(B)/%.o: %.c | $(B)/gen/containerd.pb-c.h
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# What tells the version is compiled again when that is another one.
+$(B)/gen/version: always
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+$(patsubst %.c,$(B)/%.o,$(shell grep -l KK_VERSION $(ALL_SRC))): $(B)/gen/version
+
 # Messages of containerd's API.
 $(B)/gen/containerd.pb-c.h: workers/containerd/containerd.proto
 	@mkdir -p $(@D)
@@ -109,6 +117,9 @@ DEPS_RUN := containerd runc libnftables1 busybox-static
 DEPS_TEST := check libcap2-bin iproute2 nftables iptables iputils-ping procps clang clang-tidy clang-format cppcheck \
 	libclang-rt-14-dev valgrind socat python3 openssh-server openssh-client
 DEPS := $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
+# What one target alone is there for: `make deb`, tests/e2e/install.sh.
+DEPS_DEB := binutils dpkg-dev
+DEPS_INSTALL := $(DEPS_DEB) bash-completion fish lintian man-db mandoc shellcheck zsh
 
 deps: ## install what is needed from Debian's packages
 	@missing=$$(for p in $(DEPS); do \
@@ -116,14 +127,19 @@ deps: ## install what is needed from Debian's packages
 	[ -z "$$missing" ] || { echo "installing: $$missing"; apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; }
 
-install: all ## install kuke and kukeond, one file under two names, below $(PREFIX)
-	@install -d $(DESTDIR)$(PREFIX)/bin
-	@install -m 0755 $(B)/kukeond $(DESTDIR)$(PREFIX)/bin/.kukeond.new
-	@mv -f $(DESTDIR)$(PREFIX)/bin/.kukeond.new $(DESTDIR)$(PREFIX)/bin/kukeond
-	@ln -f $(DESTDIR)$(PREFIX)/bin/kukeond $(DESTDIR)$(PREFIX)/bin/kuke
+# What is made bears the date of the source.
+epoch = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Makefile)}
 
-uninstall-files: ## remove what install put in place
-	@rm -f $(DESTDIR)$(PREFIX)/bin/kuke $(DESTDIR)$(PREFIX)/bin/kukeond
+install: all ## install binaries, manual, completions and unit below $(PREFIX), kukeond.yaml in $(SYSCONFDIR)
+	@$(epoch) DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' etc/install put $(B)
+
+uninstall-files: ## remove what install put in place, but a kukeond.yaml that was edited
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' etc/install remove
+
+deb: ## make Debian's package of the release build, in build/deb
+	@$(MAKE) --no-print-directory deps DEPS='$(DEPS_BUILD) $(DEPS_DEB)'
+	@$(MAKE) --no-print-directory V=release
+	@$(epoch) etc/debian/build $(VERSION) build/release build/deb $(STATIC_LIBS:-l%=lib%.a)
 
 # An ssh server is for the tests alone: Debian starts it.
 up: ## install all, start containerd and kukeond, apply etc/examples/hello.yaml, show the cell

@@ -11,6 +11,7 @@ PATH=$KUKE_BIN:$PATH
 unset KUKEON_HOST KUKEON_NO_DAEMON KUKEON_RUN_PATH KUKE_GET_OUTPUT KUKE_CONFIGURATION
 
 daemon_pid=
+containerd_pid=
 n_passed=0
 n_failed=0
 n_skipped=0
@@ -246,7 +247,7 @@ leases() {
 host_state() {
 	ip -d link show | grep -o "kukeon:$instance:.*"
 	nft list tables | grep "kukeon_$instance"
-	ctr_test namespaces ls -q | grep -F ".$id.test"
+	[ -z "$containerd_pid" ] || ctr_test namespaces ls -q | grep -F ".$id.test"
 	grep -o "[^ ]*$id[^ ]*" /proc/mounts | sort -u
 	find /sys/fs/cgroup -maxdepth 3 -name "kuke-$id" 2>/dev/null
 	pgrep -af "containerd-shim.*$id" || :
