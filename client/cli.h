@@ -125,6 +125,8 @@ extern const struct cli_command cli_cmd_complete, cli_cmd_autocomplete;
 
 /* --- page.c: pages of the manual, and kukeond.yaml --- */
 extern const struct cli_command cli_cmd_file;
+/* kukeond.yaml as it is before anybody edits it. The caller frees it; NULL: out of memory. */
+char *cli_settings_text(void);
 
 /* --- help.c --- */
 bool cli_is_hidden(const struct cli_command *command);

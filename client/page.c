@@ -381,6 +381,8 @@ static void settings_page(void)
 	see_also_print("kukeond.yaml");
 }
 
+static FILE *settings_out;
+
 static void key_line(const char *key, size_t depth, const struct kk_field *field, const char *help,
 	const struct setting *setting)
 {
@@ -388,19 +390,38 @@ static void key_line(const char *key, size_t depth, const struct kk_field *field
 
 	(void)key;
 	if (depth == 0)
-		printf("\n  # %s\n", kk_str(help));
-	printf("  #%*s%s:", (int)depth * 2, "", field->name);
+		fprintf(settings_out, "\n  # %s\n", kk_str(help));
+	fprintf(settings_out, "  #%*s%s:", (int)depth * 2, "", field->name);
 	if (!field->sub)
-		printf(" %s", *fallback ? fallback : "\"\"");
-	putchar('\n');
+		fprintf(settings_out, " %s", *fallback ? fallback : "\"\"");
+	fprintf(settings_out, "\n");
+}
+
+static void settings_write(FILE *out)
+{
+	settings_out = out;
+	fprintf(out,
+		"# Settings of kukeond: kukeond.yaml(5). Flags and variables come first; what is commented out is the default.\n"
+		"apiVersion: " KK_API_VERSION "\nkind: ServerConfiguration\nmetadata:\n"
+		"  name: default\nspec:\n");
+	keys_each(kk_schema_of_server_spec(), "", 0, key_line);
 }
 
 static void settings_file(void)
 {
-	puts("# Settings of kukeond: kukeond.yaml(5). Flags and variables come first; what is commented out is the default.\n"
-	     "apiVersion: " KK_API_VERSION "\nkind: ServerConfiguration\nmetadata:\n"
-	     "  name: default\nspec:");
-	keys_each(kk_schema_of_server_spec(), "", 0, key_line);
+	settings_write(stdout);
+}
+
+char *cli_settings_text(void)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	settings_write(out);
+	return fclose(out) == 0 ? text : NULL;
 }
 
 /* --- all of them --- */

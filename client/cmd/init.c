@@ -299,7 +299,8 @@ static int bootstrap(struct init *init, struct kk_err *err)
 		return kk_failed(err);
 	init->setup.gid = init->account.gid;
 	had_cgroup = setup_cgroup_exists(cli->config.cgroup_root);
-	if (setup_dirs_make(setup, err) < 0 || kk_fault(KK_FAULT_client_init_dirs_made, err) < 0)
+	if (setup_settings_make(setup, err) < 0 || setup_dirs_make(setup, err) < 0 ||
+		kk_fault(KK_FAULT_client_init_dirs_made, err) < 0)
 		return kk_failed(err);
 	note(init, had_cgroup ? EXISTED : CREATED, "kukeon root cgroup");
 	plugin_dirs_note(init);

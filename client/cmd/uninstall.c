@@ -306,6 +306,8 @@ static void rest_remove(struct uninstall *uninstall)
 	rmdir(KK_LEASE_ROOT);
 	rmdir("/var/lib/cni");
 	cli_setting_forget();
+	if (setup->is_default)
+		setup_settings_forget();
 }
 
 static int uninstall_run(struct cli *cli, struct kk_err *err)

@@ -3,8 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <kukeon/buf.h>
+#include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
 /* Without a slash at its end, and canonical where it is there. */
@@ -113,4 +116,44 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err)
 		"kukeon host is not initialized: %s has no realm \"" KK_SYSTEM_REALM
 		"\"; run `sudo kuke init`",
 		setup->run_path);
+}
+
+enum { SETTINGS_MODE = 0600, SETTINGS_MAX = 1024 * 1024 };
+
+static char *settings_dir(void)
+{
+	return kk_xstrndup(KK_DEFAULT_SERVER_CONFIGURATION,
+		(size_t)(strrchr(KK_DEFAULT_SERVER_CONFIGURATION, '/') -
+			KK_DEFAULT_SERVER_CONFIGURATION));
+}
+
+int setup_settings_make(const struct setup *setup, struct kk_err *err)
+{
+	kk_auto_free char *text = NULL, *dir = settings_dir();
+
+	if (strcmp(setup->configuration, KK_DEFAULT_SERVER_CONFIGURATION) != 0 ||
+		!setup->is_default || access(setup->configuration, F_OK) == 0)
+		return 0;
+	text = cli_settings_text();
+	if (!text)
+		return kk_fail(err, KK_E_NOMEM, "no memory for %s", setup->configuration);
+	return kk_dir_make(dir, 0750, err) < 0 ?
+		kk_failed(err) :
+		kk_file_replace(setup->configuration, text, strlen(text), SETTINGS_MODE, err);
+}
+
+void setup_settings_forget(void)
+{
+	kk_auto_free char *text = cli_settings_text(), *dir = settings_dir();
+	kk_auto_buf found = {.max = SETTINGS_MAX};
+	struct stat st;
+
+	/* A package has them readable for all. */
+	if (stat(KK_DEFAULT_SERVER_CONFIGURATION, &st) < 0 ||
+		(st.st_mode & 0777) != SETTINGS_MODE ||
+		kk_file_read(KK_DEFAULT_SERVER_CONFIGURATION, &found, NULL) < 0 || !text ||
+		found.len != strlen(text) || memcmp(found.data, text, found.len) != 0)
+		return;
+	(void)unlink(KK_DEFAULT_SERVER_CONFIGURATION);
+	(void)rmdir(dir);
 }

@@ -43,6 +43,11 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err);
 			"kukeond's settings (default " KK_DEFAULT_SERVER_CONFIGURATION ")", "path" \
 	}
 
+/* Write kukeond.yaml with the defaults, where it is in the default place and there is none. Fails with KK_E_IO. */
+int setup_settings_make(const struct setup *setup, struct kk_err *err);
+/* Remove one that init has made and nobody has edited. */
+void setup_settings_forget(void);
+
 /* --- image.c --- */
 
 /* Of --kukeond-image or kukeond.yaml, else that of the image that is made here. */
