@@ -8,7 +8,8 @@
 
 #define SETUP_GROUP "kukeon"
 #define SETUP_UNIT "kukeond.service"
-#define SETUP_LOCAL_IMAGE "kukeon.internal/kukeond:" KK_VERSION
+/* Without a version: an update is another digest, and no change of the cell. */
+#define SETUP_LOCAL_IMAGE "kukeon.internal/kukeond:local"
 #define SETUP_FORM_HOST "host"
 #define SETUP_FORM_CELL "cell"
 #define SETUP_DIGEST_LABEL "kukeon.io/image-digest"
