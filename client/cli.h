@@ -84,8 +84,9 @@ struct cli {
 	int lent_fd;   /* file that in-process workers may read; 0: none */
 	struct kk_buf in;
 	unsigned last_id;
-	int status;    /* exit status of a command that went well */
-	bool is_quiet; /* it does not tell what it waits for: somebody else does */
+	int status;       /* exit status of a command that went well */
+	bool has_version; /* kukeond's was looked at */
+	bool is_quiet;    /* it does not tell what it waits for: somebody else does */
 };
 
 /* What is too large for memory, or comes in through a pipe, waits here, under no name. */

@@ -206,6 +206,41 @@ int cli_dial(struct cli *cli, struct kk_err *err)
 	return cli_try(cli, dial, err);
 }
 
+/* "1.2" of "1.2.3": what is behind it makes no difference. */
+static size_t release_len(const char *version)
+{
+	size_t len = strcspn(version, ".");
+
+	return version[len] ? len + 1 + strcspn(version + len + 1, ".") : len;
+}
+
+/* Who sits at a terminal is told when both are of different releases; `kuke version --strict` tells a script. */
+static void skew_tell(struct cli *cli)
+{
+	struct kk_text response, result;
+	struct kk_err ignored = {0};
+	kk_auto_json *reply = NULL;
+	const char *version;
+	size_t len;
+
+	if (cli->has_version || cli->is_quiet || !isatty(STDERR_FILENO))
+		return;
+	cli->has_version = true;
+	if (exchange(cli, "{\"method\":\"KukeonV1.Ping\",\"params\":[{}],\"id\":0}\n", &response,
+		    &ignored) <= 0 ||
+		!kk_text_member(&response, "result", &result))
+		return;
+	reply = cli_text_load(&result);
+	version = cli_json_string(reply, "Version");
+	len = release_len(version);
+	if (*version && (len != release_len(KK_VERSION) || strncmp(version, KK_VERSION, len) != 0))
+		fprintf(stderr,
+			CLI_LINE_CLEAR
+			"Warning: kuke is %s, kukeond %s: `sudo kuke daemon reload` replaces "
+			"kukeond, if kuke is the newer one\n",
+			KK_VERSION, version);
+}
+
 static int request_carry_out(struct cli *cli, const char *request, struct kk_text *ret_response,
 	struct kk_err *err)
 {
@@ -214,6 +249,7 @@ static int request_carry_out(struct cli *cli, const char *request, struct kk_tex
 
 	if (cli->fd < 0 && cli_dial(cli, err) < 0)
 		return kk_failed(err);
+	skew_tell(cli);
 	for (;;) {
 		int64_t now;
 

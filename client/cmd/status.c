@@ -88,6 +88,13 @@ static void daemon_check(struct report *report)
 		return;
 	}
 	version = cli_json_string(reply, "Version");
+	if (strcmp(version, KK_VERSION) != 0) {
+		check(report, "daemon", "socket", WARN,
+			kk_xprintf("%s (version %s, kuke is " KK_VERSION ")", host,
+				*version ? version : "unknown"),
+			"`kuke daemon reload` replaces kukeond by the binary on disk");
+		return;
+	}
 	check(report, "daemon", "socket", OK,
 		kk_xprintf("%s (rtt %.1fms, version %s)", host,
 			(double)(kk_clock_us() - began) / 1000, *version ? version : "unknown"),

@@ -28,6 +28,9 @@
 #endif
 #define KK_DEFAULT_RECONCILE_INTERVAL_MS 30000
 
+/* Of what lies in a run path. Changes when an older release could not read it, or would do harm to it. */
+#define KK_STATE_VERSION 1
+
 struct kk_config {
 	char *socket;
 	int64_t socket_gid;

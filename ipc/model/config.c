@@ -131,6 +131,11 @@ static int instance_agree(const struct kk_config *config, const struct kk_instan
 		(!config->is_cgroup_root_explicit ||
 			kk_str_equal(config->cgroup_root, instance->cgroup_root));
 
+	if (instance->state_version > KK_STATE_VERSION)
+		return kk_fail(err, KK_E_CONFIG,
+			"run path %s was written by a newer kukeon (state version %lld, this one knows %d): "
+			"install that one, nothing was changed",
+			config->run_path, (long long)instance->state_version, KK_STATE_VERSION);
 	if (is_same)
 		return 0;
 	return kk_fail(err, KK_E_INSTANCE_MISMATCH,
@@ -160,6 +165,7 @@ static int instance_write(const char *path, const struct kk_config *config, cons
 		.pod_subnet_cidr = config->pod_subnet_cidr,
 		.containerd_socket = config->containerd_socket,
 		.kukeond = (char *)kukeond,
+		.state_version = KK_STATE_VERSION,
 	};
 	kk_auto_json *json = kk_json_encode(kk_schema_of_instance(), &instance, KK_JSON_DISK);
 	kk_auto_free char *dump = json ? kk_json_text(json, JSON_INDENT(2)) : NULL;

@@ -96,6 +96,57 @@ START_TEST(leaves_what_runs_already)
 }
 END_TEST
 
+/* What was being made, or changed, is made. */
+START_TEST(takes_what_was_on_its_way)
+{
+	static const struct {
+		int state;
+		const char *reason;
+		int64_t generation, observed;
+		const char *taken;
+	} rows[] = {
+		{KK_CELL_PENDING, NULL, 1, 0, "ab"},
+		{KK_CELL_READY, NULL, 2, 1, "ab"},
+		{KK_CELL_READY, NULL, 2, 2, "a"},
+		{KK_CELL_FAILED, "ResumeFailed", 2, 2, "ab"},
+		{KK_CELL_FAILED, "StartCellFailed", 2, 1, "a"},
+	};
+	const int states[] = {KK_CONTAINER_READY, KK_CONTAINER_NOT_CREATED};
+	kk_auto_free char *text = NULL;
+
+	cell_make("running", "former", states, KK_COUNT(states));
+	cell.status.state = rows[_i].state;
+	kk_str_set(&cell.status.reason, rows[_i].reason);
+	cell.metadata.generation = rows[_i].generation;
+	cell.status.observed_generation = rows[_i].observed;
+	text = taken(NULL, 0);
+	ck_assert_str_eq(text, rows[_i].taken);
+}
+END_TEST
+
+/* A change took it out of the document, and did not live to remove it. */
+START_TEST(finds_what_is_left)
+{
+	const int states[] = {KK_CONTAINER_READY};
+	static struct kk_worker worker = {.config.instance = (char *)"ours"};
+	struct kk_task_info tasks[] = {{.id = (char *)"s_t_web_a"}, {.id = (char *)"s_t_web_old"},
+		{.id = (char *)"s_t_web_theirs"}};
+
+	rc.worker = &worker;
+	kk_map_set(&tasks[0].labels, RC_LABEL_CONTAINER, "a");
+	kk_map_set(&tasks[1].labels, RC_LABEL_CONTAINER, "old");
+	kk_map_set(&tasks[1].labels, RC_LABEL_INSTANCE, "ours");
+	kk_map_set(&tasks[2].labels, RC_LABEL_CONTAINER, "theirs");
+	kk_map_set(&tasks[2].labels, RC_LABEL_INSTANCE, "another");
+	cell_make("running", "former", states, KK_COUNT(states));
+	rc_boot_extra(&cell, tasks, KK_COUNT(tasks), &ids);
+	ck_assert_uint_eq(ids.n, 1);
+	ck_assert_str_eq(ids.items[0], "old");
+	for (size_t i = 0; i < KK_COUNT(tasks); i++)
+		kk_map_release(&tasks[i].labels);
+}
+END_TEST
+
 /* Stopped by somebody, of this boot, or of a release that noted no boot. */
 START_TEST(leaves_the_rest)
 {
@@ -147,6 +198,8 @@ int main(void)
 	tcase_add_test(tc, takes_what_ran);
 	tcase_add_test(tc, takes_what_was_owed_a_restart);
 	tcase_add_test(tc, leaves_what_runs_already);
+	tcase_add_loop_test(tc, takes_what_was_on_its_way, 0, 5);
+	tcase_add_test(tc, finds_what_is_left);
 	tcase_add_loop_test(tc, leaves_the_rest, 0, 4);
 	tcase_add_loop_test(tc, tells_that_nobody_knows, 0, 4);
 	suite_add_tcase(suite, tc);

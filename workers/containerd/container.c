@@ -521,8 +521,10 @@ static int task_adopt(const struct ct_ctx *ctx, const Ct__Container *container,
 	}
 }
 
+/* @former: image that a record of before is of, or NULL. Should the change to this one not have come to its end, its layer
+ * is still that one's. */
 static int container_make(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
-	struct kk_rep_container_create *rep, struct kk_err *err)
+	const char *former, struct kk_rep_container_create *rep, struct kk_err *err)
 {
 	kk_auto(ct_image_release) struct ct_image image = {0};
 	kk_auto(record_release) struct record record = {0};
@@ -530,8 +532,11 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 	kk_auto_free char *spec = NULL;
 	ct_auto_message Ct__SnapshotMountsResponse *rootfs = NULL;
 	struct ct_mounts mounts;
+	bool was_present;
 
 	if (ct_image_get(ctx, kk_str(req->spec.image), &image, err) < 0 ||
+		(!kk_str_empty(former) && strcmp(former, image.name) != 0 &&
+			snapshot_remove(ctx, req->id, &was_present, err) < 0) ||
 		rootfs_get(ctx, req->id, kk_str(req->spec.image), &rootfs, err) < 0 ||
 		kk_fault(KK_FAULT_containerd_snapshot_made, err) < 0)
 		return kk_failed(err);
@@ -569,6 +574,7 @@ static int create_once(const struct ct_ctx *ctx, const struct kk_req_container_c
 	struct kk_rep_container_create *rep, struct kk_err *err)
 {
 	ct_auto_message Ct__ContainerGetResponse *found = NULL;
+	const char *former = NULL;
 	int r = ct_container_record(ctx, req->id, &found, err);
 
 	if (r < 0)
@@ -578,8 +584,9 @@ static int create_once(const struct ct_ctx *ctx, const struct kk_req_container_c
 		r = task_adopt(ctx, found->container, rep, err);
 		if (r != 0)
 			return r;
+		former = found->container->image;
 	}
-	return container_make(ctx, req, rep, err);
+	return container_make(ctx, req, former, rep, err);
 }
 
 /* What is left of a task that has ended: of all that a new one waits for, this takes longest. */

@@ -14,6 +14,15 @@ bool rc_boot_is_former(const struct kk_cell *cell)
 		!kk_str_equal(cell->intent.boot_id, rc.boot_id);
 }
 
+/* Its operation did not come to its end, and its journal need not have outlived the machine. */
+static bool is_incomplete(const struct kk_cell *cell)
+{
+	if (cell->status.state == KK_CELL_FAILED)
+		return kk_str_equal(cell->status.reason, RC_RESUME_FAILED);
+	return cell->status.state == KK_CELL_PENDING ||
+		cell->status.observed_generation != cell->metadata.generation;
+}
+
 /* As it was seen last, or as a restart that was owed would have had it. */
 static bool ran(const struct kk_container_status *status)
 {
@@ -37,12 +46,28 @@ void rc_boot_take(const struct kk_cell *cell, const struct kk_task_info *tasks, 
 
 	if (!rc_boot_is_former(cell))
 		return;
-	for (size_t i = 0; i < cell->status.containers.n; i++) {
-		const struct kk_container_status *status = &cell->status.containers.items[i];
-		kk_auto_free char *id = rc_container_id(&scope, status->id);
+	for (size_t i = 0; i < cell->spec.containers.n; i++) {
+		const char *name = cell->spec.containers.items[i].id;
+		const struct kk_container_status *status =
+			kk_cell_container_status((struct kk_cell *)cell, name);
+		kk_auto_free char *id = rc_container_id(&scope, name);
 
-		if (ran(status) && kk_cell_container(cell, status->id) && !runs(id, tasks, n))
-			kk_strs_add(ids, status->id);
+		if ((is_incomplete(cell) || (status && ran(status))) && !runs(id, tasks, n))
+			kk_strs_add(ids, name);
+	}
+}
+
+void rc_boot_extra(const struct kk_cell *cell, const struct kk_task_info *tasks, size_t n,
+	struct kk_strs *ids)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *name = kk_map_get(&tasks[i].labels, RC_LABEL_CONTAINER);
+		const char *maker = kk_map_get(&tasks[i].labels, RC_LABEL_INSTANCE);
+
+		/* Another instance may have a cell of this name, in the same namespace. */
+		if (name && !kk_cell_container(cell, name) &&
+			(!maker || kk_str_equal(maker, rc.worker->config.instance)))
+			kk_strs_add(ids, name);
 	}
 }
 

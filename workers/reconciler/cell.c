@@ -240,6 +240,7 @@ static void look_ahead(const struct op *op)
 }
 
 static void bring_up(struct op *op);
+static void update_up(struct op *op);
 
 /* Start again what is due, once: what ends at once has its next turn. */
 static bool restart_due(struct op *op)
@@ -289,7 +290,8 @@ static bool resume_former(struct op *op)
 		return true;
 	}
 	rc_boot_take(&op->cell, list->containers.items, list->containers.n, &op->only);
-	if (op->only.n == 0) {
+	rc_boot_extra(&op->cell, list->containers.items, list->containers.n, &op->removed);
+	if (op->only.n == 0 && op->removed.n == 0) {
 		kk_str_set(&op->cell.intent.boot_id, rc.boot_id);
 		op->is_dirty = true;
 		return false;
@@ -298,7 +300,7 @@ static bool resume_former(struct op *op)
 	rc_event(&op->scope, NULL, RC_RESUMING, "it ran before the host was booted");
 	op->is_resumed = true;
 	rc_restart_forget(&op->cell);
-	bring_up(op);
+	update_up(op);
 	return true;
 }
 
@@ -1111,7 +1113,13 @@ static void existing_turn(struct op *op)
 		break;
 	default:
 		op->outcome.action = RC_UNCHANGED;
-		observe(op, refresh_done);
+		if (rc_boot_is_former(&op->cell)) {
+			/* By label: its document may be newer than what was made of it. */
+			rc_plan_cell_list(&op->plan, &op->scope, op->namespace, false);
+			rc_plan_run(&op->plan, op->cause.op, refresh_done, op);
+		} else {
+			observe(op, refresh_done);
+		}
 		break;
 	}
 }

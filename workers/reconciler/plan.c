@@ -164,7 +164,7 @@ static void labels_fill(struct kk_map *labels, const struct kk_scope *scope,
 	const struct kk_container_spec *spec, const char *hash)
 {
 	kk_map_set(labels, "kukeon.io/container-type", spec->root ? "root" : "container");
-	kk_map_set(labels, "kukeon.io/container", spec->id);
+	kk_map_set(labels, RC_LABEL_CONTAINER, spec->id);
 	kk_map_set(labels, "kukeon.io/cell", scope->cell);
 	kk_map_set(labels, "kukeon.io/stack", scope->stack);
 	kk_map_set(labels, "kukeon.io/space", scope->space);

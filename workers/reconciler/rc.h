@@ -317,8 +317,11 @@ void rc_container_apply(const struct kk_container *container, struct rc_cause ca
 
 /* Is it recorded as it was in another boot, and was it to run then? */
 bool rc_boot_is_former(const struct kk_cell *cell);
-/* The containers of such a cell that ran, and have no task that runs among @tasks. */
+/* The containers of such a cell that ran, or were about to, and have no task that runs among @tasks. */
 void rc_boot_take(const struct kk_cell *cell, const struct kk_task_info *tasks, size_t n,
+	struct kk_strs *ids);
+/* Those among @tasks, all of the cell, that its document does not have any more. */
+void rc_boot_extra(const struct kk_cell *cell, const struct kk_task_info *tasks, size_t n,
 	struct kk_strs *ids);
 /* What is told of it meanwhile: that nobody knows. */
 void rc_boot_veil(const struct kk_cell *cell, json_t *json);
@@ -346,6 +349,7 @@ struct rc_report {
 void rc_observe_all(uint64_t op, struct rc_report *report, rc_done_f fn, void *arg);
 
 /* --- leak.c: what is there and belongs to nothing --- */
+#define RC_LABEL_CONTAINER "kukeon.io/container"
 #define RC_LABEL_INSTANCE "kukeon.io/instance" /* of a container: who made it */
 /* {Thing, Owner, Namespace, Ours} each; NULL with @err. Borrowed. */
 typedef void (*rc_leaks_f)(json_t *leaks, const struct kk_err *err, void *arg);
