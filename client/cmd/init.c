@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <kukeon/fault.h>
@@ -37,6 +39,15 @@ static void init_release(struct init *init)
 
 /* --- what the host lacks --- */
 
+static bool socket_answers(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+}
+
 static int containerd_check(const char *path, struct kk_err *err)
 {
 	struct stat st;
@@ -52,6 +63,11 @@ static int containerd_check(const char *path, struct kk_err *err)
 			"failed to connect to containerd: %s is not a socket file; name containerd's "
 			"with --containerd-socket",
 			path);
+	if (!socket_answers(path))
+		return kk_fail(err, KK_E_CONTAINERD_DOWN,
+			"failed to connect to containerd: nobody listens at %s — start containerd "
+			"(systemctl start containerd), then run `kuke init`: %s",
+			path, kk_errno_text(errno));
 	return 0;
 }
 
@@ -291,10 +307,12 @@ static int bootstrap(struct init *init, struct kk_err *err)
 		cli_string(cli, "realm"), cli_string(cli, "space"), "default", NULL};
 	struct kk_scope own = setup_cell();
 	kk_auto_free char *namespace = NULL, *own_namespace = NULL;
+	kk_auto_fd int lock = -1;
 	bool had_cgroup;
 
 	own.cell = NULL;
-	if (cli_local_open(cli, err) < 0 || kk_fault(KK_FAULT_client_init_joined, err) < 0 ||
+	if (cli_local_open(cli, err) < 0 || setup_lock(setup, &lock, err) < 0 ||
+		kk_fault(KK_FAULT_client_init_joined, err) < 0 ||
 		setup_account_ensure(&init->account, err) < 0)
 		return kk_failed(err);
 	init->setup.gid = init->account.gid;

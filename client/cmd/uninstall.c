@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,25 +186,23 @@ static int realms_find(const struct setup *setup, struct kk_strs *names, struct 
 	return 0;
 }
 
-/* Directories that containerd and its shims make for a namespace, and leave. */
-static void traces_remove(const struct setup *setup, const struct kk_strs *namespaces)
+/* Directories that containerd and its shims make for a namespace, and leave. They are empty, or not ours to remove. */
+static void traces_remove(const struct setup *setup)
 {
-	kk_auto_free char *state = kk_xstrdup(setup->containerd_socket);
-	char *slash = strrchr(state, '/');
+	kk_auto_free char *suffix = kk_xprintf(".%s", setup->cli->config.namespace_suffix);
+	const char *slash = strrchr(setup->containerd_socket, '/');
+	kk_auto_free char *tasks = kk_xprintf("%.*s/io.containerd.runtime.v2.task",
+		slash ? (int)(slash - setup->containerd_socket) : 0, setup->containerd_socket);
+	const char *const dirs[] = {
+		"/run/containerd/runc", tasks, "/var/lib/containerd/io.containerd.runtime.v2.task"};
 
-	if (slash)
-		*slash = '\0';
-	for (size_t i = 0; i < namespaces->n; i++) {
-		const char *const dirs[] = {state, "/var/lib/containerd"};
-		kk_auto_free char *runc =
-			kk_xprintf("/run/containerd/runc/%s", namespaces->items[i]);
+	for (size_t i = 0; i < KK_COUNT(dirs); i++) {
+		kk_auto_dir dir = opendir(dirs[i]);
+		const struct dirent *entry;
 
-		rmdir(runc);
-		for (size_t k = 0; k < KK_COUNT(dirs); k++) {
-			kk_auto_free char *tasks = kk_xprintf("%s/io.containerd.runtime.v2.task/%s",
-				dirs[k], namespaces->items[i]);
-
-			rmdir(tasks);
+		while (dir && kk_dir_next(dir, &entry) == 1) {
+			if (kk_str_ends(entry->d_name, suffix))
+				(void)unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
 		}
 	}
 }
@@ -234,7 +233,7 @@ static int realms_purge(struct uninstall *uninstall, struct kk_err *err)
 			failure_keep(uninstall, &cause);
 		}
 	}
-	traces_remove(setup, &namespaces);
+	traces_remove(setup);
 	return 0;
 }
 
@@ -314,6 +313,7 @@ static int uninstall_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
 	struct uninstall uninstall = {0};
+	kk_auto_fd int lock = -1;
 
 	if (setup_load(cli, &setup, err) < 0 || (!cli_bool(cli, "yes") && confirm(&setup, err) < 0))
 		return kk_failed(err);
@@ -321,7 +321,7 @@ static int uninstall_run(struct cli *cli, struct kk_err *err)
 	printf("kuke uninstall:\n");
 	(void)fflush(stdout);
 	unit_remove(&uninstall);
-	if (cli_local_open(cli, err) < 0)
+	if (cli_local_open(cli, err) < 0 || setup_lock(&setup, &lock, err) < 0)
 		return kk_failed(err);
 	kukeond_stop(&uninstall);
 	if (kk_fault(KK_FAULT_client_uninstall_stopped, err) < 0 ||

@@ -1,8 +1,10 @@
 /* client/setup/server.c */
 #include "setup.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,6 +118,21 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err)
 		"kukeon host is not initialized: %s has no realm \"" KK_SYSTEM_REALM
 		"\"; run `sudo kuke init`",
 		setup->run_path);
+}
+
+int setup_lock(const struct setup *setup, int *ret_fd, struct kk_err *err)
+{
+	kk_auto_free char *path = kk_xprintf("%s/.init.lock", setup->run_path);
+	kk_auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct stat ours, there;
+
+	if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &ours) < 0)
+		return kk_fail_errno(err, KK_E_IO, "lock %s", path);
+	if (stat(path, &there) < 0 || there.st_ino != ours.st_ino)
+		return kk_fail(err, KK_E_STATE, "%s was removed meanwhile, run this again",
+			setup->run_path);
+	*ret_fd = kk_steal_fd(&fd);
+	return 0;
 }
 
 enum { SETTINGS_MODE = 0600, SETTINGS_MAX = 1024 * 1024 };
