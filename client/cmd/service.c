@@ -385,6 +385,8 @@ static const struct cli_flag stop_flags[] = {
 		"keep: they run on; halt: they end, and run again with the next start; auto: halt where the host "
 		"goes down",
 		"mode"},
+	{"no-systemd", 0, CLI_BOOL, NULL, NULL,
+		"do not leave it to systemd, whose unit calls this itself", NULL},
 	CLI_FLAGS_END,
 };
 static const struct cli_flag reset_flags[] = {

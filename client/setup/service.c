@@ -41,7 +41,8 @@ bool setup_is_unit(const struct setup *setup)
 {
 	kk_auto_free char *unit = setup_unit_find();
 
-	return unit && setup_has_systemd() && setup->is_default;
+	return unit && setup_has_systemd() && setup->is_default &&
+		!(cli_has(setup->cli, "no-systemd") && cli_bool(setup->cli, "no-systemd"));
 }
 
 int setup_unit_do(const char *verb, struct kk_err *err)

@@ -144,10 +144,46 @@ daemon_run() {
 }
 
 daemon_start() {
-	daemon_run "$@" &
-	daemon_pid=$!
+	if [ "${FORM:-}" = cell ]; then
+		cell_start "$@"
+	else
+		daemon_run "$@" &
+		daemon_pid=$!
+	fi
 	wait_until 10 kuked get realms || fail "kukeond does not answer"
 }
+
+# With FORM=cell, kukeond runs in a cell of its own, as `kuke init` sets it up. It is told by a file what others are told by
+# flags.
+cell_kuke() {
+	KUKEOND_SOCKET=$D/k.sock KUKEON_POD_SUBNET_CIDR=$pool.0.0/16 KUKEOND_CONFIGURATION=$D/kukeond.yaml kuke \
+		--run-path "$RP" --containerd-socket "$D/containerd.sock" "$@"
+}
+
+cell_start() {
+	local flag key
+	{
+		printf 'spec:\n  containerdNamespaceSuffix: %s\n  cgroupRoot: %s\n  podSubnetCIDR: %s\n' \
+			"$id.test" "/kuke-$id" "$pool.0.0/16"
+		while [ $# -gt 1 ]; do
+			flag=${1#--}
+			key=$(sed 's/-./\U&/g; s/-//g' <<<"$flag")
+			printf '  %s: %s\n' "$key" "$2"
+			shift 2
+		done
+	} >"$D/kukeond.yaml"
+	cell_kuke init >"$D/init.out" 2>&1 || fail "no init: $(<"$D/init.out")"
+	daemon_pid=$(<"$D/kukeond.pid")
+	ln -sf "$RP/data/kuke-system/kukeon/kukeon/kukeond/kukeond/log" "$D/kukeond.log"
+}
+
+# What it has set up goes, so that what the test has left is left alone.
+cell_remove() {
+	[ -d "$RP/data/kuke-system" ] || return 0
+	cell_kuke daemon reset --purge-system
+	cell_kuke purge realm default --cascade --force
+	umount "$RP/run"
+} >/dev/null 2>&1
 
 # The same on a host that starts kukeond again whenever it ends, as an init does.
 daemon_keep() {
@@ -166,8 +202,12 @@ daemon_let_go() {
 }
 
 daemon_stop() {
-	kill "$daemon_pid" 2>/dev/null
-	wait "$daemon_pid" 2>/dev/null
+	if [ "${FORM:-}" = cell ]; then
+		cell_kuke daemon stop >/dev/null 2>&1
+	else
+		kill "$daemon_pid" 2>/dev/null
+		wait "$daemon_pid" 2>/dev/null
+	fi
 }
 
 # kuke through the daemon of this test, and in-process on its run path.
@@ -292,6 +332,7 @@ pool_take() {
 finish() {
 	[ ! -e "$D/kept" ] || daemon_let_go
 	daemon_stop
+	[ "${FORM:-}" != cell ] || cell_remove
 	wait_until 5 nothing_left || {
 		n_failed=$((n_failed + 1))
 		printf 'FAILED  %s: leaves nothing behind\n%s\n' "$test_name" "$(host_state)"
