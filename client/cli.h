@@ -283,6 +283,21 @@ int cli_doc_print(const struct cli_output *output, const struct kk_schema *schem
 	const json_t *doc, struct kk_err *err);
 const char *cli_doc_name(const json_t *doc);
 void cli_json_print(const json_t *json);
+/* --- out/report.c --- */
+#define CLI_OK "OK"
+#define CLI_WARN "WARN"
+#define CLI_FAIL "FAIL"
+
+struct cli_report {
+	json_t *rows;
+	bool is_failed; /* one of them is CLI_FAIL */
+};
+/* @detail is taken, @remedy may be NULL. The row is the report's. */
+json_t *cli_report_add(struct cli_report *report, const char *section, const char *name,
+	const char *status, char *detail, const char *remedy);
+/* Print it and let go of it. Returns the exit status. */
+int cli_report_end(struct cli_report *report, bool is_json, bool is_verbose);
+
 /* --- out/jsonpath.c --- */
 int cli_jsonpath_check(const char *expression, struct kk_err *err);
 /* What one that was checked gives, with a newline at its end; the caller frees. */
@@ -391,11 +406,11 @@ int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct k
 /* Tables of the verbs, one per file of cmd/. */
 extern const struct cli_command cli_cmd_daemon_kill, cli_cmd_daemon_logs, cli_cmd_daemon_recreate,
 	cli_cmd_daemon_reset, cli_cmd_daemon_restart, cli_cmd_daemon_start, cli_cmd_daemon_stop;
-extern const struct cli_command cli_cmd_init, cli_cmd_uninstall, cli_cmd_version, cli_cmd_apply,
-	cli_cmd_create, cli_cmd_dial, cli_cmd_diff, cli_cmd_doctor, cli_cmd_events, cli_cmd_exec,
-	cli_cmd_explain, cli_cmd_wait, cli_cmd_status, cli_cmd_top, cli_cmd_tree, cli_cmd_get,
-	cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh, cli_cmd_run,
-	cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+extern const struct cli_command cli_cmd_preflight, cli_cmd_init, cli_cmd_uninstall, cli_cmd_version,
+	cli_cmd_apply, cli_cmd_create, cli_cmd_dial, cli_cmd_diff, cli_cmd_doctor, cli_cmd_events,
+	cli_cmd_exec, cli_cmd_explain, cli_cmd_wait, cli_cmd_status, cli_cmd_top, cli_cmd_tree,
+	cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh,
+	cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

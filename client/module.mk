@@ -16,6 +16,7 @@ client_SRC := \
 	client/cmd/init.c \
 	client/cmd/lifecycle.c \
 	client/cmd/log.c \
+	client/cmd/preflight.c \
 	client/cmd/refresh.c \
 	client/cmd/run.c \
 	client/cmd/service.c \
@@ -37,6 +38,7 @@ client_SRC := \
 	client/main.c \
 	client/out/doc.c \
 	client/out/jsonpath.c \
+	client/out/report.c \
 	client/out/table.c \
 	client/out/text.c \
 	client/out/view.c \

@@ -375,7 +375,7 @@ static const struct cli_flag doctor_flags[] = {
 	CLI_FLAGS_END,
 };
 
-static const struct cli_command *const children[] = {&cgroups, NULL};
+static const struct cli_command *const children[] = {&cgroups, &cli_cmd_preflight, NULL};
 
 const struct cli_command cli_cmd_doctor = {
 	.name = "doctor",

@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <kukeon/fault.h>
@@ -35,40 +32,6 @@ static void init_release(struct init *init)
 	kk_buf_release(&init->actions);
 	free(init->image);
 	free(init->digest);
-}
-
-/* --- what the host lacks --- */
-
-static bool socket_answers(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-}
-
-static int containerd_check(const char *path, struct kk_err *err)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return kk_fail(err, KK_E_CONTAINERD_DOWN,
-			"failed to connect to containerd: %s — start containerd (systemctl start "
-			"containerd), or name its socket with --containerd-socket, then run `kuke "
-			"init`: stat %s: %s",
-			path, path, kk_errno_text(errno));
-	if (!S_ISSOCK(st.st_mode))
-		return kk_fail(err, KK_E_CONTAINERD_DOWN,
-			"failed to connect to containerd: %s is not a socket file; name containerd's "
-			"with --containerd-socket",
-			path);
-	if (!socket_answers(path))
-		return kk_fail(err, KK_E_CONTAINERD_DOWN,
-			"failed to connect to containerd: nobody listens at %s — start containerd "
-			"(systemctl start containerd), then run `kuke init`: %s",
-			path, kk_errno_text(errno));
-	return 0;
 }
 
 /* --- the report --- */
@@ -350,7 +313,7 @@ static int init_run(struct cli *cli, struct kk_err *err)
 		return kk_fail(err, KK_E_USAGE,
 			"pass either --on-host or --kukeond-image, not both: on the host there is no image");
 	init.image = kk_xstrdup(setup_image_name(&init.setup));
-	if (containerd_check(init.setup.containerd_socket, err) < 0 || bootstrap(&init, err) < 0)
+	if (setup_containerd_check(&init.setup, err) < 0 || bootstrap(&init, err) < 0)
 		return kk_failed(err);
 	if (cli_bool(cli, "no-wait"))
 		return 0;

@@ -17,31 +17,19 @@
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
-#define OK "OK"
-#define WARN "WARN"
-#define FAIL "FAIL"
 #define CNI_DIR "/opt/cni/bin"
 #define CGROUP_DIR "/sys/fs/cgroup"
 
 struct report {
 	struct cli *cli;
-	json_t *checks;
-	bool has_daemon, has_containerd, is_failed;
+	struct cli_report rows;
+	bool has_daemon, has_containerd;
 };
 
-/* @detail is taken, @remedy may be NULL. */
 static json_t *check(struct report *report, const char *section, const char *name,
 	const char *status, char *detail, const char *remedy)
 {
-	kk_auto_free char *owned = detail;
-	json_t *row = json_pack("{s:s, s:s, s:s, s:o}", "section", section, "name", name, "status",
-		status, "detail", kk_json_string(owned));
-
-	if (remedy)
-		json_object_set_new(row, "remediation", json_string(remedy));
-	report->is_failed |= strcmp(status, FAIL) == 0;
-	json_array_append_new(report->checks, row);
-	return row;
+	return cli_report_add(&report->rows, section, name, status, detail, remedy);
 }
 
 static char *reason(const struct kk_err *err)
@@ -82,20 +70,20 @@ static void daemon_check(struct report *report)
 	report->has_daemon = reply != NULL;
 	if (!reply) {
 		why = reason(&err);
-		check(report, "daemon", "socket", FAIL,
+		check(report, "daemon", "socket", CLI_FAIL,
 			kk_xprintf("%s (dial failed: %s)", host, why),
 			"start kukeond, and see its log: kukeond serve");
 		return;
 	}
 	version = cli_json_string(reply, "Version");
 	if (strcmp(version, KK_VERSION) != 0) {
-		check(report, "daemon", "socket", WARN,
+		check(report, "daemon", "socket", CLI_WARN,
 			kk_xprintf("%s (version %s, kuke is " KK_VERSION ")", host,
 				*version ? version : "unknown"),
 			"`kuke daemon reload` replaces kukeond by the binary on disk");
 		return;
 	}
-	check(report, "daemon", "socket", OK,
+	check(report, "daemon", "socket", CLI_OK,
 		kk_xprintf("%s (rtt %.1fms, version %s)", host,
 			(double)(kk_clock_us() - began) / 1000, *version ? version : "unknown"),
 		NULL);
@@ -127,11 +115,11 @@ static void workers_check(struct report *report)
 				cli_json_string(worker, "role"), state);
 	}
 	if (bad.len || !n)
-		check(report, "daemon", "workers", FAIL,
+		check(report, "daemon", "workers", CLI_FAIL,
 			kk_xprintf("(%s)", bad.len ? (char *)bad.data : "not listed"),
 			"see `kuke daemon workers` and the crash reports");
 	else
-		check(report, "daemon", "workers", OK,
+		check(report, "daemon", "workers", CLI_OK,
 			kk_xprintf("%zu ready (%lld restarts)", n, n_restarts), NULL);
 }
 
@@ -153,9 +141,10 @@ static void containerd_check(struct report *report)
 	report->has_containerd = fd >= 0 &&
 		connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
 	if (report->has_containerd)
-		check(report, "host", "containerd", OK, kk_xprintf("%s (reachable)", path), NULL);
+		check(report, "host", "containerd", CLI_OK, kk_xprintf("%s (reachable)", path),
+			NULL);
 	else
-		check(report, "host", "containerd", FAIL,
+		check(report, "host", "containerd", CLI_FAIL,
 			kk_xprintf("%s (dial failed: %s)", path, kk_errno_text(errno)),
 			"start containerd: systemctl start containerd");
 }
@@ -177,7 +166,7 @@ static void cgroup_check(struct report *report)
 	kk_auto_buf text = {.max = 4096};
 
 	if (statfs(CGROUP_DIR, &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC) {
-		check(report, "host", "cgroup-v2", WARN,
+		check(report, "host", "cgroup-v2", CLI_WARN,
 			kk_xstrdup(CGROUP_DIR
 				" (not mounted: the controllers of cgroup v1 are used)"),
 			"boot with systemd.unified_cgroup_hierarchy=1");
@@ -185,12 +174,12 @@ static void cgroup_check(struct report *report)
 	}
 	if (kk_file_read(CGROUP_DIR "/cgroup.controllers", &text, NULL) < 0 || !text.len ||
 		!words((char *)text.data)) {
-		check(report, "host", "cgroup-v2", WARN,
+		check(report, "host", "cgroup-v2", CLI_WARN,
 			kk_xstrdup(CGROUP_DIR " (mounted, no controllers advertised)"),
 			"see `kuke doctor cgroups`");
 		return;
 	}
-	check(report, "host", "cgroup-v2", OK,
+	check(report, "host", "cgroup-v2", CLI_OK,
 		kk_xprintf(CGROUP_DIR " (mounted, %zu controllers)", words((char *)text.data)),
 		NULL);
 }
@@ -201,7 +190,7 @@ static void plugins_check(struct report *report)
 	bool has_both = access(CNI_DIR "/bridge", X_OK) == 0 &&
 		access(CNI_DIR "/loopback", X_OK) == 0;
 
-	check(report, "host", "cni-plugins", OK,
+	check(report, "host", "cni-plugins", CLI_OK,
 		kk_xstrdup(has_both ? CNI_DIR " (bridge, loopback present)" :
 				      CNI_DIR " (not needed: kukeond makes the networks)"),
 		NULL);
@@ -237,7 +226,7 @@ static void run_dir_check(struct report *report)
 	kk_auto_buf orphans = {0};
 
 	if (!handle) {
-		check(report, "state", "run-dir", OK,
+		check(report, "state", "run-dir", CLI_OK,
 			kk_xprintf("%s (not present; daemon not initialized)", dir), NULL);
 		return;
 	}
@@ -246,11 +235,11 @@ static void run_dir_check(struct report *report)
 			kk_buf_printf(&orphans, "%s%s", orphans.len ? ", " : "", entry->d_name);
 	}
 	if (orphans.len)
-		check(report, "state", "run-dir", WARN,
+		check(report, "state", "run-dir", CLI_WARN,
 			kk_xprintf("%s (orphan entries: %s)", dir, (char *)orphans.data),
 			"nothing of ours: move them elsewhere");
 	else
-		check(report, "state", "run-dir", OK, kk_xprintf("%s (no orphan entries)", dir),
+		check(report, "state", "run-dir", CLI_OK, kk_xprintf("%s (no orphan entries)", dir),
 			NULL);
 }
 
@@ -309,12 +298,12 @@ static void boot_check(struct report *report)
 	}
 	kk_time_format(booted, time);
 	if (failed.len)
-		check(report, "state", "boot", WARN,
+		check(report, "state", "boot", CLI_WARN,
 			kk_xprintf("booted %s, these ran before and do not run yet: %s", time,
 				(char *)failed.data),
 			"kukeond tries again and again; `kuke get cell <name> -o yaml` says why it fails");
 	else
-		check(report, "state", "boot", OK,
+		check(report, "state", "boot", CLI_OK,
 			kk_xprintf("booted %s, %zu cells of before were started again", time,
 				resumed_count(report, booted)),
 			NULL);
@@ -345,7 +334,7 @@ static void leaks_check(struct report *report, size_t n_realms)
 	if (!reply) {
 		kk_auto_free char *why = reason(&err);
 
-		check(report, "state", "containerd-ns", WARN,
+		check(report, "state", "containerd-ns", CLI_WARN,
 			kk_xprintf("(not looked at: %s)", why), NULL);
 		return;
 	}
@@ -358,19 +347,19 @@ static void leaks_check(struct report *report, size_t n_realms)
 			n_others++;
 	}
 	if (namespaces.len)
-		check(report, "state", "containerd-ns", WARN,
+		check(report, "state", "containerd-ns", CLI_WARN,
 			kk_xprintf("residual namespaces: %s", (char *)namespaces.data),
 			"`kuke purge realm <name>` removes one, unless it is another instance's");
 	else
-		check(report, "state", "containerd-ns", OK,
+		check(report, "state", "containerd-ns", CLI_OK,
 			kk_xprintf("%zu kukeon namespaces, all claimed by a realm", n_realms),
 			NULL);
 	if (n_others)
-		check(report, "state", "leaks", WARN,
+		check(report, "state", "leaks", CLI_WARN,
 			kk_xprintf("%zu things belong to nothing", n_others),
 			"see `kuke doctor`, and `kuke doctor --fix`");
 	else
-		check(report, "state", "leaks", OK, kk_xstrdup("nothing is left over"), NULL);
+		check(report, "state", "leaks", CLI_OK, kk_xstrdup("nothing is left over"), NULL);
 }
 
 /* --- storage --- */
@@ -392,12 +381,13 @@ static void storage_check(struct report *report, const json_t *realm)
 	storage = json_object_get(json_object_get(reply, "Result"), "Storage");
 	if (!storage) {
 		why = reason(&err);
-		check(report, "storage", name, WARN, kk_xprintf("(probe failed: %s)", why), NULL);
+		check(report, "storage", name, CLI_WARN, kk_xprintf("(probe failed: %s)", why),
+			NULL);
 		return;
 	}
 	bytes = json_integer_value(json_object_get(storage, "blobsBytes"));
 	size = bytes ? cli_size(bytes) : kk_xstrdup("0 B");
-	row = check(report, "storage", name, OK,
+	row = check(report, "storage", name, CLI_OK,
 		kk_xprintf("%s (%lld snapshots, %lld leases, %lld blobs, %s)", namespace,
 			(long long)json_integer_value(json_object_get(storage, "snapshots")),
 			(long long)json_integer_value(json_object_get(storage, "leases")),
@@ -419,13 +409,13 @@ static void state_and_storage_check(struct report *report)
 	realms = realms_get(report, &err);
 	if (!realms) {
 		why = reason(&err);
-		check(report, "state", "containerd-ns", WARN,
+		check(report, "state", "containerd-ns", CLI_WARN,
 			kk_xprintf("(list realms failed: %s)", why), NULL);
 		return;
 	}
 	leaks_check(report, json_array_size(realms));
 	if (json_array_size(realms) == 0)
-		check(report, "storage", "realms", OK,
+		check(report, "storage", "realms", CLI_OK,
 			kk_xstrdup("no realms (host not initialized)"), NULL);
 	json_array_foreach (realms, i, realm)
 		storage_check(report, realm);
@@ -471,8 +461,8 @@ static void parity_check(struct report *report, const struct cli_view *view)
 		local = ask(report, cli_call_local, view->list_method, json_object(), &err);
 	if (!local) {
 		why = reason(&err);
-		check(report, "parity", view->plural, WARN, kk_xprintf("(not compared: %s)", why),
-			NULL);
+		check(report, "parity", view->plural, CLI_WARN,
+			kk_xprintf("(not compared: %s)", why), NULL);
 		return;
 	}
 	names_add(json_object_get(daemon, view->list_key), &by_daemon);
@@ -480,7 +470,7 @@ static void parity_check(struct report *report, const struct cli_view *view)
 	daemon_only = only_in(&by_daemon, &by_us);
 	local_only = only_in(&by_us, &by_daemon);
 	if (daemon_only || local_only) {
-		check(report, "parity", view->plural, FAIL,
+		check(report, "parity", view->plural, CLI_FAIL,
 			kk_xprintf("daemon-only: %s; in-process-only: %s",
 				daemon_only ? daemon_only : "-", local_only ? local_only : "-"),
 			"both must read one run path: compare --run-path with that of kukeond");
@@ -488,53 +478,17 @@ static void parity_check(struct report *report, const struct cli_view *view)
 	}
 	for (size_t i = 0; i < by_us.n; i++)
 		kk_buf_printf(&all, "%s%s", i ? ", " : "", by_us.items[i]);
-	check(report, "parity", view->plural, OK,
+	check(report, "parity", view->plural, CLI_OK,
 		by_us.n ? kk_xprintf("%zu items match (%s)", by_us.n, (char *)all.data) :
 			  kk_xstrdup("0 items (both branches empty)"),
 		NULL);
-}
-
-/* --- the report --- */
-
-static void text_print(const struct report *report)
-{
-	const char *section = "";
-	size_t i, width = 0;
-	json_t *row;
-
-	json_array_foreach (report->checks, i, row) {
-		size_t len = strlen(cli_json_string(row, "name"));
-
-		width = len > width ? len : width;
-	}
-	json_array_foreach (report->checks, i, row) {
-		const char *of = cli_json_string(row, "section"),
-			   *status = cli_json_string(row, "status");
-		const char *remedy = cli_json_string(row, "remediation");
-		bool is_hinted = *remedy &&
-			(strcmp(status, OK) != 0 || cli_bool(report->cli, "verbose"));
-
-		if (strcmp(section, of) != 0) {
-			printf("%s", *section ? "\n" : "");
-			for (const char *p = of; *p; p++)
-				putchar(toupper((unsigned char)*p));
-			putchar('\n');
-			section = of;
-		}
-		printf("  %-*s  %-4s  %s\n", (int)width, cli_json_string(row, "name"), status,
-			cli_json_string(row, "detail"));
-		if (is_hinted)
-			printf("  %*s        ↳ %s\n", (int)width, "", remedy);
-	}
-	printf("\nStatus: %s\n", report->is_failed ? FAIL : OK);
 }
 
 static int run(struct cli *cli, struct kk_err *err)
 {
 	static const struct cli_view *const views[] = {&cli_view_realm, &cli_view_space,
 		&cli_view_stack, &cli_view_cell, &cli_view_container};
-	struct report report = {.cli = cli, .checks = json_array()};
-	kk_auto_json *checks = report.checks, *shown = NULL;
+	struct report report = {.cli = cli};
 
 	(void)err;
 	daemon_check(&report);
@@ -545,13 +499,7 @@ static int run(struct cli *cli, struct kk_err *err)
 	state_and_storage_check(&report);
 	for (size_t i = 0; i < KK_COUNT(views); i++)
 		parity_check(&report, views[i]);
-	if (cli_bool(cli, "json")) {
-		shown = json_pack("{s:b, s:O}", "ok", !report.is_failed, "checks", checks);
-		cli_json_print(shown);
-	} else {
-		text_print(&report);
-	}
-	cli->status = report.is_failed ? 1 : 0;
+	cli->status = cli_report_end(&report.rows, cli_bool(cli, "json"), cli_bool(cli, "verbose"));
 	return 0;
 }
 

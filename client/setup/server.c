@@ -1,11 +1,15 @@
 /* client/setup/server.c */
 #include "setup.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <kukeon/buf.h>
@@ -118,6 +122,39 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err)
 		"kukeon host is not initialized: %s has no realm \"" KK_SYSTEM_REALM
 		"\"; run `sudo kuke init`",
 		setup->run_path);
+}
+
+static bool socket_answers(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+}
+
+int setup_containerd_check(const struct setup *setup, struct kk_err *err)
+{
+	const char *path = setup->containerd_socket;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return kk_fail(err, KK_E_CONTAINERD_DOWN,
+			"failed to connect to containerd: %s — start containerd (systemctl start "
+			"containerd), or name its socket with --containerd-socket, then run `kuke "
+			"init`: stat %s: %s",
+			path, path, kk_errno_text(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return kk_fail(err, KK_E_CONTAINERD_DOWN,
+			"failed to connect to containerd: %s is not a socket file; name containerd's "
+			"with --containerd-socket",
+			path);
+	if (!socket_answers(path))
+		return kk_fail(err, KK_E_CONTAINERD_DOWN,
+			"failed to connect to containerd: nobody listens at %s — start containerd "
+			"(systemctl start containerd), then run `kuke init`: %s",
+			path, kk_errno_text(errno));
+	return 0;
 }
 
 int setup_lock(const struct setup *setup, int *ret_fd, struct kk_err *err)

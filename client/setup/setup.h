@@ -44,6 +44,9 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err);
 			"kukeond's settings (default " KK_DEFAULT_SERVER_CONFIGURATION ")", "path" \
 	}
 
+/* Is somebody there at containerd's socket? Fails with KK_E_CONTAINERD_DOWN. */
+int setup_containerd_check(const struct setup *setup, struct kk_err *err);
+
 /* One init or uninstall at a time for a run path, which has to be there: the others wait until *@ret_fd is closed. Fails
  * with KK_E_IO, or KK_E_STATE for one that went away meanwhile. */
 int setup_lock(const struct setup *setup, int *ret_fd, struct kk_err *err);
