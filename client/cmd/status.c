@@ -20,6 +20,8 @@
 #define CNI_DIR "/opt/cni/bin"
 #define CGROUP_DIR "/sys/fs/cgroup"
 
+enum { FILE_BYTES_MAX = 1024 * 1024 };
+
 struct report {
 	struct cli *cli;
 	struct cli_report rows;
@@ -246,7 +248,7 @@ static void run_dir_check(struct report *report)
 /* When the host was booted, in ns since 1970; 0: it does not say. */
 static int64_t boot_time(void)
 {
-	kk_auto_buf text = {.max = 1024 * 1024};
+	kk_auto_buf text = {.max = FILE_BYTES_MAX};
 	const char *line;
 
 	if (kk_file_read("/proc/stat", &text, NULL) < 0 || !text.data)

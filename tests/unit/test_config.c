@@ -306,6 +306,30 @@ END_TEST
 
 /* --- instances --- */
 
+/* Where kukeond runs is noted beside the rest, and a newer release's run path is no one's to touch. */
+START_TEST(the_form_of_kukeond_is_kept_and_the_future_refused)
+{
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *path = kk_xprintf("%s/.kukeon-instance.json", dir);
+	static const char future[] = "{\"containerdNamespaceSuffix\": \"kukeon.io\", "
+				     "\"cgroupRoot\": \"/kukeon\", \"stateVersion\": 2}";
+	struct kk_config config = config_of(dir);
+	kk_auto_free char *form = NULL, *none = kk_instance_kukeond(dir);
+	struct kk_err err = {0};
+
+	ck_assert_ptr_null(none);
+	check_ok(kk_instance_join(&config, false, &err), &err);
+	check_ok(kk_instance_kukeond_set(&config, "host", &err), &err);
+	check_ok(kk_instance_join(&config, false, &err), &err);
+	form = kk_instance_kukeond(dir);
+	ck_assert_str_eq(form, "host");
+	check_ok(kk_file_replace(path, future, sizeof future - 1, 0640, &err), &err);
+	check_code(kk_instance_join(&config, false, &err), KK_E_CONFIG);
+	check_file(path, future);
+	kk_config_release(&config);
+}
+END_TEST
+
 START_TEST(first_join_writes_the_instance_file)
 {
 	check_auto_dir dir = check_dir_new();
@@ -320,7 +344,8 @@ START_TEST(first_join_writes_the_instance_file)
 		"{\n  \"containerdNamespaceSuffix\": \"kukeon.io\",\n"
 		"  \"cgroupRoot\": \"/kukeon\",\n"
 		"  \"podSubnetCIDR\": \"10.88.0.0/16\",\n"
-		"  \"containerdSocket\": \"/run/containerd/containerd.sock\"\n}\n");
+		"  \"containerdSocket\": \"/run/containerd/containerd.sock\",\n"
+		"  \"stateVersion\": 1\n}\n");
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0640);
 	/* The same instance once more, told explicitly. */
@@ -516,8 +541,9 @@ CHECK_MAIN("config", missing_file_is_an_empty_one, file_is_read, empty_file_exis
 	defaults_are_well_formed, other_values_may_be_well_formed, malformed_suffix_is_refused,
 	malformed_cgroup_root_is_refused, malformed_subnet_is_refused,
 	loose_numbers_of_a_subnet_are_refused, many_slashes_are_still_the_root,
-	first_join_writes_the_instance_file, later_join_adopts_what_is_stated,
-	explicit_subnet_and_socket_stay, instance_of_the_go_release_is_adopted,
-	other_instance_is_a_mismatch, damaged_instance_file_is_left_alone,
-	instance_file_that_states_nothing_is_damaged, instance_file_that_cannot_be_read_is_told,
-	run_path_that_cannot_be_made_is_told, names_derive_from_the_run_path)
+	the_form_of_kukeond_is_kept_and_the_future_refused, first_join_writes_the_instance_file,
+	later_join_adopts_what_is_stated, explicit_subnet_and_socket_stay,
+	instance_of_the_go_release_is_adopted, other_instance_is_a_mismatch,
+	damaged_instance_file_is_left_alone, instance_file_that_states_nothing_is_damaged,
+	instance_file_that_cannot_be_read_is_told, run_path_that_cannot_be_made_is_told,
+	names_derive_from_the_run_path)

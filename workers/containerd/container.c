@@ -535,7 +535,7 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 	bool was_present;
 
 	if (ct_image_get(ctx, kk_str(req->spec.image), &image, err) < 0 ||
-		(!kk_str_empty(former) && strcmp(former, image.name) != 0 &&
+		(former && *former && strcmp(former, image.name) != 0 &&
 			snapshot_remove(ctx, req->id, &was_present, err) < 0) ||
 		rootfs_get(ctx, req->id, kk_str(req->spec.image), &rootfs, err) < 0 ||
 		kk_fault(KK_FAULT_containerd_snapshot_made, err) < 0)
