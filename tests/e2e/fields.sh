@@ -41,6 +41,11 @@ limit() {
 	cat "$dir"
 }
 
+# nofile PID: how many files it may open.
+nofile() {
+	awk '/^Max open files/ { print $5 == "unlimited" ? 1048576 : $5 }' "/proc/$1/limits"
+}
+
 secure_by_default() {
 	up plain
 	expect_equal "$(proc plain Seccomp)" 2
@@ -48,6 +53,7 @@ secure_by_default() {
 	expect_equal "$(proc plain CapEff)" 00000000a80425fb
 	! inside plain /bin/unshare -m /bin/true || fail "it makes namespaces"
 	inside plain /bin/sh -c 'echo x 2>/dev/null >/proc/sys/kernel/hostname' && fail "it writes to /proc/sys"
+	expect_equal "$(nofile "$(task_pid plain)")" "$(($(nofile "$containerd_pid") < 1048576 ? $(nofile "$containerd_pid") : 1048576))"
 	down plain
 }
 

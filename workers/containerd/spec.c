@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 
 #include <kukeon/buf.h>
 #include <kukeon/fd.h>
@@ -337,18 +338,40 @@ static bool is_false(const char *word)
 	return false;
 }
 
-/* The usual ceiling of descriptors, or what this host allows: a container can't raise its own. */
+/* The process that listens at containerd's socket; 0: nobody does. */
+static pid_t containerd_pid(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct ucred peer = {0};
+	socklen_t len = sizeof peer;
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", ct_client_address());
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return 0;
+	return peer.pid;
+}
+
+/* The usual ceiling of descriptors, or what containerd has: its shims start the containers, which can't raise their own. Our
+ * limit is a worker's, and says nothing. */
 static int nofile_limit(void)
 {
-	struct rlimit limit;
+	kk_auto_free char *path = kk_xprintf("/proc/%d/limits", (int)containerd_pid());
+	kk_auto_buf text = {.max = 65536};
+	const char *line = NULL;
+	long soft, hard;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max > NOFILE)
-		return NOFILE;
-	return (int)limit.rlim_max;
+	if (kk_file_read(path, &text, NULL) == 0 && text.data)
+		line = strstr((char *)text.data, "Max open files ");
+	if (line && sscanf(line, "Max open files %ld %ld", &soft, &hard) == 2 && hard < NOFILE)
+		return (int)hard;
+	return NOFILE;
 }
 
 static json_t *process_build(const struct build *b)
 {
+	const int nofile = nofile_limit();
 	const char *cwd = kk_str(b->spec->working_dir);
 	const char *no_new = security_opt(b, "no-new-privileges");
 	bool is_no_new = no_new ? !is_false(no_new) : !b->spec->privileged;
@@ -358,8 +381,8 @@ static json_t *process_build(const struct build *b)
 	return json_pack("{s:b, s:o, s:o, s:o, s:s, s:o, s:[{s:s, s:i, s:i}], s:b, s:i}",
 		"terminal", 0, "user", user_build(b), "args", args_build(b), "env", env_build(b),
 		"cwd", *cwd ? cwd : "/", "capabilities", capabilities_build(b), "rlimits", "type",
-		"RLIMIT_NOFILE", "hard", nofile_limit(), "soft", nofile_limit(), "noNewPrivileges",
-		is_no_new, "oomScoreAdj", KK_OOM_CONTAINER);
+		"RLIMIT_NOFILE", "hard", nofile, "soft", nofile, "noNewPrivileges", is_no_new,
+		"oomScoreAdj", KK_OOM_CONTAINER);
 }
 
 /* --- mounts --- */
