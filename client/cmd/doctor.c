@@ -8,8 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <kukeon/clock.h>
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
+
+enum { SETTLE_MS = 2000, LOOK_MS = 50 };
 
 /* --- leaks --- */
 
@@ -47,6 +50,32 @@ static void leaks_print(const json_t *leaks)
 	cli_table_release(&table);
 }
 
+static bool is_any_ours(const json_t *leaks)
+{
+	size_t i;
+	json_t *leak;
+
+	json_array_foreach (leaks, i, leak) {
+		if (is_ours(leak))
+			return true;
+	}
+	return false;
+}
+
+/* The kernel takes its time with links of a namespace that is gone. */
+static int left_get(struct cli *cli, json_t **ret_left, struct kk_err *err)
+{
+	int64_t end_ms = kk_clock_ms() + SETTLE_MS;
+	int r = leaks_call(cli, "ListLeaks", ret_left, err);
+
+	while (r == 0 && is_any_ours(*ret_left) && kk_clock_ms() < end_ms) {
+		json_decref(kk_steal(ret_left));
+		cli_pause(LOOK_MS);
+		r = leaks_call(cli, "ListLeaks", ret_left, err);
+	}
+	return r;
+}
+
 /* What is not there any more was removed. */
 static int fix(struct cli *cli, json_t **ret_left, struct kk_err *err)
 {
@@ -54,8 +83,7 @@ static int fix(struct cli *cli, json_t **ret_left, struct kk_err *err)
 	size_t i;
 	json_t *leak;
 
-	if (leaks_call(cli, "FixLeaks", &found, err) < 0 ||
-		leaks_call(cli, "ListLeaks", ret_left, err) < 0)
+	if (leaks_call(cli, "FixLeaks", &found, err) < 0 || left_get(cli, ret_left, err) < 0)
 		return kk_failed(err);
 	json_array_foreach (found, i, leak) {
 		const char *thing = cli_json_string(leak, "Thing");
