@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
 /* --- reload --- */
@@ -29,26 +30,27 @@ static int reload_call(struct cli *cli, struct kk_err *err)
 static int cell_reload(const struct setup *setup, pid_t pid, struct kk_err *err)
 {
 	const char *image = setup_image_name(setup);
+	struct setup_renewal renewal;
 	kk_auto_free char *digest = NULL;
-	int r, is_new = 0;
+	int r;
 
-	if (strcmp(image, SETUP_LOCAL_IMAGE) == 0)
-		is_new = setup_rootfs_renew(pid, err);
-	if (is_new < 0)
-		return is_new;
-	r = reload_call(setup->cli, err);
-	if (is_new)
-		setup_rootfs_settle(pid, r == 0);
-	if (r < 0 || !is_new)
+	if (strcmp(image, SETUP_LOCAL_IMAGE) != 0)
+		return reload_call(setup->cli, err);
+	r = setup_rootfs_renew(pid, &renewal, err);
+	if (r == 0)
+		r = reload_call(setup->cli, err);
+	setup_rootfs_settle(&renewal, r == 0);
+	if (r < 0)
 		return r;
 	if (setup_image_provide(setup, image, &digest, err) < 0)
 		return kk_failed(err);
-	return setup_cell_apply(setup, image, digest, err);
+	return setup_cell_label(setup, digest, err);
 }
 
 static int reload_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
+	kk_auto_fd int lock = -1;
 	bool is_elsewhere = cli_is_given(cli, "host") || !kk_str_empty(getenv("KUKEON_HOST"));
 	pid_t pid;
 
@@ -56,10 +58,10 @@ static int reload_run(struct cli *cli, struct kk_err *err)
 		return reload_call(cli, err);
 	if (setup_load(cli, &setup, err) < 0)
 		return kk_failed(err);
-	pid = setup_pid(&setup);
-	return pid > 0 && setup_is_initialized(&setup) && setup_has_own_root(pid) ?
-		cell_reload(&setup, pid, err) :
-		reload_call(cli, err);
+	pid = setup_is_initialized(&setup) ? setup_pid(&setup) : 0;
+	if (pid <= 0 || !setup_has_own_root(pid))
+		return reload_call(cli, err);
+	return setup_lock(&setup, &lock, err) < 0 ? kk_failed(err) : cell_reload(&setup, pid, err);
 }
 
 static const struct cli_flag reload_flags[] = {SETUP_FLAG_CONFIGURATION, CLI_FLAGS_END};

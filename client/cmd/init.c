@@ -138,7 +138,7 @@ static char *drift_of(const struct init *init, const json_t *cell)
 
 static int cell_remove(struct init *init, struct kk_err *err)
 {
-	if (setup_cell_call(&init->setup, "StopCell", SETUP_TIMEOUT_MS, err) < 0 ||
+	if (setup_halt(&init->setup, false, SETUP_TIMEOUT_MS, err) < 0 ||
 		setup_cell_call(&init->setup, "DeleteCell", 0, err) < 0)
 		return kk_failed(err);
 	return 0;
@@ -147,7 +147,7 @@ static int cell_remove(struct init *init, struct kk_err *err)
 static int cell_make(struct init *init, struct kk_err *err)
 {
 	kk_auto_json *before = NULL;
-	kk_auto_free char *drift = NULL, *created = NULL;
+	kk_auto_free char *drift = NULL, *created = NULL, *action = NULL;
 	bool was_there, was_running, is_kept;
 	int r;
 
@@ -162,8 +162,10 @@ static int cell_make(struct init *init, struct kk_err *err)
 	drift = was_there ? drift_of(init, before) : NULL;
 	if (drift && cell_remove(init, err) < 0)
 		return kk_failed(err);
-	if (setup_cell_apply(&init->setup, init->image, init->digest, err) < 0)
+	if (setup_cell_apply(&init->setup, init->image, init->digest, &action, err) < 0)
 		return kk_failed(err);
+	if (was_there && was_running && !drift && strcmp(action, "updated") == 0)
+		drift = kk_xstrdup("recreated (its settings changed)");
 	created = kk_xprintf("created (image %s)", init->image);
 	is_kept = was_there && !drift;
 	note(init, is_kept ? EXISTED : drift ? drift : created, "cell \"kukeond\"");
@@ -184,7 +186,7 @@ static int form_change(struct init *init, enum setup_form form, struct kk_err *e
 	if (form == SETUP_IN_CELL) {
 		if (setup_form_get(&init->setup) != SETUP_ON_HOST)
 			return 0;
-		r = setup_host_stop(&init->setup, SETUP_TIMEOUT_MS, err);
+		r = setup_halt(&init->setup, false, SETUP_TIMEOUT_MS, err);
 	} else {
 		r = setup_cell_get(&init->setup, &cell, err);
 		if (r == 1)

@@ -35,6 +35,17 @@ static int begin(struct cli *cli, struct setup *setup, struct kk_err *err)
 	return setup_initialized_check(setup, err);
 }
 
+/* Nobody else sets up, starts or stops meanwhile. A unit is asked by somebody who has it. */
+static int begin_alone(struct cli *cli, struct setup *setup, int *ret_lock, struct kk_err *err)
+{
+	bool is_unit = (cli_has(cli, "foreground") && cli_bool(cli, "foreground")) ||
+		(cli_has(cli, "no-systemd") && cli_bool(cli, "no-systemd"));
+
+	if (begin(cli, setup, err) < 0)
+		return kk_failed(err);
+	return is_unit ? 0 : setup_lock(setup, ret_lock, err);
+}
+
 static int timeout_get(const struct cli *cli, int64_t *ret_ms, struct kk_err *err)
 {
 	const char *text = cli_string(cli, "timeout");
@@ -97,7 +108,8 @@ static int watch(const struct setup *setup, struct kk_err *err)
 		struct kk_err ignored = {0};
 		int r = setup_cell_get(setup, &cell, &ignored);
 
-		if (r == 0 || (r == 1 && setup_cell_is_stopped(cell))) {
+		if (setup_form_get(setup) == SETUP_IN_CELL &&
+			(r == 0 || (r == 1 && setup_cell_is_stopped(cell)))) {
 			setup->cli->status = STATUS_STOPPED;
 			return 0;
 		}
@@ -118,8 +130,9 @@ static int start_in_front(const struct setup *setup, struct kk_err *err)
 static int start_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
+	kk_auto_fd int lock = -1;
 
-	if (begin(cli, &setup, err) < 0)
+	if (begin_alone(cli, &setup, &lock, err) < 0)
 		return kk_failed(err);
 	if (cli_bool(cli, "foreground"))
 		return start_in_front(&setup, err);
@@ -127,28 +140,16 @@ static int start_run(struct cli *cli, struct kk_err *err)
 		printf("kukeond is already running (%s)\n", place(&setup));
 		return 0;
 	}
-	if (setup_pid(&setup) > 0)
-		printf("kukeond metadata reports Ready but socket %s is unreachable; restarting cell\n",
-			setup.socket);
+	if (setup_pid(&setup) > 0) {
+		printf("kukeond metadata reports Ready but socket %s is unreachable; restarting %s\n",
+			setup.socket, setup_form_get(&setup) == SETUP_IN_CELL ? "cell" : "it");
+		if (setup_halt(&setup, false, SETUP_TIMEOUT_MS, err) < 0)
+			return kk_failed(err);
+	}
 	return start(&setup, err);
 }
 
 /* --- stop, kill --- */
-
-/* 1: it had to be killed, 0: it ended. */
-static int halt(const struct setup *setup, bool is_kill, int64_t timeout_ms, struct kk_err *err)
-{
-	pid_t pid = setup_pid(setup);
-	int64_t began_ms = kk_clock_ms();
-
-	if (setup_form_get(setup) == SETUP_ON_HOST)
-		return setup_host_stop(setup, is_kill ? 0 : timeout_ms, err);
-	if (setup_cell_call(setup, is_kill ? "KillCell" : "StopCell", timeout_ms, err) < 0)
-		return kk_failed(err);
-	if (pid > 0 && !setup_wait_gone(pid, SETUP_TIMEOUT_MS))
-		return kk_fail(err, KK_E_TIMEOUT, "kukeond (pid %d) does not end", (int)pid);
-	return kk_clock_ms() - began_ms >= timeout_ms;
-}
 
 /* Does it run, or is it to be started again? */
 static bool is_up(const struct setup *setup)
@@ -164,7 +165,7 @@ static bool is_up(const struct setup *setup)
 
 static int stop(const struct setup *setup, bool is_kill, int64_t timeout_ms, struct kk_err *err)
 {
-	int r = halt(setup, is_kill, timeout_ms, err);
+	int r = setup_halt(setup, is_kill, timeout_ms, err);
 
 	if (r < 0)
 		return r;
@@ -216,13 +217,14 @@ static int cells_halt(const struct setup *setup, struct kk_err *err)
 static int stop_or_kill(struct cli *cli, bool is_kill, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
+	kk_auto_fd int lock = -1;
 	int64_t timeout_ms = SETUP_TIMEOUT_MS;
 	bool is_halting = false;
 
 	if ((!is_kill &&
 		    (timeout_get(cli, &timeout_ms, err) < 0 ||
 			    cells_mode_get(cli, &is_halting, err) < 0)) ||
-		begin(cli, &setup, err) < 0)
+		begin_alone(cli, &setup, &lock, err) < 0)
 		return kk_failed(err);
 	if (!is_up(&setup))
 		printf("kukeond is already stopped (%s)\n", place(&setup));
@@ -244,9 +246,10 @@ static int kill_run(struct cli *cli, struct kk_err *err)
 static int restart_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
+	kk_auto_fd int lock = -1;
 	int64_t timeout_ms;
 
-	if (timeout_get(cli, &timeout_ms, err) < 0 || begin(cli, &setup, err) < 0)
+	if (timeout_get(cli, &timeout_ms, err) < 0 || begin_alone(cli, &setup, &lock, err) < 0)
 		return kk_failed(err);
 	if (!is_up(&setup))
 		printf("kukeond was already stopped (%s)\n", place(&setup));
@@ -305,6 +308,7 @@ static int system_purge(const struct setup *setup, struct kk_err *err)
 static int reset_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
+	kk_auto_fd int lock = -1;
 	int64_t timeout_ms;
 
 	if (timeout_get(cli, &timeout_ms, err) < 0 || cli_root_check(cli, err) < 0 ||
@@ -314,7 +318,7 @@ static int reset_run(struct cli *cli, struct kk_err *err)
 		printf("kukeond cell already torn down (%s)\n", place(&setup));
 		return 0;
 	}
-	if (tear_down(&setup, timeout_ms, err) < 0)
+	if (setup_lock(&setup, &lock, err) < 0 || tear_down(&setup, timeout_ms, err) < 0)
 		return kk_failed(err);
 	return cli_bool(cli, "purge-system") ? system_purge(&setup, err) : 0;
 }
@@ -322,21 +326,23 @@ static int reset_run(struct cli *cli, struct kk_err *err)
 static int recreate_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
-	kk_auto_free char *digest = NULL;
+	kk_auto_free char *digest = NULL, *action = NULL;
+	kk_auto_fd int lock = -1;
 	const char *image;
 	int64_t timeout_ms;
 
-	if (timeout_get(cli, &timeout_ms, err) < 0 || begin(cli, &setup, err) < 0)
+	if (timeout_get(cli, &timeout_ms, err) < 0 || begin_alone(cli, &setup, &lock, err) < 0)
 		return kk_failed(err);
 	image = setup_image_name(&setup);
 	/* What can't be had must not cost the one that runs. */
 	if (cli_local_open(cli, err) < 0 || setup_image_provide(&setup, image, &digest, err) < 0 ||
 		tear_down(&setup, timeout_ms, err) < 0 || setup_dirs_make(&setup, err) < 0 ||
 		kk_instance_kukeond_set(&cli->config, SETUP_FORM_CELL, err) < 0 ||
-		setup_cell_apply(&setup, image, digest, err) < 0)
+		setup_cell_apply(&setup, image, digest, &action, err) < 0)
 		return kk_failed(err);
 	printf("kukeond recreated (%s, image %s)\n", place(&setup), image);
-	if (setup_wait_ready(&setup, err) < 0)
+	if (setup_wait_ready(&setup, err) < 0 ||
+		(setup_is_unit(&setup) && setup_unit_do("start", err) < 0))
 		return kk_failed(err);
 	printf("kukeond socket \"%s\": chown root:" SETUP_GROUP " mode 0660\n", setup.socket);
 	printf("kukeond is ready (unix://%s)\n", setup.socket);

@@ -203,7 +203,7 @@ static void plugins_check(struct report *report)
 static bool is_known_entry(const char *name)
 {
 	static const char *const known[] = {"kukeond.sock", "kukeond.pid", "s", "tty", "data",
-		"run", "journal", "crash", "events", "events.1", ".lock", ".kukeon-instance.json",
+		"run", "journal", "crash", "events", "events.1", ".lock", KK_INSTANCE_FILE,
 		"secrets", "netns", "cells", "kuke.log"};
 
 	for (size_t i = 0; i < KK_COUNT(known); i++) {

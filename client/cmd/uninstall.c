@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +94,8 @@ static void unit_remove(struct uninstall *uninstall)
 	kk_auto_free char *unit = setup_unit_find();
 	bool is_ours = unit && kk_str_starts(unit, "/etc/systemd/system/");
 	struct kk_err ignored = {0};
-	bool is_stopped, is_disabled, is_removed;
+	static const char *const reload[] = {"systemctl", "daemon-reload", NULL};
+	bool is_stopped, is_disabled, is_removed, is_reloaded;
 
 	if (!setup_is_unit(&uninstall->setup))
 		return;
@@ -103,40 +103,33 @@ static void unit_remove(struct uninstall *uninstall)
 	kk_err_clear(&ignored);
 	is_disabled = setup_unit_do("disable", &ignored) == 0;
 	is_removed = !is_ours || unlink(unit) == 0;
-	if (is_stopped && is_disabled && is_removed)
+	is_reloaded = !is_ours || setup_command(reload, NULL) == 0;
+	if (is_stopped && is_disabled && is_removed && is_reloaded)
 		printf("  - systemd unit %s: stopped, disabled%s\n", unit,
 			is_ours ? ", removed" : "");
 	else
-		printf("  - systemd unit %s: partial (stop=%s disable=%s remove=%s)\n", unit,
-			is_stopped ? "true" : "false", is_disabled ? "true" : "false",
-			is_removed ? "true" : "false");
+		printf("  - systemd unit %s: partial (stop=%s disable=%s remove=%s reload=%s)\n",
+			unit, is_stopped ? "true" : "false", is_disabled ? "true" : "false",
+			is_removed ? "true" : "false", is_reloaded ? "true" : "false");
 }
 
-/* In its cell first, or containerd would bring it back. */
-static void kukeond_stop(struct uninstall *uninstall)
+/* While it lives, it would make again what is removed. */
+static int kukeond_stop(const struct setup *setup, struct kk_err *err)
 {
-	const struct setup *setup = &uninstall->setup;
 	kk_auto_free char *pid_path = kk_xprintf("%s/kukeond.pid", setup->socket_dir);
 	bool had_file = access(pid_path, F_OK) == 0;
 	pid_t pid = setup_pid(setup);
-	struct kk_err err = {0};
-	int r;
+	int r = 0;
 
-	if (setup_is_initialized(setup) && setup_form_get(setup) == SETUP_IN_CELL &&
-		setup_cell_call(setup, "StopCell", SETUP_TIMEOUT_MS, &err) < 0 &&
-		err.code != KK_E_CELL_NOT_FOUND)
-		failure_print("kukeond", &err);
-	kk_err_clear(&err);
-	r = pid > 0 && !setup_wait_gone(pid, 0) ? setup_host_stop(setup, SETUP_TIMEOUT_MS, &err) :
-						  0;
+	if (pid > 0 || setup_is_initialized(setup))
+		r = setup_halt(setup, false, SETUP_TIMEOUT_MS, err);
 	if (r < 0)
-		failure_print("kukeond", &err);
+		failure_print("kukeond", err);
 	else if (pid > 0)
 		printf("  - kukeond: %s (pid %d)\n", r == 1 ? "force-killed" : "stopped", (int)pid);
 	else
 		printf("  - kukeond: %s\n", had_file ? "stale pid file" : ABSENT);
-	if (r < 0)
-		failure_keep(uninstall, &err);
+	return r < 0 ? r : 0;
 }
 
 static int realm_purge(const struct setup *setup, const char *realm, struct kk_err *err)
@@ -177,8 +170,8 @@ static int realms_find(const struct setup *setup, struct kk_strs *names, struct 
 		if (!kk_str_ends(namespace, suffix) || kk_strs_has(namespaces, namespace))
 			continue;
 		name = kk_xstrndup(namespace, strlen(namespace) - strlen(suffix));
-		/* A longer suffix, which is another instance's. */
-		if (strchr(name, '.'))
+		/* A longer suffix is another instance's; and which of them a realm was, only the first can say. */
+		if (strchr(name, '.') || strcmp(setup->run_path, KK_DEFAULT_RUN_PATH) != 0)
 			continue;
 		kk_strs_take(names, kk_steal(&name));
 		kk_strs_add(namespaces, namespace);
@@ -237,6 +230,22 @@ static int realms_purge(struct uninstall *uninstall, struct kk_err *err)
 	return 0;
 }
 
+/* All of a directory but the file that tells whose it is: an uninstall that is interrupted here can be completed. */
+static int content_remove(const char *path, struct kk_err *err)
+{
+	kk_auto_dir dir = opendir(path);
+	const struct dirent *entry;
+	int r = 0;
+
+	while (r == 0 && dir && kk_dir_next(dir, &entry) == 1) {
+		kk_auto_free char *child = kk_xprintf("%s/%s", path, entry->d_name);
+
+		if (strcmp(entry->d_name, KK_INSTANCE_FILE) != 0)
+			r = kk_tree_remove(child, err);
+	}
+	return r;
+}
+
 /* Nothing is removed through a mount that can't be let go of: what is behind it may be anybody's. */
 static void dir_remove(struct uninstall *uninstall, const char *dir)
 {
@@ -252,7 +261,7 @@ static void dir_remove(struct uninstall *uninstall, const char *dir)
 		kk_fail(&err, KK_E_BUSY, "%s is still mounted; unmount it, then run this again",
 			busy);
 		printf("  - mount %s: still busy\n", busy);
-	} else if (kk_tree_remove(dir, &err) == 0) {
+	} else if (content_remove(dir, &err) == 0 && kk_tree_remove(dir, &err) == 0) {
 		printf("  - %s: " REMOVED "\n", dir);
 		return;
 	}
@@ -264,7 +273,7 @@ static void dir_remove(struct uninstall *uninstall, const char *dir)
 static bool is_default_used(const struct setup *setup)
 {
 	return strcmp(setup->run_path, KK_DEFAULT_RUN_PATH) != 0 &&
-		access(KK_DEFAULT_RUN_PATH "/.kukeon-instance.json", F_OK) == 0;
+		access(KK_DEFAULT_RUN_PATH "/" KK_INSTANCE_FILE, F_OK) == 0;
 }
 
 static void account_remove(const struct setup *setup)
@@ -285,6 +294,20 @@ static void account_remove(const struct setup *setup)
 	printf("  - group \"" SETUP_GROUP "\": %s\n", group);
 }
 
+/* One that others have things in keeps them. */
+static void socket_dir_remove(struct uninstall *uninstall)
+{
+	const struct setup *setup = &uninstall->setup;
+	kk_auto_free char *pid_path = kk_xprintf("%s/kukeond.pid", setup->socket_dir);
+
+	if (setup_owns_socket_dir(setup)) {
+		dir_remove(uninstall, setup->socket_dir);
+		return;
+	}
+	unlink(pid_path);
+	printf("  - %s: %s\n", setup->socket, unlink(setup->socket) == 0 ? REMOVED : ABSENT);
+}
+
 /* What lies beside the run path: only what is empty, or that nobody else writes. */
 static void rest_remove(struct uninstall *uninstall)
 {
@@ -295,7 +318,7 @@ static void rest_remove(struct uninstall *uninstall)
 
 	if (strcmp(runtime, setup->socket_dir) != 0 && access(runtime, F_OK) == 0)
 		dir_remove(uninstall, runtime);
-	dir_remove(uninstall, setup->socket_dir);
+	socket_dir_remove(uninstall);
 	if (strcmp(setup->run_path, setup->socket_dir) != 0)
 		dir_remove(uninstall, setup->run_path);
 	if (access(crash, F_OK) == 0)
@@ -309,24 +332,61 @@ static void rest_remove(struct uninstall *uninstall)
 		setup_settings_forget();
 }
 
+/* A path that was mistyped must not cost what is there. */
+static int run_path_check(const struct setup *setup, struct kk_err *err)
+{
+	kk_auto_dir dir = opendir(setup->run_path);
+	const struct dirent *entry;
+	int r;
+
+	if (!dir && errno == ENOENT)
+		return 0;
+	while ((r = dir ? kk_dir_next(dir, &entry) : -1) == 1 &&
+		strcmp(entry->d_name, SETUP_LOCK_FILE) == 0)
+		;
+	if (r < 0)
+		return kk_fail_errno(err, KK_E_IO, "read %s", setup->run_path);
+	return r == 0 || setup_is_run_path(setup) ?
+		0 :
+		kk_fail(err, KK_E_USAGE,
+			"%s is no run path of kukeon's (it has no " KK_INSTANCE_FILE
+			"): nothing was removed",
+			setup->run_path);
+}
+
+/* What runs ends before what it runs from goes, and what can't be ended keeps it. */
+static int running_remove(struct uninstall *uninstall, int *ret_lock, struct kk_err *err)
+{
+	const struct setup *setup = &uninstall->setup;
+
+	/* A run path that isn't there has nothing that runs, but the usual one: of that, containerd may still tell. */
+	if (!setup_is_run_path(setup) && strcmp(setup->run_path, KK_DEFAULT_RUN_PATH) != 0) {
+		unit_remove(uninstall);
+		printf("  - kukeond: " ABSENT "\n");
+		return 0;
+	}
+	if (cli_local_open(setup->cli, err) < 0 || setup_lock(setup, ret_lock, err) < 0)
+		return kk_failed(err);
+	unit_remove(uninstall);
+	if (kukeond_stop(setup, err) < 0 || kk_fault(KK_FAULT_client_uninstall_stopped, err) < 0 ||
+		realms_purge(uninstall, err) < 0)
+		return kk_failed(err);
+	return kk_fault(KK_FAULT_client_uninstall_purged, err);
+}
+
 static int uninstall_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
 	struct uninstall uninstall = {0};
 	kk_auto_fd int lock = -1;
 
-	if (setup_load(cli, &setup, err) < 0 || (!cli_bool(cli, "yes") && confirm(&setup, err) < 0))
+	if (setup_load(cli, &setup, err) < 0 || run_path_check(&setup, err) < 0 ||
+		(!cli_bool(cli, "yes") && confirm(&setup, err) < 0))
 		return kk_failed(err);
 	uninstall.setup = setup;
 	printf("kuke uninstall:\n");
 	(void)fflush(stdout);
-	unit_remove(&uninstall);
-	if (cli_local_open(cli, err) < 0 || setup_lock(&setup, &lock, err) < 0)
-		return kk_failed(err);
-	kukeond_stop(&uninstall);
-	if (kk_fault(KK_FAULT_client_uninstall_stopped, err) < 0 ||
-		realms_purge(&uninstall, err) < 0 ||
-		kk_fault(KK_FAULT_client_uninstall_purged, err) < 0)
+	if (running_remove(&uninstall, &lock, err) < 0)
 		return kk_failed(err);
 	/* The workers have files there open, and make some. */
 	cli_disconnect(cli);

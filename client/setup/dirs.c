@@ -47,14 +47,14 @@ static void field_decode(char *field)
 
 typedef void (*mount_f)(const char *point, bool is_shared, void *arg);
 
-static void mounts_each(mount_f fn, void *arg)
+static int mounts_each(mount_f fn, void *arg)
 {
 	kk_auto_buf text = {.max = MOUNTS_MAX};
 	struct kk_err ignored = {0};
 	char *rest, *line;
 
 	if (kk_file_read("/proc/self/mountinfo", &text, &ignored) < 0 || !text.data)
-		return;
+		return -1;
 	rest = (char *)text.data;
 	while ((line = strsep(&rest, "\n"))) {
 		char *fields[6] = {0}, *p = line;
@@ -67,6 +67,7 @@ static void mounts_each(mount_f fn, void *arg)
 		field_decode(fields[4]);
 		fn(fields[4], kk_str_starts(p, "shared:"), arg);
 	}
+	return 0;
 }
 
 struct share_search {
@@ -88,8 +89,7 @@ static int dir_share(const char *dir, struct kk_err *err)
 {
 	struct share_search search = {.dir = dir};
 
-	mounts_each(share_match, &search);
-	if (search.is_shared)
+	if (mounts_each(share_match, &search) == 0 && search.is_shared)
 		return 0;
 	if (mount(dir, dir, NULL, MS_BIND | MS_REC, NULL) < 0 ||
 		mount("none", dir, NULL, MS_SHARED, NULL) < 0)
@@ -114,18 +114,30 @@ static void point_collect(const char *point, bool is_shared, void *arg)
 
 void setup_unmount(const char *dir, char **ret_busy)
 {
-	struct points points = {.dir = dir}, left = {.dir = dir};
+	kk_auto_free char *real = realpath(dir, NULL);
+	struct points points = {.dir = real ? real : dir}, left = points;
+	int r = mounts_each(point_collect, &points);
 
-	mounts_each(point_collect, &points);
 	/* The last comes first: it may lie on others. */
 	for (size_t i = points.found.n; i-- > 0;) {
 		if (umount2(points.found.items[i], UMOUNT_NOFOLLOW) < 0)
 			(void)umount2(points.found.items[i], UMOUNT_NOFOLLOW | MNT_DETACH);
 	}
-	mounts_each(point_collect, &left);
-	*ret_busy = left.found.n ? kk_xstrdup(left.found.items[0]) : NULL;
+	if (r == 0)
+		r = mounts_each(point_collect, &left);
+	*ret_busy = r < 0 ? kk_xstrdup("/proc/self/mountinfo can't be read, so maybe one below") :
+		left.found.n ? kk_xstrdup(left.found.items[0]) :
+			       NULL;
 	kk_strs_release(&points.found);
 	kk_strs_release(&left.found);
+}
+
+/* Of one that is others' as well, owner and mode are theirs. */
+static int socket_dir_make(const struct setup *setup, struct kk_err *err)
+{
+	return setup_owns_socket_dir(setup) ?
+		dir_make(setup->socket_dir, DIR_MODE, setup->gid, err) :
+		kk_dir_make(setup->socket_dir, 0755, err);
 }
 
 int setup_dirs_make(const struct setup *setup, struct kk_err *err)
@@ -135,7 +147,7 @@ int setup_dirs_make(const struct setup *setup, struct kk_err *err)
 	kk_auto_free char *crash = kk_config_crash_dir(&config);
 
 	if (dir_make(setup->run_path, DIR_MODE, setup->gid, err) < 0 ||
-		dir_make(setup->socket_dir, DIR_MODE, setup->gid, err) < 0 ||
+		socket_dir_make(setup, err) < 0 ||
 		dir_make(runtime, DIR_MODE, setup->gid, err) < 0 ||
 		kk_dir_make(crash, 0750, err) < 0 || kk_dir_make(KK_LEASE_ROOT, 0755, err) < 0)
 		return kk_failed(err);
@@ -189,12 +201,13 @@ static bool is_private(const char *name)
 /* @depth: levels of directories below that are ours, from realms to containers. */
 static int tree_own(int dir_fd, const char *path, int depth, gid_t gid, struct kk_err *err)
 {
-	int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+	kk_auto_fd int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
 	kk_auto_dir dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
 	if (!dir)
 		return kk_fail_errno(err, KK_E_IO, "open %s", path);
+	(void)kk_steal_fd(&fd);
 	while (kk_dir_next(dir, &entry) == 1) {
 		kk_auto_free char *below = kk_xprintf("%s/%s", path, entry->d_name);
 		kk_auto_fd int child = -1;

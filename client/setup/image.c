@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -402,32 +404,53 @@ int setup_image_provide(const struct setup *setup, const char *name, char **ret_
 
 #define OLD ".old"
 
-static char *in_rootfs(pid_t pid, const char *name, const char *suffix)
+/* The directory of a file below the root, by links of that root alone; what it is called there goes to *@ret_base. */
+static int dir_open(int root_fd, const char *name, const char **ret_base)
 {
-	return kk_xprintf("/proc/%d/root/%s%s", (int)pid, name, suffix);
+	const char *slash = strrchr(name, '/');
+	kk_auto_free char *dir = kk_xstrndup(name, slash ? (size_t)(slash - name) : 0);
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+
+	*ret_base = slash ? slash + 1 : name;
+	return (int)syscall(SYS_openat2, root_fd, *dir ? dir : ".", &how, sizeof how);
 }
 
-/* 1: it was another one. That one stays beside it. */
-static int file_renew(pid_t pid, const struct file *file, struct kk_err *err)
+static bool is_same(int dir_fd, const char *base, const struct kk_buf *wanted)
 {
-	kk_auto_free char *path = in_rootfs(pid, file->name, ""),
-			  *old = in_rootfs(pid, file->name, OLD);
-	kk_auto_free char *dir = kk_xstrdup(path);
-	kk_auto_buf wanted = {.max = FILE_MAX}, found = {.max = FILE_MAX};
+	kk_auto_fd int fd = openat(dir_fd, base, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	kk_auto_buf found = {.max = FILE_MAX};
 	struct kk_err ignored = {0};
 
-	*strrchr(dir, '/') = '\0';
+	return fd >= 0 && kk_fd_read(fd, base, &found, &ignored) == 0 && found.len == wanted->len &&
+		memcmp(found.data, wanted->data, found.len) == 0;
+}
+
+static int file_renew(struct setup_renewal *renewal, const struct file *file, struct kk_err *err)
+{
+	const char *base;
+	kk_auto_fd int dir_fd = dir_open(renewal->root_fd, file->name, &base);
+	kk_auto_free char *path = kk_xprintf("/proc/self/fd/%d/%s", dir_fd, base);
+	kk_auto_free char *old = kk_xprintf("%s" OLD, base);
+	kk_auto_buf wanted = {.max = FILE_MAX};
+
+	if (dir_fd < 0)
+		return kk_fail_errno(err, KK_E_IO,
+			"open the directory of %s in its root (`kuke init` makes the cell anew)",
+			file->name);
 	if (kk_file_read(file->source, &wanted, err) < 0)
 		return kk_failed(err);
-	if (kk_file_read(path, &found, &ignored) == 0 && found.len == wanted.len &&
-		memcmp(found.data, wanted.data, found.len) == 0)
+	/* Of a reload that nobody has brought to its end. */
+	(void)unlinkat(dir_fd, old, 0);
+	if (is_same(dir_fd, base, &wanted))
 		return 0;
-	(void)unlink(old);
-	if (kk_dir_make(dir, 0755, err) < 0)
-		return kk_failed(err);
-	if (access(path, F_OK) == 0 && link(path, old) < 0)
-		return kk_fail_errno(err, KK_E_IO, "keep %s", path);
-	return kk_file_replace(path, wanted.data, wanted.len, 0755, err) < 0 ? kk_failed(err) : 1;
+	if (faccessat(dir_fd, base, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		kk_strs_add(&renewal->added, file->name);
+	else if (linkat(dir_fd, base, dir_fd, old, 0) == 0)
+		kk_strs_add(&renewal->replaced, file->name);
+	else
+		return kk_fail_errno(err, KK_E_IO, "keep %s in its root", file->name);
+	return kk_file_replace(path, wanted.data, wanted.len, 0755, err);
 }
 
 bool setup_has_own_root(pid_t pid)
@@ -439,39 +462,45 @@ bool setup_has_own_root(pid_t pid)
 		(theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev);
 }
 
-int setup_rootfs_renew(pid_t pid, struct kk_err *err)
+int setup_rootfs_renew(pid_t pid, struct setup_renewal *ret_renewal, struct kk_err *err)
 {
 	kk_auto(files_release) struct files files = {0};
-	int n = 0;
+	kk_auto_free char *root = kk_xprintf("/proc/%d/root/", (int)pid);
+	struct setup_renewal *renewal = ret_renewal;
 
+	*renewal = (struct setup_renewal){.root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	if (renewal->root_fd < 0)
+		return kk_fail_errno(err, KK_E_IO, "open the root of kukeond");
 	if (files_find(&files, err) < 0)
 		return kk_failed(err);
 	for (size_t i = 0; i < files.n; i++) {
-		int r = file_renew(pid, &files.items[i], err);
-
-		if (r < 0) {
-			setup_rootfs_settle(pid, false);
-			return r;
-		}
-		n += r;
+		if (file_renew(renewal, &files.items[i], err) < 0)
+			return kk_failed(err);
 	}
-	return n > 0;
+	return 0;
 }
 
-void setup_rootfs_settle(pid_t pid, bool is_kept)
+void setup_rootfs_settle(struct setup_renewal *renewal, bool is_kept)
 {
-	kk_auto(files_release) struct files files = {0};
-	struct kk_err ignored = {0};
-
-	if (files_find(&files, &ignored) < 0)
-		return;
-	for (size_t i = 0; i < files.n; i++) {
-		kk_auto_free char *path = in_rootfs(pid, files.items[i].name, "");
-		kk_auto_free char *old = in_rootfs(pid, files.items[i].name, OLD);
+	for (size_t i = 0; i < renewal->replaced.n; i++) {
+		const char *base;
+		kk_auto_fd int dir_fd =
+			dir_open(renewal->root_fd, renewal->replaced.items[i], &base);
+		kk_auto_free char *old = kk_xprintf("%s" OLD, base);
 
 		if (is_kept)
-			(void)unlink(old);
+			(void)unlinkat(dir_fd, old, 0);
 		else
-			(void)rename(old, path);
+			(void)renameat(dir_fd, old, dir_fd, base);
 	}
+	for (size_t i = 0; i < renewal->added.n && !is_kept; i++) {
+		const char *base;
+		kk_auto_fd int dir_fd = dir_open(renewal->root_fd, renewal->added.items[i], &base);
+
+		(void)unlinkat(dir_fd, base, 0);
+	}
+	kk_strs_release(&renewal->replaced);
+	kk_strs_release(&renewal->added);
+	kk_closep(&renewal->root_fd);
+	renewal->root_fd = -1;
 }

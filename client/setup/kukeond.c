@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,10 +186,9 @@ bool setup_cell_is_stopped(const json_t *cell)
 	return strcmp(cli_json_string(json_object_get(cell, "status"), "state"), "Stopped") == 0;
 }
 
-int setup_cell_apply(const struct setup *setup, const char *image, const char *digest,
+static int document_apply(const struct setup *setup, const char *manifest, char **ret_action,
 	struct kk_err *err)
 {
-	kk_auto_free char *manifest = manifest_make(setup, image, digest);
 	kk_auto_free char *encoded = cli_base64(manifest, strlen(manifest));
 	kk_auto_json *reply = NULL;
 	const json_t *resource;
@@ -202,7 +202,31 @@ int setup_cell_apply(const struct setup *setup, const char *image, const char *d
 	failure = cli_json_string(resource, "error");
 	if (*failure)
 		return kk_fail(err, KK_E_API, "make the cell of kukeond: %s", failure);
+	*ret_action = kk_xstrdup(cli_json_string(resource, "action"));
 	return 0;
+}
+
+int setup_cell_apply(const struct setup *setup, const char *image, const char *digest,
+	char **ret_action, struct kk_err *err)
+{
+	kk_auto_free char *manifest = manifest_make(setup, image, digest);
+
+	return document_apply(setup, manifest, ret_action, err);
+}
+
+int setup_cell_label(const struct setup *setup, const char *digest, struct kk_err *err)
+{
+	kk_auto_json *cell = NULL;
+	kk_auto_free char *manifest = NULL, *action = NULL;
+	int r = setup_cell_get(setup, &cell, err);
+
+	if (r <= 0)
+		return r;
+	json_object_del(cell, "status");
+	json_object_set_new(json_object_get(json_object_get(cell, "metadata"), "labels"),
+		SETUP_DIGEST_LABEL, json_string(digest));
+	manifest = json_dumps(cell, JSON_COMPACT);
+	return document_apply(setup, manifest, &action, err);
 }
 
 int setup_cell_call(const struct setup *setup, const char *method, int64_t grace_ms,
@@ -265,18 +289,25 @@ static bool has_lock(pid_t pid, const char *run_path)
 	return false;
 }
 
+/* Whoever listens there may be of another run path. */
+static pid_t listener(const struct setup *setup)
+{
+	kk_auto_fd int fd = dial(setup);
+	struct ucred peer = {0};
+	socklen_t len = sizeof peer;
+
+	return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.pid : 0;
+}
+
 pid_t setup_pid(const struct setup *setup)
 {
 	kk_auto_free char *path = kk_xprintf("%s/kukeond.pid", setup->socket_dir);
 	kk_auto_buf text = {.max = 64};
-	kk_auto_fd int fd = dial(setup);
-	struct ucred peer;
-	socklen_t len = sizeof peer;
 	struct kk_err ignored = {0};
-	pid_t pid;
+	pid_t pid = listener(setup);
 
-	if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.pid > 0)
-		return peer.pid;
+	if (pid > 0 && has_lock(pid, setup->run_path))
+		return pid;
 	if (kk_file_read(path, &text, &ignored) < 0 || !text.data)
 		return 0;
 	pid = (pid_t)strtol((char *)text.data, NULL, 10);
@@ -305,17 +336,95 @@ int setup_wait_ready(const struct setup *setup, struct kk_err *err)
 	return 0;
 }
 
+static bool gone_poll(pid_t pid, int64_t limit_ms)
+{
+	int64_t end_ms = kk_clock_ms() + limit_ms;
+
+	while (kill(pid, 0) == 0) {
+		if (kk_clock_ms() >= end_ms)
+			return false;
+		cli_pause(POLL_MS);
+	}
+	return true;
+}
+
 bool setup_wait_gone(pid_t pid, int64_t limit_ms)
 {
 	kk_auto_fd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd watched = {.fd = fd, .events = POLLIN};
 
-	return fd < 0 ? errno == ESRCH : poll(&watched, 1, (int)limit_ms) > 0;
+	if (fd < 0)
+		return errno == ESRCH || gone_poll(pid, limit_ms);
+	return poll(&watched, 1, (int)limit_ms) > 0;
+}
+
+static bool fd_is_gone(int fd, int64_t limit_ms)
+{
+	struct pollfd watched = {.fd = fd, .events = POLLIN};
+
+	return poll(&watched, 1, (int)limit_ms) > 0;
+}
+
+/* By a descriptor, as the number may be another's in a moment. */
+static int process_end(const struct setup *setup, bool is_kill, int64_t timeout_ms,
+	struct kk_err *err)
+{
+	pid_t pid = setup_pid(setup);
+	kk_auto_fd int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+	if (pid <= 0 || (fd < 0 && errno == ESRCH) || (fd >= 0 && !has_lock(pid, setup->run_path)))
+		return 0;
+	if (fd < 0)
+		return kk_fail_errno(err, KK_E_IO, "look at kukeond (pid %d)", (int)pid);
+	if (!is_kill) {
+		(void)syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0);
+		if (fd_is_gone(fd, timeout_ms))
+			return 0;
+	}
+	(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	if (fd_is_gone(fd, SETUP_TIMEOUT_MS))
+		return 1;
+	return kk_fail(err, KK_E_TIMEOUT, "kukeond (pid %d) does not end, even by SIGKILL",
+		(int)pid);
+}
+
+static int cell_end(const struct setup *setup, bool is_kill, int64_t timeout_ms, struct kk_err *err)
+{
+	pid_t pid = setup_pid(setup);
+	int64_t began_ms = kk_clock_ms();
+
+	if (setup_cell_call(setup, is_kill ? "KillCell" : "StopCell", timeout_ms, err) < 0) {
+		if (err->code != KK_E_CELL_NOT_FOUND)
+			return kk_failed(err);
+		kk_err_clear(err);
+	}
+	if (pid > 0 && !setup_wait_gone(pid, SETUP_TIMEOUT_MS))
+		return kk_fail(err, KK_E_TIMEOUT, "kukeond (pid %d) does not end", (int)pid);
+	return !is_kill && kk_clock_ms() - began_ms >= timeout_ms;
+}
+
+int setup_halt(const struct setup *setup, bool is_kill, int64_t timeout_ms, struct kk_err *err)
+{
+	bool is_on_host = setup_form_get(setup) == SETUP_ON_HOST, has_unit = setup_is_unit(setup);
+	int r;
+
+	/* systemd would start again what ends behind its back. */
+	if (is_on_host && has_unit && !is_kill)
+		return setup_unit_do("stop", err);
+	r = is_on_host ? process_end(setup, is_kill, timeout_ms, err) :
+			 cell_end(setup, is_kill, timeout_ms, err);
+	/* Whoever watches a cell notices by itself, but not at once: a start in between would be none. */
+	if (r >= 0 && has_unit && setup_unit_do("stop", err) < 0)
+		return kk_failed(err);
+	return r;
 }
 
 enum setup_form setup_form_get(const struct setup *setup)
 {
-	kk_auto_free char *form = kk_instance_kukeond(setup->run_path);
+	kk_auto(kk_instance_release) struct kk_instance instance = {0};
 
-	return kk_str_equal(form, SETUP_FORM_HOST) ? SETUP_ON_HOST : SETUP_IN_CELL;
+	return kk_instance_find(setup->run_path, &instance) &&
+			kk_str_equal(instance.kukeond, SETUP_FORM_HOST) ?
+		SETUP_ON_HOST :
+		SETUP_IN_CELL;
 }

@@ -65,6 +65,21 @@ static char *socket_of(const struct setup *setup, bool is_run_path_given)
 				   kk_xstrdup(KK_DEFAULT_SOCKET);
 }
 
+/* What nobody states is what the run path was set up with. */
+static char *containerd_socket_of(const struct setup *setup)
+{
+	const char *stated = cli_setting(setup->cli, "containerd-socket",
+		"KUKEON_CONTAINERD_SOCKET", setup->cli->file.spec.containerd_socket,
+		KK_DEFAULT_CONTAINERD_SOCKET, NULL);
+	kk_auto(kk_instance_release) struct kk_instance instance = {0};
+
+	if (strcmp(stated, KK_DEFAULT_CONTAINERD_SOCKET) == 0 &&
+		kk_instance_find(setup->run_path, &instance) &&
+		!kk_str_empty(instance.containerd_socket))
+		return kk_steal(&instance.containerd_socket);
+	return kk_xstrdup(stated);
+}
+
 int setup_load(struct cli *cli, struct setup *ret_setup, struct kk_err *err)
 {
 	struct setup *setup = ret_setup;
@@ -81,8 +96,7 @@ int setup_load(struct cli *cli, struct setup *ret_setup, struct kk_err *err)
 	setup->run_path = path_clean(cli_setting(cli, "run-path", "KUKEON_RUN_PATH",
 		cli->file.spec.run_path, KK_DEFAULT_RUN_PATH, NULL));
 	is_given = cli_is_given(cli, "run-path") || getenv("KUKEON_RUN_PATH");
-	setup->containerd_socket = cli_setting(cli, "containerd-socket", "KUKEON_CONTAINERD_SOCKET",
-		cli->file.spec.containerd_socket, KK_DEFAULT_CONTAINERD_SOCKET, NULL);
+	setup->containerd_socket = containerd_socket_of(setup);
 	setup->socket = socket_of(setup, is_given);
 	setup->is_default = !is_given && !*configuration && kk_str_empty(getenv("KUKEOND_SOCKET"));
 	setup->socket_dir = kk_xstrdup(setup->socket);
@@ -104,6 +118,7 @@ void setup_release(struct setup *setup)
 	free(setup->socket);
 	free(setup->socket_dir);
 	free(setup->run_path);
+	free(setup->containerd_socket);
 }
 
 bool setup_is_initialized(const struct setup *setup)
@@ -127,8 +142,11 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err)
 static bool socket_answers(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const struct timeval limit = {.tv_sec = SETUP_TIMEOUT_MS / 1000};
 	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
 	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
 }
@@ -157,9 +175,25 @@ int setup_containerd_check(const struct setup *setup, struct kk_err *err)
 	return 0;
 }
 
+bool setup_is_run_path(const struct setup *setup)
+{
+	kk_auto_free char *path = kk_xprintf("%s/" KK_INSTANCE_FILE, setup->run_path);
+
+	return access(path, F_OK) == 0;
+}
+
+bool setup_owns_socket_dir(const struct setup *setup)
+{
+	const struct kk_config config = {.run_path = setup->run_path};
+	kk_auto_free char *runtime = kk_config_runtime_dir(&config);
+
+	return strcmp(setup->socket_dir, runtime) == 0 ||
+		strcmp(setup->socket_dir, setup->run_path) == 0;
+}
+
 int setup_lock(const struct setup *setup, int *ret_fd, struct kk_err *err)
 {
-	kk_auto_free char *path = kk_xprintf("%s/.init.lock", setup->run_path);
+	kk_auto_free char *path = kk_xprintf("%s/" SETUP_LOCK_FILE, setup->run_path);
 	kk_auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	struct stat ours, there;
 

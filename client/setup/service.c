@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,6 @@
 #include <kukeon/buf.h>
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
-
-enum { KILL_WAIT_MS = 5000 };
 
 bool setup_has_systemd(void)
 {
@@ -61,32 +58,6 @@ bool setup_unit_is_active(void)
 	const char *const argv[] = {"systemctl", "is-active", "--quiet", SETUP_UNIT, NULL};
 
 	return setup_command(argv, NULL) == 0;
-}
-
-/* Without a unit: by a signal, which its number alone can't be trusted with. */
-static int process_stop(pid_t pid, int64_t timeout_ms, struct kk_err *err)
-{
-	if (pid <= 0)
-		return 0;
-	if (timeout_ms > 0) {
-		kill(pid, SIGTERM);
-		if (setup_wait_gone(pid, timeout_ms))
-			return 0;
-	}
-	kill(pid, SIGKILL);
-	if (setup_wait_gone(pid, KILL_WAIT_MS))
-		return 1;
-	return kk_fail(err, KK_E_TIMEOUT, "kukeond (pid %d) does not end, even by SIGKILL",
-		(int)pid);
-}
-
-int setup_host_stop(const struct setup *setup, int64_t timeout_ms, struct kk_err *err)
-{
-	pid_t pid = setup_pid(setup);
-
-	if (setup_is_unit(setup) && setup_unit_do("stop", err) < 0)
-		return kk_failed(err);
-	return process_stop(setup_is_unit(setup) ? setup_pid(setup) : pid, timeout_ms, err);
 }
 
 int setup_host_start(const struct setup *setup, struct kk_err *err)

@@ -7,6 +7,7 @@
 #include "../cli.h"
 
 #define SETUP_GROUP "kukeon"
+#define SETUP_LOCK_FILE ".init.lock" /* in the run path */
 #define SETUP_UNIT "kukeond.service"
 /* Without a version: an update is another digest, and no change of the cell. */
 #define SETUP_LOCAL_IMAGE "kukeon.internal/kukeond:local"
@@ -24,7 +25,7 @@ struct setup {
 	char *socket;
 	char *socket_dir;
 	char *run_path; /* canonical where it is there */
-	const char *containerd_socket;
+	char *containerd_socket;
 	gid_t gid;       /* of the group that may use the socket; 0: none */
 	bool is_default; /* nothing but kukeond.yaml says so */
 };
@@ -44,6 +45,10 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err);
 			"kukeond's settings (default " KK_DEFAULT_SERVER_CONFIGURATION ")", "path" \
 	}
 
+/* Has the run path an instance file, that is, is it one? */
+bool setup_is_run_path(const struct setup *setup);
+/* Is the directory of the socket kukeond's alone? A socket may be told to lie in one of others. */
+bool setup_owns_socket_dir(const struct setup *setup);
 /* Is somebody there at containerd's socket? Fails with KK_E_CONTAINERD_DOWN. */
 int setup_containerd_check(const struct setup *setup, struct kk_err *err);
 
@@ -66,11 +71,17 @@ int setup_image_provide(const struct setup *setup, const char *name, char **ret_
 	struct kk_err *err);
 /* Has the process another root than we? */
 bool setup_has_own_root(pid_t pid);
+/* Files of a container that runs, which were replaced. */
+struct setup_renewal {
+	int root_fd;             /* its root */
+	struct kk_strs replaced; /* by name; the former ones lie beside them */
+	struct kk_strs added;
+};
 /* Give the files of the image that would be made here to a kukeond that runs in a container, as process @pid, for its
- * next reload. 1: they have changed, and setup_rootfs_settle must follow, 0: it has them. */
-int setup_rootfs_renew(pid_t pid, struct kk_err *err);
-/* Keep what was given, or put back what was there before. */
-void setup_rootfs_settle(pid_t pid, bool is_kept);
+ * next reload. setup_rootfs_settle must follow. */
+int setup_rootfs_renew(pid_t pid, struct setup_renewal *ret_renewal, struct kk_err *err);
+/* Keep what was given, or put back what was there before; and release it. */
+void setup_rootfs_settle(struct setup_renewal *renewal, bool is_kept);
 
 /* --- group.c --- */
 
@@ -100,7 +111,8 @@ int setup_dirs_make(const struct setup *setup, struct kk_err *err);
 int setup_own(const struct setup *setup, struct kk_err *err);
 /* Is there a cgroup of this path, in any hierarchy? */
 bool setup_cgroup_exists(const char *path);
-/* Let go of all mounts below @dir. The first that stays is named in *@ret_busy, which the caller frees. */
+/* Let go of all mounts below @dir. The first that stays, or why that can't be told, is named in *@ret_busy, which the caller
+ * frees. */
 void setup_unmount(const char *dir, char **ret_busy);
 
 /* --- kukeond.c: in whatever form it runs --- */
@@ -112,11 +124,16 @@ struct kk_scope setup_cell(void);
 int setup_cell_get(const struct setup *setup, json_t **ret_cell, struct kk_err *err);
 bool setup_cell_runs(const json_t *cell);
 bool setup_cell_is_stopped(const json_t *cell);
-/* The cell's arguments for ApplyDocuments, of an image and its digest. */
+/* Make it of an image with this digest, or bring it up to date. *@ret_action is what became of it: "created", "updated" or
+ * "unchanged", which the caller frees. */
 int setup_cell_apply(const struct setup *setup, const char *image, const char *digest,
-	struct kk_err *err);
+	char **ret_action, struct kk_err *err);
 int setup_cell_call(const struct setup *setup, const char *method, int64_t grace_ms,
 	struct kk_err *err);
+/* Note of which image it is, and leave all else as it is. */
+int setup_cell_label(const struct setup *setup, const char *digest, struct kk_err *err);
+/* End kukeond and, where a unit looks after it, that as well. 1: it had to be killed, 0: it ended, or did not run. */
+int setup_halt(const struct setup *setup, bool is_kill, int64_t timeout_ms, struct kk_err *err);
 enum setup_form setup_form_get(const struct setup *setup);
 /* Its process, as the socket says, or the lock on the run path; 0: it does not run. */
 pid_t setup_pid(const struct setup *setup);
@@ -137,10 +154,8 @@ bool setup_unit_is_active(void);
 int setup_unit_do(const char *verb, struct kk_err *err);
 /* What kukeond has written, out of the journal where its unit runs it. */
 int setup_log_show(const struct setup *setup, bool is_following, struct kk_err *err);
-/* By its unit where there is one. Stopping one that does not run is fine; one that does not end in time is killed,
- * which is told by 1. */
+/* By its unit where there is one. */
 int setup_host_start(const struct setup *setup, struct kk_err *err);
-int setup_host_stop(const struct setup *setup, int64_t timeout_ms, struct kk_err *err);
 /* In place of this process, which is not left, or in a session of its own. */
 int setup_serve(const struct setup *setup, bool is_here, struct kk_err *err);
 

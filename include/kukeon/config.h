@@ -11,6 +11,7 @@
 
 #define KK_DEFAULT_SOCKET "/run/kukeon/kukeond.sock"
 #define KK_DEFAULT_RUN_PATH "/opt/kukeon"
+#define KK_INSTANCE_FILE ".kukeon-instance.json" /* in the run path; what has it is one */
 #define KK_DEFAULT_RUNTIME_DIR "/run/kukeon"
 #define KK_DEFAULT_CRASH_DIR "/var/lib/kukeon/crash"
 #define KK_DEFAULT_CONTAINERD_SOCKET "/run/containerd/containerd.sock"
@@ -65,10 +66,9 @@ int kk_config_check(const struct kk_config *config, struct kk_err *err);
  * KK_E_IO. */
 int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *err);
 
-/* Where the kukeond of this run path runs, "host" or "cell", as init has noted it; NULL: nobody knows. The caller
- * frees it. */
-char *kk_instance_kukeond(const char *run_path);
-/* Note it. @config has joined. Fails with KK_E_IO or KK_E_NOMEM. */
+/* What the instance file of a run path states; the caller releases it. False: there is none that can be read. */
+bool kk_instance_find(const char *run_path, struct kk_instance *ret_instance);
+/* Note where the kukeond of this run path runs, "host" or "cell". @config has joined. Fails with KK_E_IO or KK_E_NOMEM. */
 int kk_instance_kukeond_set(const struct kk_config *config, const char *kukeond,
 	struct kk_err *err);
 

@@ -131,7 +131,7 @@ bool kk_egress_rule_is_ipv4(const struct kk_egress_rule
 struct kk_scope kk_doc_scope(enum kk_kind kind, const void *doc);
 const char *kk_doc_name(enum kk_kind kind, const void *doc);
 
-/* Fill what a document may leave out: apiVersion, kind, ids that equal the name. Not that of a stack, which keeps
+/* Fill what a document may leave out: apiVersion, kind, ids that equal the name, which container of a cell is the root. Not the id of a stack, which keeps
  * the one that it has. */
 void kk_doc_default(enum kk_kind kind, void *doc);
 

@@ -224,7 +224,7 @@ static int owner_check(const char *run_path, struct kk_err *err)
 
 static char *instance_path(const char *run_path)
 {
-	return kk_xprintf("%s/.kukeon-instance.json", run_path);
+	return kk_xprintf("%s/" KK_INSTANCE_FILE, run_path);
 }
 
 /* 1 when there is one, 0 when not. */
@@ -285,22 +285,22 @@ int kk_instance_join(struct kk_config *config, bool is_reading, struct kk_err *e
 	return 0;
 }
 
-char *kk_instance_kukeond(const char *run_path)
+bool kk_instance_find(const char *run_path, struct kk_instance *ret_instance)
 {
 	kk_auto_free char *path = instance_path(run_path);
-	kk_auto(kk_instance_release) struct kk_instance instance = {0};
 	struct kk_err ignored = {0};
 
-	return instance_read(path, &instance, &ignored) == 1 ? kk_steal(&instance.kukeond) : NULL;
+	*ret_instance = (struct kk_instance){0};
+	return instance_read(path, ret_instance, &ignored) == 1;
 }
 
 int kk_instance_kukeond_set(const struct kk_config *config, const char *kukeond, struct kk_err *err)
 {
 	kk_auto_free char *path = instance_path(config->run_path);
-	kk_auto_free char *now = kk_instance_kukeond(config->run_path);
+	kk_auto(kk_instance_release) struct kk_instance now = {0};
 	kk_auto_fd int lock = -1;
 
-	if (kk_str_equal(now, kukeond))
+	if (kk_instance_find(config->run_path, &now) && kk_str_equal(now.kukeond, kukeond))
 		return 0;
 	if (run_path_lock(config, &lock, err) < 0)
 		return kk_failed(err);

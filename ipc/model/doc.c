@@ -526,6 +526,23 @@ const char *kk_doc_name(enum kk_kind kind, const void *doc)
 	return kk_str(((const struct kk_realm *)doc)->metadata.name);
 }
 
+/* It can be told in two ways. What contradicts itself stays as it is. */
+static void root_default(struct kk_cell *cell)
+{
+	struct kk_container_spec *marked = NULL;
+
+	for (size_t i = 0; i < cell->spec.containers.n && !marked; i++) {
+		if (cell->spec.containers.items[i].root)
+			marked = &cell->spec.containers.items[i];
+	}
+	if (marked && kk_str_empty(cell->spec.root_container_id))
+		kk_str_set(&cell->spec.root_container_id, marked->id);
+	if (!marked && !kk_str_empty(cell->spec.root_container_id))
+		marked = kk_cell_container(cell, cell->spec.root_container_id);
+	if (marked)
+		marked->root = true;
+}
+
 void kk_doc_default(enum kk_kind kind, void *doc)
 {
 	struct kk_realm *any = doc;
@@ -537,6 +554,7 @@ void kk_doc_default(enum kk_kind kind, void *doc)
 
 		if (kk_str_empty(cell->spec.id))
 			kk_str_set(&cell->spec.id, cell->metadata.name);
+		root_default(cell);
 	} else if (kind == KK_KIND_CONTAINER) {
 		struct kk_container *container = doc;
 

@@ -424,6 +424,16 @@ spares_mounts() {
 	[ -e "$D/precious/thing" ] || fail "it deleted through a mount"
 }
 
+spares_what_is_not_its_own() {
+	mkdir -p "$D/strange/sub"
+	echo dear >"$D/strange/sub/file"
+	run ki --run-path "$D/strange" uninstall -y
+	expect_status 1
+	expect_err "$D/strange is no run path of kukeon's (it has no .kukeon-instance.json): nothing was removed"
+	expect_equal "$(cat "$D/strange/sub/file")" dear
+	expect_equal "$(cd "$D/strange" && find . -type f)" ./sub/file
+}
+
 leaves_nothing() {
 	expect_equal "$(host_state)" ""
 	[ ! -e "$RP" ] || fail "$RP is still there"
@@ -462,4 +472,5 @@ it "loses its cell by reset, and nothing else" resets
 it "runs on the host itself" on_host
 it "asks before it leaves" asks_first
 it "leaves what is mounted to its owner" spares_mounts
+it "spares what is not its own" spares_what_is_not_its_own
 it "leaves nothing behind" leaves_nothing

@@ -314,15 +314,15 @@ START_TEST(the_form_of_kukeond_is_kept_and_the_future_refused)
 	static const char future[] = "{\"containerdNamespaceSuffix\": \"kukeon.io\", "
 				     "\"cgroupRoot\": \"/kukeon\", \"stateVersion\": 2}";
 	struct kk_config config = config_of(dir);
-	kk_auto_free char *form = NULL, *none = kk_instance_kukeond(dir);
+	kk_auto(kk_instance_release) struct kk_instance found = {0};
 	struct kk_err err = {0};
 
-	ck_assert_ptr_null(none);
+	ck_assert(!kk_instance_find(dir, &found));
 	check_ok(kk_instance_join(&config, false, &err), &err);
 	check_ok(kk_instance_kukeond_set(&config, "host", &err), &err);
 	check_ok(kk_instance_join(&config, false, &err), &err);
-	form = kk_instance_kukeond(dir);
-	ck_assert_str_eq(form, "host");
+	ck_assert(kk_instance_find(dir, &found));
+	ck_assert_str_eq(found.kukeond, "host");
 	check_ok(kk_file_replace(path, future, sizeof future - 1, 0640, &err), &err);
 	check_code(kk_instance_join(&config, false, &err), KK_E_CONFIG);
 	check_file(path, future);

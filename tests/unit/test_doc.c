@@ -516,6 +516,32 @@ START_TEST(defaults_fill_what_may_be_left_out)
 }
 END_TEST
 
+START_TEST(root_can_be_told_in_two_ways)
+{
+	static const char *const told[] = {
+		"spec: {containers: [{id: a}, {id: b, root: true}]}\n",
+		"spec: {rootContainerId: b, containers: [{id: a}, {id: b}]}\n",
+	};
+	union document doc;
+
+	for (size_t i = 0; i < KK_COUNT(told); i++) {
+		document_read(KK_KIND_CELL, told[i], &doc);
+		kk_doc_default(KK_KIND_CELL, &doc);
+		ck_assert_str_eq(doc.cell.spec.root_container_id, "b");
+		ck_assert(!doc.cell.spec.containers.items[0].root);
+		ck_assert(doc.cell.spec.containers.items[1].root);
+		kk_cell_release(&doc.cell);
+	}
+	/* What contradicts itself is for the check to refuse. */
+	document_read(KK_KIND_CELL,
+		"spec: {rootContainerId: a, containers: [{id: a}, {id: b, root: true}]}\n", &doc);
+	kk_doc_default(KK_KIND_CELL, &doc);
+	ck_assert_str_eq(doc.cell.spec.root_container_id, "a");
+	ck_assert(!doc.cell.spec.containers.items[0].root);
+	kk_cell_release(&doc.cell);
+}
+END_TEST
+
 START_TEST(scope_is_where_a_document_belongs)
 {
 	static const char text[] =
@@ -586,5 +612,6 @@ CHECK_MAIN("doc", dns_labels_are_names, missing_name_has_a_code_per_kind,
 	default_terminal_is_an_attachable_container, egress_verdicts_are_known,
 	blanks_around_an_egress_verdict_do_not_matter, egress_rules_have_one_destination,
 	egress_ports_are_ports, egress_hosts_are_dns_names, defaults_fill_what_may_be_left_out,
+	egress_ports_are_ports, egress_hosts_are_dns_names, root_can_be_told_in_two_ways,
 	scope_is_where_a_document_belongs, document_without_a_name_has_an_empty_one,
 	containers_are_found_by_id)

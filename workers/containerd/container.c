@@ -657,7 +657,8 @@ static int kept_mark(const struct ct_ctx *ctx, const char *id, bool is_kept, str
 	char *paths[] = {(char *)"labels." LABEL_KEPT};
 
 	label.key = (char *)LABEL_KEPT;
-	label.value = (char *)(is_kept ? "running" : "stopped");
+	/* Not "stopped": it would be killed, whatever time it was given to end. */
+	label.value = (char *)(is_kept ? "running" : "");
 	container.id = (char *)id;
 	container.n_labels = KK_COUNT(labels);
 	container.labels = labels;

@@ -343,9 +343,12 @@ static pid_t containerd_pid(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct timeval limit = {.tv_sec = 1};
 	struct ucred peer = {0};
 	socklen_t len = sizeof peer;
 
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 	snprintf(address.sun_path, sizeof address.sun_path, "%s", ct_client_address());
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
 		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)

@@ -906,15 +906,18 @@ static void host_halt(struct op *op)
 		op->cell.status.state == KK_CELL_DEGRADED;
 
 	op->outcome.action = RC_UNCHANGED;
-	if (!kk_str_equal(op->cell.intent.want, "running") || !is_up ||
-		rc_boot_is_former(&op->cell)) {
+	if (!kk_str_equal(op->cell.intent.want, "running") || rc_boot_is_former(&op->cell)) {
 		op_end(op);
 		return;
 	}
-	op->outcome.action = RC_UPDATED;
-	kk_str_set(&op->cell.intent.boot_id, RC_BOOT_OVER);
-	if (save(op))
-		host_halt_run(op);
+	if (is_up) {
+		op->outcome.action = RC_UPDATED;
+		kk_str_set(&op->cell.intent.boot_id, RC_BOOT_OVER);
+		if (!save(op))
+			return;
+	}
+	/* What is not up may have containers that run all the same. */
+	host_halt_run(op);
 }
 
 /* --- repair --- */

@@ -217,10 +217,6 @@ void rc_cell_complete(struct kk_cell *cell)
 		kk_str_set(&spec->space_id, scope.space);
 		kk_str_set(&spec->stack_id, scope.stack);
 		kk_str_set(&spec->cell_id, scope.cell);
-		if (kk_str_equal(cell->spec.root_container_id, spec->id))
-			spec->root = true;
-		if (spec->root)
-			kk_str_set(&cell->spec.root_container_id, spec->id);
 	}
 }
 
