@@ -162,7 +162,8 @@ int kuke_main(int argc, char **argv)
 		kk_err_format(&err, text, sizeof text);
 		fprintf(stderr, "Error: %s\n", text);
 	}
-	if (fflush(stdout) != 0 && r == 0) {
+	/* A reader that has seen enough, as head, is no failure. */
+	if (fflush(stdout) != 0 && errno != EPIPE && r == 0) {
 		fprintf(stderr, "Error: write to standard output: %s\n", kk_errno_text(errno));
 		r = KK_E_IO;
 	}

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,14 +12,27 @@
 
 enum { FILE_MAX = 1024 * 1024 };
 
+/* Services have no HOME. A file where anybody can write, as in /tmp, would let anybody say what root works on. */
+static const char *home_find(void)
+{
+	const char *home = getenv("HOME");
+	const struct passwd *user;
+
+	if (!kk_str_empty(home))
+		return home;
+	user = getpwuid(geteuid());
+	return user ? user->pw_dir : "";
+}
+
+/* Empty where there is none. */
 static char *file_path(const struct cli *cli, bool *ret_default)
 {
-	const char *home = getenv("HOME"), *given = cli_string(cli, "configuration");
+	const char *home = home_find(), *given = cli_string(cli, "configuration");
 
 	*ret_default = !*given;
 	if (*given)
 		return kk_xstrdup(given);
-	return kk_xprintf("%s/.kuke/kuke.yaml", kk_str_empty(home) ? "/tmp" : home);
+	return *home ? kk_xprintf("%s/.kuke/kuke.yaml", home) : kk_xstrdup("");
 }
 
 static const char default_text[] =

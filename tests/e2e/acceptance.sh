@@ -82,6 +82,29 @@ row_1() {
 	expect_equal "$(stat -c %a "$HOME/.kuke/kuke.yaml")" 600
 }
 
+# What it finds without HOME, as a service, is not for others to write.
+without_home() {
+	local home
+	home=$(getent passwd 0 | cut -d: -f6)
+	mkdir "$D/root"
+	cp "$KUKE_BIN/kuke" "$D/root/kuke"
+	run unshare -m --propagation private sh -c 'mount --bind "$1" "$2" && exec env -u HOME "$2/kuke"' sh "$D/root" "$home"
+	expect_status 0
+	expect_equal "$(stat -c %a "$D/root/.kuke/kuke.yaml")" 600
+}
+
+# The reader has gone before anything is written.
+reader_has_gone() {
+	run python3 - kuke --run-path "$D/nobody" --containerd-socket "$D/containerd.sock" get realms --no-daemon <<-'END'
+		import os, subprocess, sys
+		reader, writer = os.pipe()
+		os.close(reader)
+		sys.exit(subprocess.run(sys.argv[1:], stdout=writer).returncode)
+	END
+	expect_status 0
+	expect_equal "$err" ""
+}
+
 row_2() {
 	local words
 	for words in "-h" "--help" "get -h" "create realm -h" "help create"; do
@@ -668,6 +691,8 @@ oci_make "$D/oci.tar"
 c1_yaml >"$D/c1.yaml"
 
 it "row 1: shows help, and writes kuke.yaml" row_1
+it "finds kuke.yaml without HOME" without_home
+it "is silent when nobody reads on" reader_has_gone
 it "row 2: shows the help of verbs" row_2
 it "row 4: does not know a verb" row_4
 it "row 5: guesses what was meant" row_5
