@@ -66,7 +66,8 @@ static void build(void)
 {
 	const struct ct_mounts no_layers = {0};
 	struct kk_err err = {0};
-	kk_auto_free char *text = ct_spec_build(&given.req, &given.image, &no_layers, &err);
+	kk_auto_free char *text =
+		ct_spec_build(&given.req, &given.image, &no_layers, CT_NOFILE_MAX, &err);
 
 	ck_assert_int_eq(err.code, 0);
 	json_decref(given.spec);
@@ -80,7 +81,8 @@ static void expect_error(int code, const char *text)
 	struct kk_err err = {0};
 	char found[KK_ERR_TEXT];
 
-	ck_assert_ptr_null(ct_spec_build(&given.req, &given.image, &no_layers, &err));
+	ck_assert_ptr_null(ct_spec_build(&given.req, &given.image, &no_layers, CT_NOFILE_MAX,
+		&err));
 	kk_err_format(&err, found, sizeof found);
 	ck_assert_int_eq(err.code, code);
 	ck_assert_str_eq(found, text);

@@ -1,8 +1,13 @@
 /* workers/containerd/client.c - the gRPC channel: the only user of <grpc/...>. */
 #include "ct.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include <grpc/byte_buffer.h>
@@ -13,7 +18,9 @@
 #include <grpc/support/alloc.h>
 #include <grpc/support/time.h>
 
+#include <kukeon/buf.h>
 #include <kukeon/clock.h>
+#include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -245,6 +252,56 @@ bool ct_retry_pause(const struct ct_ctx *ctx)
 		return false;
 	nanosleep(&pause, NULL);
 	return true;
+}
+
+/* The process that listens at containerd's socket, 0 for one that can't be seen, -1: nobody does. */
+static pid_t listener(void)
+{
+	struct sockaddr_un there = {.sun_family = AF_UNIX};
+	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct timeval limit = {.tv_sec = 1};
+	struct ucred peer = {0};
+	socklen_t len = sizeof peer;
+
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	snprintf(there.sun_path, sizeof there.sun_path, "%s", address);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&there, sizeof there) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -1;
+	return peer.pid;
+}
+
+/* False: it went away. */
+static bool nofile_read(pid_t pid, int *ret_limit)
+{
+	kk_auto_free char *path = kk_xprintf("/proc/%d/limits", (int)pid);
+	kk_auto_buf text = {.max = 65536};
+	struct kk_err err = {0};
+	const char *line = NULL;
+	long soft, hard;
+
+	*ret_limit = CT_NOFILE_MAX;
+	if (pid <= 0)
+		return pid == 0;
+	if (kk_file_read(path, &text, &err) < 0)
+		return err.sys_errno != ENOENT && err.sys_errno != ESRCH;
+	if (text.data)
+		line = strstr((char *)text.data, "Max open files ");
+	if (line && sscanf(line, "Max open files %ld %ld", &soft, &hard) == 2 &&
+		hard < CT_NOFILE_MAX)
+		*ret_limit = (int)hard;
+	return true;
+}
+
+int ct_client_nofile(const struct ct_ctx *ctx, int *ret_limit, struct kk_err *err)
+{
+	while (!nofile_read(listener(), ret_limit)) {
+		if (!ct_retry_pause(ctx))
+			return kk_fail(err, KK_E_CONTAINERD_DOWN,
+				"failed to connect to containerd: nobody listens at %s", address);
+	}
+	return 0;
 }
 
 int ct_unary(const struct ct_ctx *ctx, const char *method, const ProtobufCMessage *req,

@@ -533,15 +533,17 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 	ct_auto_message Ct__SnapshotMountsResponse *rootfs = NULL;
 	struct ct_mounts mounts;
 	bool was_present;
+	int nofile;
 
 	if (ct_image_get(ctx, kk_str(req->spec.image), &image, err) < 0 ||
+		ct_client_nofile(ctx, &nofile, err) < 0 ||
 		(former && *former && strcmp(former, image.name) != 0 &&
 			snapshot_remove(ctx, req->id, &was_present, err) < 0) ||
 		rootfs_get(ctx, req->id, kk_str(req->spec.image), &rootfs, err) < 0 ||
 		kk_fault(KK_FAULT_containerd_snapshot_made, err) < 0)
 		return kk_failed(err);
 	mounts = (struct ct_mounts){rootfs->mounts, rootfs->n_mounts};
-	spec = ct_spec_build(req, &image, &mounts, err);
+	spec = ct_spec_build(req, &image, &mounts, nofile, err);
 	if (!spec)
 		return kk_failed(err);
 	for (size_t i = 0; i < req->labels.n; i++)

@@ -38,6 +38,10 @@ struct ct_ctx {
  * KK_E_CONTAINER_NOT_FOUND and ALREADY_EXISTS KK_E_CONTAINER_EXISTS, for the caller to recode. */
 int ct_client_open(const char *socket_path, struct kk_err *err);
 const char *ct_client_address(void); /* the path that was opened */
+enum { CT_NOFILE_MAX = 1024 * 1024 };
+/* How many descriptors a container may have: CT_NOFILE_MAX, or what containerd has, if that is less, as its shims start the
+ * containers, which can't raise their own. Waits for a containerd that is away; fails with KK_E_CONTAINERD_DOWN. */
+int ct_client_nofile(const struct ct_ctx *ctx, int *ret_limit, struct kk_err *err);
 
 /* One request, one reply. The reply is freed with ct_message_free. @ret_rep may be NULL. */
 int ct_unary(const struct ct_ctx *ctx, const char *method, const ProtobufCMessage *req,
@@ -171,9 +175,9 @@ struct ct_mounts {
 };
 /* Ask which capabilities this host has: in a container, fewer than its kernel knows, and nobody in it gets more. */
 void ct_spec_open(void);
-/* The OCI runtime specification as JSON text; the caller frees it. */
+/* The OCI runtime specification as JSON text, with @nofile as the limit of descriptors; the caller frees it. */
 char *ct_spec_build(const struct kk_req_container_create *req, const struct ct_image *image,
-	const struct ct_mounts *rootfs, struct kk_err *err);
+	const struct ct_mounts *rootfs, int nofile, struct kk_err *err);
 
 /* seccomp.c: the default profile for a process with these capabilities; a new reference. */
 json_t *ct_seccomp_default(const struct kk_strs *capabilities);

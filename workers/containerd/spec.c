@@ -9,10 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 
 #include <kukeon/buf.h>
 #include <kukeon/fd.h>
@@ -23,7 +21,7 @@
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-enum { NOFILE = 1024 * 1024, PROFILE_MAX = 1024 * 1024 };
+enum { PROFILE_MAX = 1024 * 1024 };
 
 static const char *const default_capabilities[] = {
 	"CAP_CHOWN",
@@ -122,6 +120,7 @@ struct build {
 	struct kk_strs capabilities;
 	struct kk_strs secrets; /* as variables */
 	struct ct_user user;
+	int nofile;
 };
 
 static json_t *strings(const char *const *items, size_t n)
@@ -338,43 +337,8 @@ static bool is_false(const char *word)
 	return false;
 }
 
-/* The process that listens at containerd's socket; 0: nobody does. */
-static pid_t containerd_pid(void)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	const struct timeval limit = {.tv_sec = 1};
-	struct ucred peer = {0};
-	socklen_t len = sizeof peer;
-
-	if (fd >= 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-	snprintf(address.sun_path, sizeof address.sun_path, "%s", ct_client_address());
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return 0;
-	return peer.pid;
-}
-
-/* The usual ceiling of descriptors, or what containerd has: its shims start the containers, which can't raise their own. Our
- * limit is a worker's, and says nothing. */
-static int nofile_limit(void)
-{
-	kk_auto_free char *path = kk_xprintf("/proc/%d/limits", (int)containerd_pid());
-	kk_auto_buf text = {.max = 65536};
-	const char *line = NULL;
-	long soft, hard;
-
-	if (kk_file_read(path, &text, NULL) == 0 && text.data)
-		line = strstr((char *)text.data, "Max open files ");
-	if (line && sscanf(line, "Max open files %ld %ld", &soft, &hard) == 2 && hard < NOFILE)
-		return (int)hard;
-	return NOFILE;
-}
-
 static json_t *process_build(const struct build *b)
 {
-	const int nofile = nofile_limit();
 	const char *cwd = kk_str(b->spec->working_dir);
 	const char *no_new = security_opt(b, "no-new-privileges");
 	bool is_no_new = no_new ? !is_false(no_new) : !b->spec->privileged;
@@ -384,7 +348,7 @@ static json_t *process_build(const struct build *b)
 	return json_pack("{s:b, s:o, s:o, s:o, s:s, s:o, s:[{s:s, s:i, s:i}], s:b, s:i}",
 		"terminal", 0, "user", user_build(b), "args", args_build(b), "env", env_build(b),
 		"cwd", *cwd ? cwd : "/", "capabilities", capabilities_build(b), "rlimits", "type",
-		"RLIMIT_NOFILE", "hard", nofile, "soft", nofile, "noNewPrivileges", is_no_new,
+		"RLIMIT_NOFILE", "hard", b->nofile, "soft", b->nofile, "noNewPrivileges", is_no_new,
 		"oomScoreAdj", KK_OOM_CONTAINER);
 }
 
@@ -708,9 +672,9 @@ static int spec_build(struct build *b, json_t **ret_spec, struct kk_err *err)
 }
 
 char *ct_spec_build(const struct kk_req_container_create *req, const struct ct_image *image,
-	const struct ct_mounts *rootfs, struct kk_err *err)
+	const struct ct_mounts *rootfs, int nofile, struct kk_err *err)
 {
-	struct build b = {.req = req, .spec = &req->spec, .image = image->config};
+	struct build b = {.req = req, .spec = &req->spec, .image = image->config, .nofile = nofile};
 	kk_auto_json *spec = NULL;
 	const char *user = kk_str(req->spec.user);
 	char *text;
