@@ -45,18 +45,15 @@ static int dial_fail(const char *path, struct kk_err *err)
 
 static int socket_dial(struct cli *cli, const char *path, struct kk_err *err)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	kk_auto_fd int fd = -1;
+	int fd = kk_unix_dial(path, 0);
 
-	if (strlen(path) >= sizeof address.sun_path)
+	if (fd < 0 && errno == ENAMETOOLONG)
 		return kk_fail(err, KK_E_DIAL,
 			"dial kukeond at %s: the path is longer than %zu bytes", path,
-			sizeof address.sun_path - 1);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+			sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
+	if (fd < 0)
 		return dial_fail(path, err);
-	cli->fd = kk_steal_fd(&fd);
+	cli->fd = fd;
 	return 0;
 }
 

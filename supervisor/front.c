@@ -74,15 +74,9 @@ static void front_on_ready(int fd, unsigned what, void *arg)
 	}
 }
 
-static int socket_is_live(const struct sockaddr_un *address)
+static int stale_remove(const char *path, struct kk_err *err)
 {
-	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
-}
-
-static int stale_remove(const char *path, const struct sockaddr_un *address, struct kk_err *err)
-{
+	kk_auto_fd int live = -1;
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
@@ -90,7 +84,8 @@ static int stale_remove(const char *path, const struct sockaddr_un *address, str
 	if (!S_ISSOCK(st.st_mode))
 		return kk_fail(err, KK_E_IO, "%s is there and is no socket, refusing to replace it",
 			path);
-	if (socket_is_live(address))
+	live = kk_unix_dial(path, 0);
+	if (live >= 0)
 		return kk_fail(err, KK_E_IO, "another daemon listens on %s", path);
 	if (unlink(path) < 0)
 		return kk_fail_errno(err, KK_E_IO, "remove the stale socket %s", path);
@@ -107,7 +102,7 @@ static int front_listen(struct sv_front *front, int64_t gid, struct kk_err *err)
 		return kk_fail(err, KK_E_CONFIG, "socket path %s is longer than %zu bytes",
 			front->path, sizeof address.sun_path - 1);
 	memcpy(address.sun_path, front->path, strlen(front->path) + 1);
-	r = stale_remove(front->path, &address, err);
+	r = stale_remove(front->path, err);
 	if (r < 0)
 		return r;
 	front->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -136,12 +134,9 @@ static const char *containerd_socket(const struct report *report)
 static void containerd_check(struct report *report)
 {
 	const char *path = containerd_socket(report);
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	kk_auto_fd int fd = kk_unix_dial(path, 0);
 
-	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-	report->has_containerd = fd >= 0 &&
-		connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+	report->has_containerd = fd >= 0;
 	if (report->has_containerd)
 		check(report, "host", "containerd", CLI_OK, kk_xprintf("%s (reachable)", path),
 			NULL);

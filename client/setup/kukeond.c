@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <kukeon/capability.h>
@@ -243,21 +242,9 @@ int setup_cell_call(const struct setup *setup, const char *method, int64_t grace
 
 /* --- its process --- */
 
-/* A connection, or -1. */
 static int dial(const struct setup *setup)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const struct timeval limit = {.tv_usec = DIAL_MS * 1000L};
-	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || strlen(setup->socket) >= sizeof address.sun_path)
-		return -1;
-	memcpy(address.sun_path, setup->socket, strlen(setup->socket) + 1);
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-		return -1;
-	return kk_steal_fd(&fd);
+	return kk_unix_dial(setup->socket, DIAL_MS);
 }
 
 bool setup_is_reachable(const struct setup *setup)
@@ -348,21 +335,20 @@ static bool gone_poll(pid_t pid, int64_t limit_ms)
 	return true;
 }
 
-bool setup_wait_gone(pid_t pid, int64_t limit_ms)
-{
-	kk_auto_fd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd watched = {.fd = fd, .events = POLLIN};
-
-	if (fd < 0)
-		return errno == ESRCH || gone_poll(pid, limit_ms);
-	return poll(&watched, 1, (int)limit_ms) > 0;
-}
-
 static bool fd_is_gone(int fd, int64_t limit_ms)
 {
 	struct pollfd watched = {.fd = fd, .events = POLLIN};
 
 	return poll(&watched, 1, (int)limit_ms) > 0;
+}
+
+bool setup_wait_gone(pid_t pid, int64_t limit_ms)
+{
+	kk_auto_fd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0)
+		return errno == ESRCH || gone_poll(pid, limit_ms);
+	return fd_is_gone(fd, limit_ms);
 }
 
 /* By a descriptor, as the number may be another's in a moment. */

@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <kukeon/buf.h>
@@ -139,21 +137,10 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err)
 		setup->run_path);
 }
 
-static bool socket_answers(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const struct timeval limit = {.tv_sec = SETUP_TIMEOUT_MS / 1000};
-	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-}
-
 int setup_containerd_check(const struct setup *setup, struct kk_err *err)
 {
 	const char *path = setup->containerd_socket;
+	kk_auto_fd int fd = -1;
 	struct stat st;
 
 	if (stat(path, &st) < 0)
@@ -167,7 +154,8 @@ int setup_containerd_check(const struct setup *setup, struct kk_err *err)
 			"failed to connect to containerd: %s is not a socket file; name containerd's "
 			"with --containerd-socket",
 			path);
-	if (!socket_answers(path))
+	fd = kk_unix_dial(path, SETUP_TIMEOUT_MS);
+	if (fd < 0)
 		return kk_fail(err, KK_E_CONTAINERD_DOWN,
 			"failed to connect to containerd: nobody listens at %s — start containerd "
 			"(systemctl start containerd), then run `kuke init`: %s",

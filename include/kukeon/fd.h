@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <kukeon/auto.h>
@@ -55,6 +56,10 @@ static inline void kk_closedirp(DIR **dir)
 #define kk_auto_dir kk_auto(kk_closedirp) DIR *
 
 int kk_fd_nonblock(int fd);
+
+/* Connect to whoever listens at a Unix socket: the descriptor, which is the caller's, or -1 with errno, ENAMETOOLONG for a
+ * @path that no socket can have. Neither this nor a call on it takes longer than @limit_ms; 0: as long as it takes. */
+int kk_unix_dial(const char *path, int64_t limit_ms);
 
 /* Call @fn with the events that a non-blocking inotify descriptor has by now, or with the first 16 KiB of them. */
 struct inotify_event;

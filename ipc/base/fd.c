@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <kukeon/buf.h>
@@ -323,4 +326,26 @@ void kk_inotify_each(int fd, kk_inotify_f fn, void *arg)
 		fn(event, arg);
 		p += sizeof *event + event->len;
 	}
+}
+
+int kk_unix_dial(const char *path, int64_t limit_ms)
+{
+	const struct timeval limit = {.tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	kk_auto_fd int fd = -1;
+
+	if (strlen(path) >= sizeof address.sun_path) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 ||
+		(limit_ms > 0 &&
+			(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ||
+				setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) <
+					0)) ||
+		connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
+		return -1;
+	return kk_steal_fd(&fd);
 }

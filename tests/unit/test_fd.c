@@ -2,8 +2,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <kukeon/buf.h>
@@ -522,6 +525,36 @@ START_TEST(nonblock_adds_to_the_flags)
 }
 END_TEST
 
+START_TEST(unix_dial_finds_a_listener)
+{
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *path = in(dir, "s");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	kk_auto_fd int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	kk_auto_fd int fd = -1;
+	char room[sizeof address.sun_path + 1];
+	char byte;
+
+	ck_assert_int_eq(kk_unix_dial(path, 0), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+	ck_assert_int_eq(kk_unix_dial(path, 0), -1);
+	ck_assert_int_eq(errno, ECONNREFUSED);
+	ck_assert_int_eq(listen(listener, 1), 0);
+	fd = kk_unix_dial(path, 10);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	/* Nobody answers. */
+	ck_assert_int_eq(recv(fd, &byte, 1, 0), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	memset(room, 'a', sizeof room - 1);
+	room[sizeof room - 1] = '\0';
+	ck_assert_int_eq(kk_unix_dial(room, 0), -1);
+	ck_assert_int_eq(errno, ENAMETOOLONG);
+}
+END_TEST
+
 CHECK_MAIN("fd", replace_makes_and_replaces, replace_leaves_the_old_inode_alone,
 	replace_replaces_a_link_not_its_target, replace_in_a_missing_directory_fails,
 	replace_of_a_directory_fails_and_leaves_no_temporary_file,
@@ -535,4 +568,4 @@ CHECK_MAIN("fd", replace_makes_and_replaces, replace_leaves_the_old_inode_alone,
 	dir_make_where_a_file_is_fails, tree_remove_takes_all_below, tree_remove_takes_a_file,
 	tree_remove_of_nothing_is_fine, tree_remove_does_not_follow_links,
 	tree_remove_leaves_no_descriptor_behind, tree_remove_says_what_stands_in_the_way,
-	write_all_writes_all, nonblock_adds_to_the_flags)
+	write_all_writes_all, nonblock_adds_to_the_flags, unix_dial_finds_a_listener)

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include <grpc/byte_buffer.h>
@@ -257,17 +255,11 @@ bool ct_retry_pause(const struct ct_ctx *ctx)
 /* The process that listens at containerd's socket, 0 for one that can't be seen, -1: nobody does. */
 static pid_t listener(void)
 {
-	struct sockaddr_un there = {.sun_family = AF_UNIX};
-	kk_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	const struct timeval limit = {.tv_sec = 1};
+	kk_auto_fd int fd = kk_unix_dial(address, 1000);
 	struct ucred peer = {0};
 	socklen_t len = sizeof peer;
 
-	if (fd >= 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-	snprintf(there.sun_path, sizeof there.sun_path, "%s", address);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&there, sizeof there) < 0 ||
-		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return -1;
 	return peer.pid;
 }
