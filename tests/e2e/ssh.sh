@@ -205,12 +205,12 @@ terminal() {
 # interrupted STATUS COMMAND: its exit status when a user at a terminal has seen a line, and has enough of it.
 interrupted() {
 	local session
-	rm -f "$D/keys"
+	rm -f "$D/keys" "$D/screen"
 	mkfifo "$D/keys"
 	(in_terminal "kuke --host $there $2" <"$D/keys" >"$D/screen" 2>&1) &
 	session=$!
 	exec 7>"$D/keys"
-	wait_until 5 grep -q 'a line' "$D/screen" || fail "$(<"$D/screen")"
+	wait_until 5 grep -qs 'a line' "$D/screen" || fail "$(<"$D/screen")"
 	printf '\003' >&7
 	wait "$session"
 	expect_equal "$?" "$1"

@@ -278,10 +278,15 @@ fnv() {
 	printf %08x $hash
 }
 
-# The directories of host-local that this test's addresses are in; those of others are left alone.
+# What host-local keeps of this test: its addresses, and directories with nothing in them but which was its last one.
 leases() {
-	grep -rlF "$pool." /var/lib/cni/networks --include=last_reserved_ip.0 2>/dev/null | xargs -r dirname
-}
+	local last
+	find /var/lib/cni/networks -name "$pool.*"
+	for last in /var/lib/cni/networks/*/last_reserved_ip.0; do
+		[[ $(<"$last") == "$pool".* && -z $(find "${last%/*}" -name '[0-9]*') ]] && echo "${last%/*}"
+	done
+	return 0
+} 2>/dev/null
 
 # All that a test could leave behind, one line each.
 host_state() {
