@@ -170,12 +170,13 @@ containerd_killed() {
 	local before
 	before=$(tasks)
 	kill -9 "$containerd_pid"
+	# Whoever follows its events has tried in vain by now.
+	wait_until 5 grep -q "event stream ended" "$D/kukeond.log" || fail "nobody saw it go"
 	containerd_start
 	wait_until 5 all_ready || fail "states are wrong: $(kuked get cells)"
 	expect_equal "$(tasks)" "$before"
 	kill -9 "$(task_pid c4)"
-	# A shim waits a second before it repeats what it could not tell a containerd that had gone.
-	within 3000 state_is c4 Error || fail "an exit is not seen any more: $(cell_state c4)"
+	within 1000 state_is c4 Error || fail "an exit is not seen any more: $(cell_state c4)"
 	kuked start c4 "${scope[@]}" >/dev/null || fail "it does not start again"
 }
 

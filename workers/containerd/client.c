@@ -28,6 +28,10 @@ enum {
 	RECONNECT_MAX_MS = 500,
 	RETRY_PAUSE_MS = 100,
 	READ_MS = 5000, /* for a whole stream that is read, which takes milliseconds */
+	/* A call that waits is also who polls: the channel has no thread that would take the server's greeting, and
+	 * without one it connects in vain again and again. */
+	WAIT_FOR_READY = GRPC_INITIAL_METADATA_WAIT_FOR_READY |
+		GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET,
 };
 
 static grpc_channel *channel;
@@ -214,8 +218,7 @@ static int unary_once(const struct ct_ctx *ctx, const char *method, const Protob
 	batch_run(call, queue,
 		(grpc_op[]){
 			{.op = GRPC_OP_SEND_INITIAL_METADATA,
-				.flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY |
-					GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET,
+				.flags = WAIT_FOR_READY,
 				.data.send_initial_metadata = {md.n, md.items, {0, 0}}},
 			{.op = GRPC_OP_SEND_MESSAGE, .data.send_message = {out}},
 			{.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
@@ -371,6 +374,7 @@ int ct_stream_open(const struct ct_ctx *ctx, const char *method, struct ct_strea
 		!batch_run(stream->call, stream->queue,
 			&(grpc_op){
 				.op = GRPC_OP_SEND_INITIAL_METADATA,
+				.flags = WAIT_FOR_READY,
 				.data.send_initial_metadata = {stream->md.n, stream->md.items,
 					{0, 0}},
 			},
