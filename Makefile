@@ -36,7 +36,8 @@ endif
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
 	-Wwrite-strings -Wvla -Wformat=2 -Wno-missing-field-initializers
-CPPFLAGS := -Iinclude -I$(B)/gen -isystem /usr/include/libnl3 -D_GNU_SOURCE $(CPPFLAGS_FAULTS) -DKK_VERSION='"$(VERSION)"'
+CPPFLAGS := -Iinclude -I$(B)/gen -isystem /usr/include/libnl3 -D_GNU_SOURCE $(CPPFLAGS_FAULTS) -DKK_VERSION='"$(VERSION)"' \
+	-DKUKETTY='"$(B)/kuketty"'
 CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(V)) -fstack-protector-strong -ffunction-sections -fdata-sections
 LDFLAGS := $(LDFLAGS_$(V)) -Wl,--gc-sections -Wl,-z,relro,-z,now \
 	-Wl,--dynamic-list=supervisor/symbols.list
@@ -45,11 +46,11 @@ LDFLAGS := $(LDFLAGS_$(V)) -Wl,--gc-sections -Wl,-z,relro,-z,now \
 # start 11 ms. What is large and rare (libnftables, libsystemd) is loaded by the worker that needs it.
 GRPC_LIBS := $(shell pkg-config --static --libs-only-l grpc_unsecure 2>/dev/null | tr ' ' '\n' | grep -vxE -e '-l(m|dl|pthread|rt|c)?' | tr '\n' ' ')
 STATIC_LIBS := -lprotobuf-c $(GRPC_LIBS) -lz -lcares -lre2 -laddress_sorting -lupb -lstdc++ \
-	-levent_core -lmsgpackc -lyaml -ljansson -lcgroup -lnl-route-3 -lnl-3 -larchive -lcrypto -lseccomp -lcap-ng
+	-levent_core -lmsgpackc -lyaml -ljansson -lcgroup -lnl-route-3 -lnl-3 -larchive -lacl -lcrypto -lseccomp -lcap-ng
 LIBS := -Wl,-Bstatic -Wl,--start-group $(STATIC_LIBS) -Wl,--end-group -static-libgcc -Wl,-Bdynamic -lm -ldl -lpthread -lresolv
 
 MODULES := ipc/base ipc/wire ipc/chan ipc/model supervisor workers/common workers/cgroup workers/network \
-	workers/containerd workers/reconciler client
+	workers/containerd workers/reconciler workers/kuketty client
 include $(patsubst %,%/module.mk,$(MODULES))
 include tests/module.mk
 
@@ -107,12 +108,23 @@ $(B)/gen/containerd.pb-c.o: $(B)/gen/containerd.pb-c.c
 	@$(CC) -I$(B)/gen $(CFLAGS_$(V)) -ffunction-sections -fdata-sections -c -o $@ $<
 $(call lib,workers/containerd): $(B)/gen/containerd.pb-c.o
 
--include $(patsubst %.c,$(B)/%.d,$(ALL_SRC) $(TEST_SRC))
+# It runs beside any container, in whatever memory that leaves: static and small. No sanitizer can be linked to it; what it
+# is made of is tested with them.
+KUKETTY_OBJ := $(patsubst %.c,$(B)/musl/%.o,$(workers_kuketty_SRC) $(KUKETTY_BASE_SRC))
+$(B)/musl/%.o: %.c
+	@mkdir -p $(@D)
+	@musl-gcc -Iinclude -D_GNU_SOURCE -std=gnu17 $(WARNINGS) -Os -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
+$(B)/kuketty: $(KUKETTY_OBJ)
+	@echo "  LINK  $@"
+	@musl-gcc -static -s -Wl,--gc-sections -o $@ $^
+$(B)/workers/containerd/kuketty.o: $(B)/kuketty
+
+-include $(patsubst %.c,$(B)/%.d,$(ALL_SRC) $(TEST_SRC)) $(KUKETTY_OBJ:.o=.d)
 
 # Debian's packages. A machine that has them all is not asked for a package list.
 DEPS_BUILD := gcc make pkg-config libgrpc-dev libevent-dev libmsgpack-dev libyaml-dev libnl-3-dev \
 	libnl-route-3-dev libcgroup-dev libjansson-dev libarchive-dev libssl-dev libseccomp-dev \
-	libcap-ng-dev libc-ares-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev
+	libcap-ng-dev libc-ares-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev libacl1-dev musl-tools
 DEPS_RUN := containerd runc libnftables1 busybox-static
 DEPS_TEST := check libcap2-bin iproute2 nftables iptables iputils-ping procps clang clang-tidy clang-format cppcheck \
 	libclang-rt-14-dev valgrind socat python3 openssh-server openssh-client

@@ -164,6 +164,85 @@ int cli_container_pick(const struct cli *cli, const struct kk_scope *scope, cons
 	return 0;
 }
 
+/* Those with a terminal, in the order of the document; for a message, sorted. */
+static void attachables_list(const json_t *specs, struct kk_strs *names)
+{
+	size_t i;
+	json_t *spec;
+
+	json_array_foreach (specs, i, spec) {
+		if (json_is_true(json_object_get(spec, "attachable")) &&
+			(json_array_size(specs) == 1 ||
+				!json_is_true(json_object_get(spec, "root"))))
+			kk_strs_add(names, cli_json_string(spec, "id"));
+	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static char *names_join(struct kk_strs *names)
+{
+	struct kk_buf text = {0};
+
+	if (names->n)
+		qsort(names->items, names->n, sizeof names->items[0], by_name);
+	for (size_t i = 0; i < names->n; i++)
+		kk_buf_printf(&text, "%s%s", i ? ", " : "", names->items[i]);
+	return text.len ? kk_buf_take(&text) : kk_xstrdup("<none>");
+}
+
+static int attachable_named(const struct kk_scope *scope, const json_t *specs, const char *wanted,
+	struct kk_strs *names, const char **ret_id, struct kk_err *err)
+{
+	const json_t *spec = cli_json_find(specs, "id", wanted);
+	kk_auto_free char *others = names_join(names);
+
+	if (!spec)
+		return kk_fail(err, KK_E_CONTAINER_NOT_FOUND,
+			"container \"%s\" not found in cell \"%s\": container not found; available "
+			"attachable containers: %s",
+			wanted, scope->cell, others);
+	if (!json_is_true(json_object_get(spec, "attachable")))
+		return kk_fail(err, KK_E_ATTACH_NOT_SUPPORTED,
+			"container \"%s\" in cell \"%s\" is not attachable: container is not attachable; "
+			"recreate with attachable=true; available attachable containers: %s",
+			wanted, scope->cell, others);
+	*ret_id = cli_json_string(spec, "id");
+	return 0;
+}
+
+int cli_attachable_pick(const struct cli *cli, const struct kk_scope *scope, const json_t *cell,
+	bool is_any, const char **ret_id, struct kk_err *err)
+{
+	const json_t *spec = json_object_get(cell, "spec");
+	const json_t *specs = json_object_get(spec, "containers");
+	const char *wanted = cli_string(cli, "container");
+	kk_auto(kk_strs_release) struct kk_strs names = {0};
+	kk_auto_free char *joined = NULL;
+
+	attachables_list(specs, &names);
+	if (!*wanted)
+		wanted = cli_json_string(json_object_get(spec, "tty"), "default");
+	if (*wanted)
+		return attachable_named(scope, specs, wanted, &names, ret_id, err);
+	if (names.n == 0)
+		return kk_fail(err, KK_E_ATTACH_NOT_SUPPORTED,
+			"no attachable container in cell (cell \"%s\"): none is attachable; recreate one "
+			"with attachable=true%s",
+			scope->cell, is_any ? ", or run it with -d/--detach" : "");
+	*ret_id = cli_json_string(cli_json_find(specs, "id", names.items[0]), "id");
+	if (names.n == 1 || is_any)
+		return 0;
+	joined = names_join(&names);
+	return kk_fail(err, KK_E_INVALID,
+		"multiple attachable containers in cell; specify --container (cell \"%s\"): "
+		"candidates: %s",
+		scope->cell, joined);
+}
+
 int cli_cell_missing_fail(const struct kk_scope *scope, struct kk_err *err)
 {
 	return kk_fail(err, KK_E_CELL_NOT_FOUND,

@@ -47,7 +47,8 @@ struct cli_command {
 	size_t n_mixed; /* behind so many arguments nothing is a flag of ours any more; 0: all may be */
 	enum cli_route route;
 	bool is_on_host; /* it needs more of the host than its API: over ssh it is carried out there */
-	bool is_long;    /* who waits for it at a terminal is told how it goes */
+	bool is_terminal;  /* it has the terminal to itself */
+	bool is_long;      /* who waits for it at a terminal is told how it goes */
 	bool is_reading;   /* in-process, it makes nothing, not even the run path */
 	bool names_object; /* its argument is the name of an object of @kind that is there */
 	enum kk_kind kind;
@@ -373,13 +374,98 @@ int cli_since_parse(const char *text, int64_t *ret_time, struct kk_err *err);
 int cli_watch(struct cli *cli, const struct cli_view *view, const struct cli_output *output,
 	const struct cli_selector *selector, struct kk_err *err);
 
+/* --- logfile.c: the files of a log --- */
+
+enum { CLI_LOGFILES_MAX = 101, CLI_BOTH_STREAMS = -1 };
+
+struct cli_logfile {
+	int fd;
+	int index_fd; /* -1: there is no index */
+	ino_t inode;
+	off_t from;    /* what was not shown yet begins there */
+	int64_t entry; /* of the index: the first that was not needed yet */
+};
+
+struct cli_logfiles {
+	char *path;
+	struct cli_logfile items[CLI_LOGFILES_MAX]; /* the newest first */
+	size_t n;
+};
+
+/* How it is shown. */
+struct cli_logview {
+	int stream;     /* CLI_BOTH_STREAMS, or one of enum kk_stream */
+	bool has_times; /* each line has its own before it */
+	bool is_amid;   /* a line, so far */
+};
+
+/* -1 with errno where there is none, or it can't be read. */
+int cli_logfiles_open(const char *path, struct cli_logfiles *ret_files);
+void cli_logfiles_release(struct cli_logfiles *files);
+/* Begin with what was written since @time; where no index tells, with all. */
+void cli_logfiles_since(struct cli_logfiles *files, int64_t time);
+/* Begin with the last @n lines of that; a last one without its end counts. */
+void cli_logfiles_tail(struct cli_logfiles *files, long long n);
+/* All that one of them has by now. Fails with KK_E_IO, and errno EPIPE where nobody reads it. */
+int cli_logfile_show(struct cli_logview *view, struct cli_logfile *file, struct kk_err *err);
+/* Where another file has taken the place of the newest that was open, show what that still has, and open the next one. CLI_LOG_GONE: there is
+ * none any more. */
+enum cli_log_next { CLI_LOG_SAME, CLI_LOG_NEXT, CLI_LOG_GONE };
+int cli_logfiles_next(struct cli_logfiles *files, struct cli_logview *view, struct kk_err *err);
+
 /* --- cmd/log.c --- */
 
 /* All that a container has written; with --follow, go on. */
 int cli_log_show(struct cli *cli, const struct kk_scope *scope, const char *container,
 	struct kk_err *err);
 
+/* What it has written since @since. */
+int cli_log_since(struct cli *cli, const struct kk_scope *scope, const char *container,
+	int64_t since, struct kk_err *err);
+
 int cli_log_file_show(struct cli *cli, const char *path, struct kk_err *err);
+
+/* --- terminal.c: the one that we are started at --- */
+void cli_terminal_raw(void); /* each key is for the other side, as it is; until the end, or */
+void cli_terminal_restore(void);
+int cli_terminal_size(uint16_t *ret_rows, uint16_t *ret_columns); /* -1: there is none */
+
+/* --- detach.c --- */
+struct cli_detach {
+	size_t n_mark; /* bytes so far of what begins or ends a paste */
+	bool is_pasting;
+	bool has_key;
+};
+/* How many of the @keys are for the other side; *@ret_is_asked: the user wants to leave behind them, and the last one was
+ * changed for that. */
+size_t cli_detach_find(struct cli_detach *detach, char *keys, size_t len, bool *ret_is_asked);
+
+/* --- copy.c: files as a stream of tar. Both change the working directory --- */
+struct cli_copy_how {
+	bool is_dir_demanded; /* the place must be a directory that is there */
+	bool keeps_owner;     /* and attributes, and access lists */
+};
+/* What lies at @path, under its own name; its content alone where it ends with "/.". Fails with KK_E_IO. */
+int cli_copy_send(const char *path, bool follows_link, int fd, struct kk_err *err);
+/* Into the directory @path, or as @path. Fails with KK_E_IO. */
+int cli_copy_receive(int fd, const char *path, const struct cli_copy_how *how, struct kk_err *err);
+
+/* --- replay.c --- */
+size_t cli_replay_strip(char *data, size_t len); /* in place; returns the new length */
+
+/* --- attach.c --- */
+enum cli_attach_end {
+	CLI_ATTACH_LEFT,      /* the user has left it */
+	CLI_ATTACH_ENDED,     /* what ran at it is over */
+	CLI_ATTACH_LOST,      /* an error tells more */
+	CLI_ATTACH_SIGNALLED, /* we were told to end */
+};
+/* Can it be done at all? Fails with KK_E_USAGE. */
+int cli_attach_check(struct kk_err *err);
+/* Sit down at the terminal of a container, until the user or what runs there is done with it. On a machine that ssh leads
+ * to, *@ret_end is CLI_ATTACH_LEFT in either case. Further calls of @cli begin anew. */
+int cli_attach(struct cli *cli, const struct kk_scope *scope, const char *container,
+	enum cli_attach_end *ret_end, struct kk_err *err);
 
 /* --- cmd/explain.c --- */
 const char *cli_explain(const struct kk_schema *schema, const struct kk_field *field); /* or NULL */
@@ -396,6 +482,10 @@ int cli_cell_missing_fail(const struct kk_scope *scope, struct kk_err *err);
 /* The container of --container, or the only one that does the work of the cell. */
 int cli_container_pick(const struct cli *cli, const struct kk_scope *scope, const json_t *cell,
 	const char **ret_id, struct kk_err *err);
+/* The container of --container, the one that the cell names for it, or the only one that has a terminal; @is_any: the first
+ * one. */
+int cli_attachable_pick(const struct cli *cli, const struct kk_scope *scope, const json_t *cell,
+	bool is_any, const char **ret_id, struct kk_err *err);
 /* A free name in the scope of the flags; the caller frees. */
 int cli_cell_name_choose(struct cli *cli, const char *image, char **ret_name, struct kk_err *err);
 /* The call arguments of a cell with one container of the flags --image and --command. */
@@ -407,10 +497,11 @@ int cli_cell_taken_fail(const struct kk_scope *scope, const char *verb, struct k
 extern const struct cli_command cli_cmd_daemon_kill, cli_cmd_daemon_logs, cli_cmd_daemon_recreate,
 	cli_cmd_daemon_reset, cli_cmd_daemon_restart, cli_cmd_daemon_start, cli_cmd_daemon_stop;
 extern const struct cli_command cli_cmd_preflight, cli_cmd_init, cli_cmd_uninstall, cli_cmd_version,
-	cli_cmd_apply, cli_cmd_create, cli_cmd_dial, cli_cmd_diff, cli_cmd_doctor, cli_cmd_events,
-	cli_cmd_exec, cli_cmd_explain, cli_cmd_wait, cli_cmd_status, cli_cmd_top, cli_cmd_tree,
-	cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log, cli_cmd_purge, cli_cmd_refresh,
-	cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop, cli_cmd_kill, cli_cmd_image;
+	cli_cmd_apply, cli_cmd_attach, cli_cmd_cp, cli_cmd_create, cli_cmd_dial, cli_cmd_diff,
+	cli_cmd_doctor, cli_cmd_events, cli_cmd_exec, cli_cmd_explain, cli_cmd_wait, cli_cmd_status,
+	cli_cmd_top, cli_cmd_tree, cli_cmd_get, cli_cmd_daemon, cli_cmd_delete, cli_cmd_log,
+	cli_cmd_purge, cli_cmd_refresh, cli_cmd_run, cli_cmd_start, cli_cmd_restart, cli_cmd_stop,
+	cli_cmd_kill, cli_cmd_image;
 
 #define CLI_FLAGS_END \
 	{             \

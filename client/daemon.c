@@ -45,7 +45,7 @@ static int dial_fail(const char *path, struct kk_err *err)
 
 static int socket_dial(struct cli *cli, const char *path, struct kk_err *err)
 {
-	int fd = kk_unix_dial(path, 0);
+	int fd = kk_unix_dial(path, SOCK_STREAM, 0);
 
 	if (fd < 0 && errno == ENAMETOOLONG)
 		return kk_fail(err, KK_E_DIAL,

@@ -38,6 +38,9 @@ static int local_config(struct cli *cli, struct kk_err *err)
 			KK_DEFAULT_POD_SUBNET_CIDR, NULL));
 	kk_str_set(&config->sandbox,
 		cli_setting(cli, "", "KUKEOND_SANDBOX", NULL, KK_DEFAULT_SANDBOX, NULL));
+	kk_str_set(&config->kuketty_log_level, "info");
+	config->log_max_bytes = KK_DEFAULT_LOG_MAX_BYTES;
+	config->log_max_files = KK_DEFAULT_LOG_MAX_FILES;
 	config->is_suffix_explicit = !kk_str_empty(getenv("KUKEON_NAMESPACE_SUFFIX")) ||
 		cli->is_suffix_demanded || cli_is_given(cli, "containerd-namespace-suffix");
 	config->is_cgroup_root_explicit = !kk_str_empty(getenv("KUKEON_CGROUP_ROOT")) ||

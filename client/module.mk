@@ -1,8 +1,11 @@
 client_SRC := \
+	client/attach.c \
 	client/call.c \
 	client/cell.c \
 	client/cmd/autocomplete.c \
 	client/cmd/apply.c \
+	client/cmd/attach.c \
+	client/cmd/cp.c \
 	client/cmd/create.c \
 	client/cmd/daemon.c \
 	client/cmd/delete.c \
@@ -29,12 +32,15 @@ client_SRC := \
 	client/cmd/watch.c \
 	client/common.c \
 	client/complete.c \
+	client/copy.c \
 	client/daemon.c \
+	client/detach.c \
 	client/flag.c \
 	client/follow.c \
 	client/help.c \
 	client/host.c \
 	client/local.c \
+	client/logfile.c \
 	client/main.c \
 	client/out/doc.c \
 	client/out/jsonpath.c \
@@ -45,6 +51,7 @@ client_SRC := \
 	client/page.c \
 	client/parallel.c \
 	client/progress.c \
+	client/replay.c \
 	client/route.c \
 	client/selector.c \
 	client/setting.c \
@@ -55,4 +62,5 @@ client_SRC := \
 	client/setup/kukeond.c \
 	client/setup/server.c \
 	client/setup/service.c \
-	client/ssh.c
+	client/ssh.c \
+	client/terminal.c

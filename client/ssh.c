@@ -411,7 +411,7 @@ static int session_start(const struct cli *cli, const struct cli_host *host, int
 	kk_auto_free char *log_path = kk_xprintf("/proc/%d/fd/%d", (int)getpid(), log);
 	kk_auto_free char *command = cli_ssh_command(cli, host);
 	kk_auto_fd int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-	bool is_tty = is_given(cli, "tty") && isatty(STDIN_FILENO);
+	bool is_tty = (is_given(cli, "tty") || cli_leaf(cli)->is_terminal) && isatty(STDIN_FILENO);
 	bool has_input = is_tty || is_given(cli, "stdin");
 	struct words words = {0};
 

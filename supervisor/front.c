@@ -84,7 +84,7 @@ static int stale_remove(const char *path, struct kk_err *err)
 	if (!S_ISSOCK(st.st_mode))
 		return kk_fail(err, KK_E_IO, "%s is there and is no socket, refusing to replace it",
 			path);
-	live = kk_unix_dial(path, 0);
+	live = kk_unix_dial(path, SOCK_STREAM, 0);
 	if (live >= 0)
 		return kk_fail(err, KK_E_IO, "another daemon listens on %s", path);
 	if (unlink(path) < 0)

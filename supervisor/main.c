@@ -212,9 +212,14 @@ static int config_load(struct daemon *daemon, struct kk_err *err)
 	if (heartbeat_get(config, spec->heartbeat_limit, err) < 0)
 		return kk_failed(err);
 	levels_get(config, spec);
+	kk_str_set(&config->kuketty_log_level,
+		setting_get(SET_KUKETTY_LOG_LEVEL, spec->kuketty_log_level, NULL));
 	if (number_get(SET_SOCKET_GID, spec->socket_gid, &config->socket_gid, err) < 0 ||
 		number_get(SET_DEFAULT_MEMORY_LIMIT, spec->default_memory_limit_bytes,
-			&config->default_memory_limit_bytes, err) < 0)
+			&config->default_memory_limit_bytes, err) < 0 ||
+		number_get(SET_LOG_MAX_BYTES, spec->log_max_bytes, &config->log_max_bytes, err) <
+			0 ||
+		number_get(SET_LOG_MAX_FILES, spec->log_max_files, &config->log_max_files, err) < 0)
 		return KK_E_USAGE;
 	return kk_config_check(config, err);
 }

@@ -9,10 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <kukeon/fd.h>
@@ -36,31 +34,9 @@ struct session {
 	bool is_tty, is_interactive, is_started;
 };
 
-static struct termios former_terminal;
-static bool is_terminal_changed;
 static volatile sig_atomic_t caught, is_resized;
 
 /* --- the terminal --- */
-
-static void terminal_restore(void)
-{
-	if (is_terminal_changed)
-		tcsetattr(STDIN_FILENO, TCSANOW, &former_terminal);
-	is_terminal_changed = false;
-}
-
-/* Each key goes to the other side, as it is. */
-static void terminal_make_raw(void)
-{
-	struct termios raw;
-
-	if (tcgetattr(STDIN_FILENO, &former_terminal) < 0)
-		return;
-	raw = former_terminal;
-	cfmakeraw(&raw);
-	is_terminal_changed = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-	atexit(terminal_restore);
-}
 
 static void on_signal(int signo)
 {
@@ -104,15 +80,13 @@ static int call(struct session *session, const char *method, json_t *more, json_
 static void resize(struct session *session)
 {
 	struct kk_err ignored = {0};
-	struct winsize size;
+	uint16_t rows, columns;
 
 	is_resized = 0;
-	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 &&
-		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+	if (cli_terminal_size(&rows, &columns) < 0)
 		return;
-	(void)call(session, "ResizeExec",
-		json_pack("{s:i, s:i}", "Width", size.ws_col, "Height", size.ws_row), NULL,
-		&ignored);
+	(void)call(session, "ResizeExec", json_pack("{s:i, s:i}", "Width", columns, "Height", rows),
+		NULL, &ignored);
 }
 
 static void signal_pass_on(struct session *session)
@@ -309,10 +283,10 @@ static int session_run(struct session *session, struct kk_err *err)
 	if (session->is_tty) {
 		resize(session);
 		if (session->is_interactive)
-			terminal_make_raw();
+			cli_terminal_raw();
 	}
 	pump(session);
-	terminal_restore();
+	cli_terminal_restore();
 	return status_get(session, err);
 }
 

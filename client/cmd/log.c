@@ -1,95 +1,20 @@
-/* client/cmd/log.c - kuke log: the output of a container, out of the file that it is kept in. */
+/* client/cmd/log.c - kuke log: the output of a container, out of the files that it is kept in. */
 #include "../cli.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <kukeon/buf.h>
 #include <kukeon/clock.h>
-#include <kukeon/fd.h>
 #include <kukeon/logtime.h>
 #include <kukeon/mem.h>
 
-enum { CHUNK = 64 * 1024, INDEX_MAX = 2 * KK_LOGTIME_MAX };
-
-/* --- the file --- */
-
-/* Go to the start of the last @n lines. A last one without its end counts. */
-static int tail_seek(int fd, long long n)
-{
-	char chunk[CHUNK];
-	off_t end = lseek(fd, 0, SEEK_END);
-	bool is_first = true;
-
-	while (end > 0) {
-		off_t start = end > CHUNK ? end - CHUNK : 0;
-		ssize_t got = pread(fd, chunk, (size_t)(end - start), start);
-
-		if (got <= 0)
-			return -1;
-		for (ssize_t i = got; i-- > 0;) {
-			bool is_end = chunk[i] == '\n' && !is_first;
-
-			is_first = false;
-			if (is_end && --n <= 0)
-				return lseek(fd, start + i + 1, SEEK_SET) < 0 ? -1 : 0;
-		}
-		end = start;
-	}
-	return lseek(fd, 0, SEEK_SET) < 0 ? -1 : 0;
-}
-
-/* Go to what was written since @time, or up to a second before; where its index does not tell, that is all. */
-static int since_seek(int fd, const char *path, int64_t time, struct kk_err *err)
-{
-	kk_auto_free char *index = kk_xprintf("%s" KK_LOGTIME_SUFFIX, path);
-	kk_auto_buf text = {.max = INDEX_MAX};
-	char chunk[CHUNK];
-	const char *newline;
-	struct stat st;
-	int64_t from = 0, start;
-	ssize_t got;
-
-	if (kk_file_read(index, &text, NULL) == 0 && text.data)
-		from = kk_logtime_find((char *)text.data, text.len, time);
-	/* Somebody has emptied it since. */
-	if (fstat(fd, &st) == 0 && st.st_size < from)
-		from = 0;
-	/* It may have been noted amid a line; one that is very long is cut. */
-	start = from > CHUNK ? from - CHUNK : 0;
-	got = pread(fd, chunk, (size_t)(from - start), start);
-	newline = got > 0 ? memrchr(chunk, '\n', (size_t)got) : NULL;
-	if (newline)
-		from = start + (newline - chunk) + 1;
-	else if (start == 0)
-		from = 0;
-	return lseek(fd, from, SEEK_SET) < 0 ? kk_fail_errno(err, KK_E_IO, "read %s", path) : 0;
-}
-
-/* All that is there by now. */
-static int copy(int fd, struct kk_err *err)
-{
-	char chunk[CHUNK];
-	struct stat st;
-	ssize_t n;
-
-	/* Somebody has emptied it. */
-	if (fstat(fd, &st) == 0 && st.st_size < lseek(fd, 0, SEEK_CUR))
-		lseek(fd, 0, SEEK_SET);
-	while ((n = read(fd, chunk, sizeof chunk)) > 0) {
-		if (kk_fd_write_all(STDOUT_FILENO, chunk, (size_t)n) < 0)
-			return kk_fail_errno(err, KK_E_IO, "write to standard output");
-	}
-	return n < 0 ? kk_fail_errno(err, KK_E_IO, "read the log") : 0;
-}
+/* --- going on --- */
 
 /* Nothing is kept back: it is the regular end of a look. */
 static void interrupt(int signo)
@@ -98,38 +23,53 @@ static void interrupt(int signo)
 	_exit(EXIT_SUCCESS);
 }
 
-static bool is_deleted(int fd)
+/* What happens to the file that is written, and that another one takes its place. */
+static int watch_set(int watch, const struct cli_logfiles *files, struct kk_err *err)
 {
-	struct stat st;
+	kk_auto_free char *dir = kk_xstrdup(files->path), *file = NULL;
 
-	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+	*strrchr(dir, '/') = '\0';
+	file = kk_xprintf("/proc/self/fd/%d", files->items[0].fd);
+	/* The link of an open file that goes is a change of its attributes. */
+	if (inotify_add_watch(watch, dir, IN_CREATE | IN_DELETE | IN_ONLYDIR) < 0 ||
+		inotify_add_watch(watch, file, IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF) < 0)
+		return kk_fail_errno(err, KK_E_IO, "watch %s", files->path);
+	return 0;
 }
 
-/* Until a signal, the end of the reader, or the end of the file itself. */
-static int follow(int fd, const char *path, struct kk_err *err)
+/* Until a signal, the end of the reader, or of the log itself. */
+static int follow(struct cli_logfiles *files, struct cli_logview *view, struct kk_err *err)
 {
 	const struct sigaction action = {.sa_handler = interrupt};
 	kk_auto_fd int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	struct pollfd fds[] = {{.fd = watch, .events = POLLIN}, {.fd = STDOUT_FILENO}};
 	char events[4096];
+	int next = CLI_LOG_NEXT;
 
-	/* The link of an open file that goes is a change of its attributes. */
-	if (watch < 0 || inotify_add_watch(watch, path, IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF) < 0)
-		return kk_fail_errno(err, KK_E_IO, "watch %s", path);
+	if (watch < 0)
+		return kk_fail_errno(err, KK_E_IO, "watch %s", files->path);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	for (;;) {
-		bool is_last = is_deleted(fd);
-
-		if (copy(fd, err) < 0)
+	while (next != CLI_LOG_GONE) {
+		if (next == CLI_LOG_NEXT && watch_set(watch, files, err) < 0)
+			return kk_failed(err);
+		if (cli_logfile_show(view, &files->items[0], err) < 0)
 			return err->sys_errno == EPIPE ? 0 : kk_failed(err);
-		if (is_last || (poll(fds, KK_COUNT(fds), -1) > 0 && fds[1].revents & POLLERR))
+		next = cli_logfiles_next(files, view, err);
+		if (next < 0)
+			return err->sys_errno == EPIPE ? 0 : kk_failed(err);
+		if (next != CLI_LOG_SAME)
+			continue;
+		if (poll(fds, KK_COUNT(fds), -1) > 0 && fds[1].revents & POLLERR)
 			return 0;
 		while (read(watch, events, sizeof events) > 0)
 			;
 	}
+	return 0;
 }
+
+/* --- what is asked for --- */
 
 static int lines_parse(const struct cli *cli, long long *ret_n, struct kk_err *err)
 {
@@ -151,20 +91,22 @@ static int lines_parse(const struct cli *cli, long long *ret_n, struct kk_err *e
 struct part {
 	long long n_lines; /* at its end; -1: all */
 	int64_t since;     /* KK_TIME_ZERO: ever */
+	struct cli_logview view;
 };
 
-/* To where it begins: the later of both. */
-static int part_seek(int fd, const char *path, const struct part *part, struct kk_err *err)
-{
-	off_t from = 0;
+static const struct part whole = {
+	.n_lines = -1, .since = KK_TIME_ZERO, .view = {.stream = CLI_BOTH_STREAMS}};
 
-	if (part->since != KK_TIME_ZERO && since_seek(fd, path, part->since, err) < 0)
-		return kk_failed(err);
-	from = lseek(fd, 0, SEEK_CUR);
-	if ((part->n_lines == 0 && lseek(fd, 0, SEEK_END) < 0) ||
-		(part->n_lines > 0 && tail_seek(fd, part->n_lines) < 0) ||
-		(lseek(fd, 0, SEEK_CUR) < from && lseek(fd, from, SEEK_SET) < 0))
-		return kk_fail_errno(err, KK_E_IO, "read %s", path);
+static int stream_parse(const struct cli *cli, int *ret_stream, struct kk_err *err)
+{
+	const char *text = cli_string(cli, "stream");
+
+	if (strcmp(text, "out") == 0)
+		*ret_stream = KK_STREAM_OUT;
+	else if (strcmp(text, "err") == 0)
+		*ret_stream = KK_STREAM_ERR;
+	else if (*text)
+		return kk_fail(err, KK_E_USAGE, "invalid --stream \"%s\": want out or err", text);
 	return 0;
 }
 
@@ -172,30 +114,41 @@ static int part_parse(const struct cli *cli, struct part *ret_part, struct kk_er
 {
 	const char *since = cli_string(cli, "since");
 
-	ret_part->since = KK_TIME_ZERO;
+	*ret_part = whole;
+	ret_part->view.has_times = cli_bool(cli, "timestamps");
 	return lines_parse(cli, &ret_part->n_lines, err) < 0 ||
+			stream_parse(cli, &ret_part->view.stream, err) < 0 ||
 			(*since && cli_since_parse(since, &ret_part->since, err) < 0) ?
 		kk_failed(err) :
 		0;
 }
 
-static int part_show(struct cli *cli, int fd, const char *path, const struct part *part,
+/* What there is by now, the oldest first, and with --follow what comes. */
+static int part_show(struct cli *cli, struct cli_logfiles *files, const struct part *part,
 	struct kk_err *err)
 {
-	if (part_seek(fd, path, part, err) < 0)
-		return kk_failed(err);
-	if (!cli_bool(cli, "follow"))
-		return copy(fd, err);
+	struct cli_logview view = part->view;
+
+	if (part->since != KK_TIME_ZERO)
+		cli_logfiles_since(files, part->since);
+	if (part->n_lines >= 0)
+		cli_logfiles_tail(files, part->n_lines);
+	for (size_t i = files->n; i-- > 1;) {
+		if (cli_logfile_show(&view, &files->items[i], err) < 0)
+			return kk_failed(err);
+	}
+	if (!cli_has(cli, "follow") || !cli_bool(cli, "follow"))
+		return cli_logfile_show(&view, &files->items[0], err);
 	/* It may be for long: nobody is needed any more. */
 	cli_close(cli);
-	return follow(fd, path, err);
+	return follow(files, &view, err);
 }
 
 static int container_show(struct cli *cli, const struct kk_scope *scope, const char *container,
 	const struct part *part, struct kk_err *err)
 {
+	kk_auto(cli_logfiles_release) struct cli_logfiles files = {0};
 	kk_auto_json *reply = NULL;
-	kk_auto_fd int fd = -1;
 	const json_t *result;
 	const char *path;
 
@@ -206,17 +159,14 @@ static int container_show(struct cli *cli, const struct kk_scope *scope, const c
 	path = cli_json_string(result, "HostLogPath");
 	if (!*path)
 		path = cli_json_string(result, "HostCapturePath");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
+	if (cli_logfiles_open(path, &files) == 0)
+		return part_show(cli, &files, part, err);
+	if (errno == ENOENT)
 		return kk_fail(err, KK_E_IO,
 			"cell \"%s\" container \"%s\" has no log file at %s (it was never started)",
 			scope->cell, container, path);
-	if (fd < 0)
-		return kk_fail_errno(err, KK_E_IO, "open %s", path);
-	return part_show(cli, fd, path, part, err);
+	return kk_fail_errno(err, KK_E_IO, "open %s", path);
 }
-
-static const struct part whole = {.n_lines = -1, .since = KK_TIME_ZERO};
 
 int cli_log_show(struct cli *cli, const struct kk_scope *scope, const char *container,
 	struct kk_err *err)
@@ -224,12 +174,21 @@ int cli_log_show(struct cli *cli, const struct kk_scope *scope, const char *cont
 	return container_show(cli, scope, container, &whole, err);
 }
 
+int cli_log_since(struct cli *cli, const struct kk_scope *scope, const char *container,
+	int64_t since, struct kk_err *err)
+{
+	struct part part = whole;
+
+	part.since = since;
+	return container_show(cli, scope, container, &part, err);
+}
+
 int cli_log_file_show(struct cli *cli, const char *path, struct kk_err *err)
 {
-	kk_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	kk_auto(cli_logfiles_release) struct cli_logfiles files = {0};
 
-	return fd < 0 ? kk_fail_errno(err, KK_E_IO, "open %s", path) :
-			part_show(cli, fd, path, &whole, err);
+	return cli_logfiles_open(path, &files) < 0 ? kk_fail_errno(err, KK_E_IO, "open %s", path) :
+						     part_show(cli, &files, &whole, err);
 }
 
 static int log_run(struct cli *cli, struct kk_err *err)
@@ -259,9 +218,10 @@ static const struct cli_flag flags[] = {
 		NULL},
 	{"tail", 0, CLI_STRING, "all", NULL, "begin with that many of the last lines", "n"},
 	{"since", 0, CLI_STRING, NULL, NULL,
-		"begin with what was written since: 10m, or a time as 2006-01-02T15:04:05Z; to the second, "
-		"if kukeond ran",
+		"begin with what was written since: 10m, or a time as 2006-01-02T15:04:05Z",
 		"when"},
+	{"timestamps", 0, CLI_BOOL, NULL, NULL, "tell of each line when it was written", NULL},
+	{"stream", 0, CLI_STRING, NULL, NULL, "only what was written there: out or err", "name"},
 	CLI_FLAGS_END,
 };
 

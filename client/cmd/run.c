@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kukeon/clock.h>
 #include <kukeon/mem.h>
 
 #define LATER_SOURCES "--from-blueprint/--from-config/--clone"
@@ -96,10 +97,8 @@ static int flags_check(const struct cli *cli, struct kk_err *err)
 			format == CLI_TABLE || format == CLI_WIDE))
 		return kk_fail(err, KK_E_USAGE, "invalid --output \"%s\": want json or yaml",
 			cli_string(cli, "output"));
-	if (!is_detached)
-		return kk_fail(err, KK_E_USAGE,
-			"a terminal can't be attached yet: pass -d/--detach, and see `kuke log`");
-	return 0;
+	/* Before anything is made. */
+	return is_detached ? 0 : cli_attach_check(err);
 }
 
 /* --- the cell --- */
@@ -336,10 +335,10 @@ static int new_run(struct cli *cli, json_t *args, json_t **ret_result, struct kk
 			"cell not found (cell \"%s\" in realm=\"%s\" space=\"%s\" stack=\"%s\"); create it "
 			"first with `kuke apply -f`, `kuke run -f` or `kuke run --image`",
 			scope.cell, scope.realm, scope.space, scope.stack);
-	if (cli_bool(cli, "rm") && cli_is_local(cli))
+	if (cli_bool(cli, "rm") && cli_is_local(cli) && cli_bool(cli, "detach"))
 		return kk_fail(err, KK_E_USAGE,
-			"--rm needs kukeond, which deletes the cell when its work is over: in-process nobody "
-			"would");
+			"-d --rm needs kukeond, which deletes the cell when its work is over: in-process "
+			"nobody would");
 	if (cli_call(cli, "CreateCell", json_incref(args), &reply, err) < 0)
 		return kk_failed(err);
 	*ret_result = json_incref(json_object_get(reply, "Result"));
@@ -377,9 +376,81 @@ static void result_print(const struct cli *cli, const json_t *result, const stru
 		cli_yaml_print_any(shown);
 }
 
+/* Is it over, for all that we know? Whoever was at a terminal elsewhere may have left it, or may have ended what ran there. */
+static bool is_over(struct cli *cli, const struct kk_scope *scope, enum cli_attach_end end)
+{
+	kk_auto_json *cell = NULL;
+	struct kk_err ignored = {0};
+
+	if (end != CLI_ATTACH_LEFT)
+		return true;
+	return cli_cell_get(cli, scope, &cell, &ignored) == 1 &&
+		strcmp(cli_json_string(json_object_get(cell, "status"), "state"), "Ready") != 0;
+}
+
+/* What was made for this session alone goes with it. kukeond may have been faster. */
+static void rm_clean(struct cli *cli, const struct kk_scope *scope)
+{
+	static const char *const methods[] = {"KillCell", "DeleteCell"};
+
+	for (size_t i = 0; i < KK_COUNT(methods); i++) {
+		kk_auto_json *reply = NULL;
+		struct kk_err err = {0};
+		char text[KK_ERR_TEXT];
+		int r = cli_call(cli, methods[i], cli_doc_args(KK_KIND_CELL, scope, NULL), &reply,
+			&err);
+
+		if (r >= 0 || r == KK_E_CELL_NOT_FOUND || strstr(err.frames[0].text, "not found"))
+			continue;
+		kk_err_format(&err, text, sizeof text);
+		fprintf(stderr, "kuke run: --rm cleanup: failed to %s cell \"%s\": %s\n",
+			i ? "delete" : "kill", scope->cell, text);
+		return;
+	}
+}
+
+/* @began: when that was, which was started for it. */
+static int terminal_run(struct cli *cli, const struct kk_scope *scope, int64_t began,
+	struct kk_err *err)
+{
+	kk_auto_json *cell = NULL;
+	enum cli_attach_end end = CLI_ATTACH_LOST;
+	const char *container;
+	int r = cli_cell_get(cli, scope, &cell, err);
+
+	if (r == 0)
+		return cli_cell_missing_fail(scope, err);
+	if (r < 0 || cli_attachable_pick(cli, scope, cell, true, &container, err) < 0)
+		return kk_failed(err);
+	r = cli_attach(cli, scope, container, &end, err);
+	/* It was so quick that nobody could sit down: what it had to say is kept. */
+	if (r == KK_E_ATTACH_NOT_RUNNING ||
+		(r == KK_E_DIAL && end == CLI_ATTACH_LOST &&
+			is_over(cli, scope, CLI_ATTACH_LEFT))) {
+		kk_err_clear(err);
+		r = cli_log_since(cli, scope, container, began, err);
+	}
+	if (cli_bool(cli, "rm") && is_over(cli, scope, end))
+		rm_clean(cli, scope);
+	return r;
+}
+
+/* A cell that has no terminal is not started for one. */
+static int target_check(struct cli *cli, const json_t *cell, const json_t *args, struct kk_err *err)
+{
+	const struct kk_scope scope = scope_of(args);
+	const char *container;
+
+	if (cli_bool(cli, "detach"))
+		return 0;
+	return cli_attachable_pick(cli, &scope, cell ? cell : json_object_get(args, "Doc"), true,
+		&container, err);
+}
+
 static int run_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto_json *args = NULL, *cell = NULL, *result = NULL;
+	int64_t began = kk_time_now();
 	struct kk_scope scope;
 	int r;
 
@@ -388,13 +459,17 @@ static int run_run(struct cli *cli, struct kk_err *err)
 	run_flags_add(cli, args);
 	scope = scope_of(args);
 	r = cli_cell_get(cli, &scope, &cell, err);
+	if (r >= 0 && (r == 1 || !cli_arg(cli, 0)) && target_check(cli, cell, args, err) < 0)
+		return kk_failed(err);
 	if (r == 1)
 		r = existing_run(cli, cell, args, &result, err);
 	else if (r == 0)
 		r = new_run(cli, args, &result, err);
-	if (r == 0)
-		result_print(cli, result, &scope);
-	return r;
+	if (r < 0)
+		return r;
+	result_print(cli, result, &scope);
+	fflush(stdout);
+	return cli_bool(cli, "detach") ? 0 : terminal_run(cli, &scope, began, err);
 }
 
 static const struct cli_flag flags[] = {
@@ -424,7 +499,7 @@ static const struct cli_flag flags[] = {
 const struct cli_command cli_cmd_run = {
 	.name = "run",
 	.usage = "[cell] | -f <file> | --image <ref>",
-	.summary = "Make a cell where there is none, and have it up",
+	.summary = "Make a cell where there is none, have it up, and sit down at its terminal",
 	.flags = flags,
 	.max_args = 1,
 	.route = CLI_ROUTE_BOTH,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -134,7 +135,7 @@ static const char *containerd_socket(const struct report *report)
 static void containerd_check(struct report *report)
 {
 	const char *path = containerd_socket(report);
-	kk_auto_fd int fd = kk_unix_dial(path, 0);
+	kk_auto_fd int fd = kk_unix_dial(path, SOCK_STREAM, 0);
 
 	report->has_containerd = fd >= 0;
 	if (report->has_containerd)
@@ -197,8 +198,8 @@ static void plugins_check(struct report *report)
 
 static bool is_known_entry(const char *name)
 {
-	static const char *const known[] = {"kukeond.sock", "kukeond.pid", "s", "tty", "data",
-		"run", "journal", "crash", "events", "events.1", ".lock", KK_INSTANCE_FILE,
+	static const char *const known[] = {"kukeond.sock", "kukeond.pid", "s", "tty", "bin",
+		"data", "run", "journal", "crash", "events", "events.1", ".lock", KK_INSTANCE_FILE,
 		"secrets", "netns", "cells", "kuke.log"};
 
 	for (size_t i = 0; i < KK_COUNT(known); i++) {

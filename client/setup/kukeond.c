@@ -244,7 +244,7 @@ int setup_cell_call(const struct setup *setup, const char *method, int64_t grace
 
 static int dial(const struct setup *setup)
 {
-	return kk_unix_dial(setup->socket, DIAL_MS);
+	return kk_unix_dial(setup->socket, SOCK_STREAM, DIAL_MS);
 }
 
 bool setup_is_reachable(const struct setup *setup)

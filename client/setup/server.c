@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -154,7 +155,7 @@ int setup_containerd_check(const struct setup *setup, struct kk_err *err)
 			"failed to connect to containerd: %s is not a socket file; name containerd's "
 			"with --containerd-socket",
 			path);
-	fd = kk_unix_dial(path, SETUP_TIMEOUT_MS);
+	fd = kk_unix_dial(path, SOCK_STREAM, SETUP_TIMEOUT_MS);
 	if (fd < 0)
 		return kk_fail(err, KK_E_CONTAINERD_DOWN,
 			"failed to connect to containerd: nobody listens at %s — start containerd "

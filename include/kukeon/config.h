@@ -28,6 +28,8 @@
 #define KK_DEFAULT_SANDBOX "deny"
 #endif
 #define KK_DEFAULT_RECONCILE_INTERVAL_MS 30000
+#define KK_DEFAULT_LOG_MAX_BYTES 10485760
+#define KK_DEFAULT_LOG_MAX_FILES 5
 
 /* Of what lies in a run path. Changes when an older release could not read it, or would do harm to it. */
 #define KK_STATE_VERSION 1
@@ -44,6 +46,9 @@ struct kk_config {
 	int64_t reconcile_interval_ms; /* 0: no passes */
 	int64_t heartbeat_limit_ms;    /* for all workers; 0: what roles.def has for each */
 	int64_t default_memory_limit_bytes;
+	int64_t log_max_bytes; /* of a file of a container's log, unless its document says otherwise */
+	int64_t log_max_files; /* of it */
+	char *kuketty_log_level;
 	int log_levels[KK_ROLES];
 	bool is_suffix_explicit; /* told by flag, environment or file, so the instance must agree */
 	bool is_cgroup_root_explicit;

@@ -57,9 +57,9 @@ static inline void kk_closedirp(DIR **dir)
 
 int kk_fd_nonblock(int fd);
 
-/* Connect to whoever listens at a Unix socket: the descriptor, which is the caller's, or -1 with errno, ENAMETOOLONG for a
+/* Connect to whoever listens at a Unix socket of this @type: the descriptor, which is the caller's, or -1 with errno, ENAMETOOLONG for a
  * @path that no socket can have. Neither this nor a call on it takes longer than @limit_ms; 0: as long as it takes. */
-int kk_unix_dial(const char *path, int64_t limit_ms);
+int kk_unix_dial(const char *path, int type, int64_t limit_ms);
 
 /* Call @fn with the events that a non-blocking inotify descriptor has by now, or with the first 16 KiB of them. */
 struct inotify_event;

@@ -1,5 +1,6 @@
-/* include/kukeon/logtime.h - when a container wrote what: beside its log, which is its output and nothing else, an index of
- * how long that log was at which time. A line is "<time> <bytes>", both with 19 digits; later lines have later times. */
+/* include/kukeon/logtime.h - when a container wrote what, and to which of its outputs: beside its log, which is what it wrote
+ * and nothing else, an index. A line is "<time> <byte> <o or e>", with 19 digits each: what lies from that byte on was written
+ * at that time, in ns, or up to a moment later. Later lines have no earlier times, and later bytes. */
 #ifndef KK_LOGTIME_H
 #define KK_LOGTIME_H
 
@@ -8,19 +9,20 @@
 
 #define KK_LOGTIME_SUFFIX ".times" /* behind the path of the log */
 
-enum {
-	KK_LOGTIME_LINE = 40,
-	KK_LOGTIME_MAX = 4097 * KK_LOGTIME_LINE, /* from there on it is thinned */
+enum kk_stream { KK_STREAM_OUT, KK_STREAM_ERR };
+
+enum { KK_LOGTIME_LINE = 42 };
+
+struct kk_logtime {
+	int64_t time;
+	int64_t at;
+	enum kk_stream stream;
 };
 
 /* @line: KK_LOGTIME_LINE + 1 bytes. */
-void kk_logtime_format(int64_t time, int64_t bytes, char *line);
+void kk_logtime_format(const struct kk_logtime *entry, char *line);
 
-/* How long the log was at @time at least: nothing before that byte was written later. 0 where the index @text does not
- * go back so far, or is damaged. */
-int64_t kk_logtime_find(const char *text, size_t len, int64_t time);
-
-/* Drop every second line of the older half, in place: what is long ago is known less exactly. Returns the new length. */
-size_t kk_logtime_thin(char *text, size_t len);
+/* 0, or -1 for what is no such line. */
+int kk_logtime_parse(const char *line, struct kk_logtime *ret_entry);
 
 #endif

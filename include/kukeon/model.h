@@ -140,6 +140,8 @@ void kk_doc_trim(enum kk_kind kind, void *doc);
 
 /* The container of @cell with this id, or NULL. */
 struct kk_container_spec *kk_cell_container(const struct kk_cell *cell, const char *id);
+/* Where the first volume is mounted that it can write and that outlives it, or NULL. */
+const char *kk_container_volume_lasting(const struct kk_container_spec *spec);
 struct kk_container_status *kk_cell_container_status(struct kk_cell *cell, const char *id);
 
 /* All containers of a cell share one network: one of them that wants the host's has it for all. */

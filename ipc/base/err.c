@@ -142,6 +142,11 @@ const char *kk_err_origin(const struct kk_err *err)
 	return err->n_frames ? err->frames[0].where : "";
 }
 
+/* musl, which kuketty is made with, has no other than this one. */
+#ifndef __GLIBC__
+#define strerrordesc_np strerror
+#endif
+
 const char *kk_errno_text(int sys_errno)
 {
 	static _Thread_local char text[128];

@@ -328,7 +328,7 @@ void kk_inotify_each(int fd, kk_inotify_f fn, void *arg)
 	}
 }
 
-int kk_unix_dial(const char *path, int64_t limit_ms)
+int kk_unix_dial(const char *path, int type, int64_t limit_ms)
 {
 	const struct timeval limit = {.tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -339,7 +339,7 @@ int kk_unix_dial(const char *path, int64_t limit_ms)
 		return -1;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0 ||
 		(limit_ms > 0 &&
 			(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ||

@@ -29,6 +29,7 @@ void kk_config_release(struct kk_config *config)
 	free(config->cgroup_root);
 	free(config->pod_subnet_cidr);
 	free(config->sandbox);
+	free(config->kuketty_log_level);
 	*config = (struct kk_config){0};
 }
 

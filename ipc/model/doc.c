@@ -14,6 +14,8 @@
 enum {
 	NAME_MAX_BYTES = 63,
 	NAME_SHOWN_MAX = 80, /* bytes of a wrong name in an error */
+	SCROLLBACK_MAX = 8 * 1024 * 1024,
+	LOG_FILES_MAX = 100,
 };
 
 /* Directories of the store that hold something else than objects. */
@@ -196,6 +198,32 @@ static void restart_check(const struct kk_container_spec *spec, struct kk_strs *
 				id, policy));
 }
 
+static void number_check(const struct kk_container_spec *spec, const char *name,
+	const struct kk_opt_i64 *number, int64_t min, int64_t max, struct kk_strs *problems)
+{
+	if (!number->is_set || (number->value >= min && number->value <= max))
+		return;
+	kk_strs_take(problems,
+		max == INT64_MAX ?
+			kk_xprintf("container \"%s\": %s must be >= %lld, got %lld",
+				kk_str(spec->id), name, (long long)min, (long long)number->value) :
+			kk_xprintf("container \"%s\": %s must be between %lld and %lld, got %lld",
+				kk_str(spec->id), name, (long long)min, (long long)max,
+				(long long)number->value));
+}
+
+const char *kk_container_volume_lasting(const struct kk_container_spec *spec)
+{
+	for (size_t i = 0; i < spec->volumes.n; i++) {
+		const struct kk_volume_mount *volume = &spec->volumes.items[i];
+
+		if (!volume->read_only && !kk_str_equal(volume->kind, "tmpfs") &&
+			!kk_str_empty(volume->target))
+			return volume->target;
+	}
+	return NULL;
+}
+
 static void tty_check(const struct kk_container_spec *spec, struct kk_strs *problems)
 {
 	const char *level = kk_str(spec->tty.log_level);
@@ -211,6 +239,11 @@ static void tty_check(const struct kk_container_spec *spec, struct kk_strs *prob
 			kk_xprintf("container \"%s\": tty.logLevel \"%s\": must be one "
 				   "of debug, info, warn, error",
 				kk_str(spec->id), level));
+	number_check(spec, "tty.scrollbackBytes", &spec->tty.scrollback_bytes, 0, SCROLLBACK_MAX,
+		problems);
+	number_check(spec, "logging.maxBytes", &spec->logging.max_bytes, 0, INT64_MAX, problems);
+	number_check(spec, "logging.maxFiles", &spec->logging.max_files, 1, LOG_FILES_MAX,
+		problems);
 	for (size_t i = 0; i < spec->tty.on_init.n; i++) {
 		const char *run_on = kk_str(spec->tty.on_init.items[i].run_on);
 
@@ -220,6 +253,13 @@ static void tty_check(const struct kk_container_spec *spec, struct kk_strs *prob
 					"container \"%s\": onInit[%zu]: tty stage runOn \"%s\": must be "
 					"one of \"start\", \"create\" (or empty)",
 					kk_str(spec->id), i, run_on));
+		if (strcmp(run_on, "create") == 0 && !kk_container_volume_lasting(spec))
+			kk_strs_take(problems,
+				kk_xprintf(
+					"container \"%s\": onInit[%zu]: a stage that runs on create "
+					"prepares what outlives the container: add a volume that is "
+					"neither readOnly nor a tmpfs, or use runOn \"start\"",
+					kk_str(spec->id), i));
 	}
 }
 

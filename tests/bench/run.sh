@@ -314,6 +314,35 @@ bench_exit() {
 	kuked delete cell again "${SCOPE[@]}" >/dev/null
 }
 
+# prompt COMMAND…: microseconds until a shell asks for a command, at a terminal.
+prompt() {
+	PYTHONPATH=tests/support PYTHONDONTWRITEBYTECODE=1 python3 - "$@" <<-'END' || fail "no prompt: $*"
+		from terminal import *
+		began = time.monotonic()
+		t = Terminal(*sys.argv[1:])
+		t.until("/ # ")
+		print(int((time.monotonic() - began) * 1e6))
+		t.type("exit\r")
+		t.end()
+	END
+}
+
+bench_terminal() {
+	local i pids
+	for ((i = 0; i < ROUNDS; i++)); do
+		prompt kuke --host "unix://$D/k.sock" run "${SCOPE[@]}" --image busybox --name p --rm >>"$D/prompts"
+		prompt ctr -a "$D/containerd.sock" -n "$namespace" run --rm -t docker.io/library/busybox:latest p /bin/sh >>"$D/prompts.ctr"
+	done
+	local ours theirs
+	ours=$(median <"$D/prompts")
+	theirs=$(median <"$D/prompts.ctr")
+	row "prompt of ctr run -t" "$(ms "$theirs")" ms ""
+	row "prompt of kuke run" "$(ms "$ours")" ms ""
+	row "prompt of kuke run / ctr run -t" "$(ratio "$ours" "$theirs")" x 1.5
+	mapfile -t pids < <(pgrep -f "kuketty .*$RP/data/r/s/t/one/")
+	row "PSS of kuketty, a container" "$(awk -v mib="$(pss "${pids[@]}")" 'BEGIN { print mib * 1024 }')" KiB ""
+}
+
 # Cells that run, as many as a large host has.
 bench_running() {
 	local i before after
@@ -351,6 +380,7 @@ bench_all() {
 	bench_one_cell
 	bench_many_cells
 	bench_exit
+	bench_terminal
 	bench_stored
 	bench_running
 	kuked delete realm r --cascade --force

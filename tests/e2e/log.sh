@@ -35,38 +35,123 @@ shows_the_end() {
 	expect_refusal 'invalid argument "-1" for "--tail" flag'
 }
 
-# noted BYTES: the index has seen a log of that many.
-noted() {
-	[ "$(tail -n 1 "$RP/data/r/s/t/when/main/log.times" | sed 's/.* 0*//')" = "$1" ]
+# written BYTES: so many are in the log of cell `when`.
+written() {
+	[ "$(stat -c %s "$RP/data/r/s/t/when/main/log")" = "$1" ]
 }
 
 shows_since() {
 	local before
 	cell_yaml when /bin/sh -c 'echo one; while [ ! -e /go ]; do sleep 0.05; done; echo two; sleep 1000' >"$D/when.yaml"
 	kuked apply -f "$D/when.yaml" >/dev/null
-	wait_until 5 noted 4 || fail "nothing is noted"
+	wait_until 5 written 4 || fail "nothing is written"
 	before=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
 	touch "/proc/$(task_pid when)/root/go"
-	wait_until 5 noted 8 || fail "the second line is not noted"
+	wait_until 5 written 8 || fail "the second line is not written"
 	expect_equal "$(kuked log when "${scope[@]}")" $'one\ntwo'
 	run kuked log when "${scope[@]}" --since "$before"
 	expect_equal "$out" two
 	expect_equal "$(kukel log when "${scope[@]}" --since "$before" --tail 5)" two
 	expect_equal "$(kuked log when "${scope[@]}" --since 1h --tail 1)" two
 	expect_equal "$(kuked log when "${scope[@]}" --since 1h)" $'one\ntwo'
+	expect_equal "$(kuked log when "${scope[@]}" --since 0s)" ""
 	expect_equal "$(kuked log when "${scope[@]}" --since 0s --tail 0)" ""
 	expect_equal "$(kuked log when "${scope[@]}" --since 99999999h)" $'one\ntwo'
 	run kuked log when "${scope[@]}" --since yesterday
 	expect_refusal 'invalid --since "yesterday": want a duration'
-	# Who takes the place of a reconciler goes on with it, and one who empties the log is shown all.
-	kill -9 "$(worker_pid reconciler)"
+	# What comes after a restart has its own time. One who empties the log is shown all.
 	kuked restart when "${scope[@]}" >/dev/null
-	wait_until 5 noted 16 || fail "it is not noted any more: $(<"$RP/data/r/s/t/when/main/log.times")"
-	: >"$RP/data/r/s/t/when/main/log"
+	wait_until 5 written 16 || fail "it is not written any more"
+	expect_equal "$(kuked log when "${scope[@]}" --since "$before")" $'two\none\ntwo'
 	echo anew >"$RP/data/r/s/t/when/main/log"
-	expect_equal "$(kuked log when "${scope[@]}" --since 0s)" anew
+	expect_equal "$(kuked log when "${scope[@]}" --since "$before")" anew
 	kuked delete cell when "${scope[@]}" >/dev/null
-	[ ! -e "$RP/data/r/s/t/when" ] || fail "the index is left"
+	[ ! -e "$RP/data/r/s/t/when" ] || fail "the log is left"
+}
+
+# Both outputs are kept in one file, and can be told apart.
+tells_more() {
+	local time='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]+Z'
+	cell_yaml both /bin/sh -c 'echo out one; sleep 0.1; echo err one >&2; sleep 0.1; printf "out two"; sleep 0.1; printf "ERR" >&2; sleep 0.1; echo; sleep 1000' >"$D/both.yaml"
+	kuked apply -f "$D/both.yaml" >/dev/null
+	wait_until 5 eval '[ "$(kuked log both "${scope[@]}" | wc -l)" = 3 ]' || fail "$(kuked log both "${scope[@]}")"
+	expect_equal "$(kuked log both "${scope[@]}")" $'out one\nerr one\nout twoERR'
+	expect_equal "$(kuked log both "${scope[@]}" --stream out)" $'out one\nout two'
+	expect_equal "$(kuked log both "${scope[@]}" --stream err)" $'err one\nERR'
+	run kuked log both "${scope[@]}" --timestamps --tail 2
+	[[ $out =~ ^$time\ err\ one$'\n'$time\ out\ twoERR$ ]] || fail "$out"
+	expect_equal "$(kuked log both "${scope[@]}" --timestamps | cut -d ' ' -f 1 | sort -c 2>&1)" ""
+	run kuked log both "${scope[@]}" --stream in
+	expect_refusal 'invalid --stream "in": want out or err'
+	# Without an index nothing is known, and nothing is left out.
+	rm "$RP/data/r/s/t/both/main/log.times"
+	expect_equal "$(kuked log both "${scope[@]}" --timestamps --tail 1)" '- out twoERR'
+	expect_equal "$(kuked log both "${scope[@]}" --since 0s | wc -l)" 3
+	kuked delete cell both "${scope[@]}" >/dev/null
+}
+
+# numbers FILE: of lines, each is there, once, and in its place.
+numbers() {
+	seq "$n_lines" | cmp - "$1" || fail "$(diff <(seq "$n_lines") "$1" | head -n 5)"
+}
+
+rotates() {
+	local follower n_lines=40000
+	cell_yaml rot /bin/sh -c "while [ ! -e /go ]; do sleep 0.05; done; seq $n_lines; sleep 1000" |
+		sed 's/image: busybox/image: busybox\n      logging: {maxBytes: 65536, maxFiles: 10}/' >"$D/rot.yaml"
+	kuked apply -f "$D/rot.yaml" >/dev/null
+	(exec kuke --host "unix://$D/k.sock" log rot "${scope[@]}" -f >"$D/followed" 2>"$D/followed.err") &
+	follower=$!
+	wait_until 5 eval '[ -n "$(ls -l /proc/'$follower'/fd 2>/dev/null | grep inotify)" ]' || fail "it does not watch"
+	touch "/proc/$(task_pid rot)/root/go"
+	wait_until 10 grep -q "^$n_lines\$" "$D/followed" || fail "$(tail -n 1 "$D/followed") $(<"$D/followed.err")"
+	kill -INT $follower
+	wait $follower
+	numbers "$D/followed"
+	kuked log rot "${scope[@]}" >"$D/shown"
+	numbers "$D/shown"
+	expect_equal "$(kuked log rot "${scope[@]}" --tail 15000 | head -n 1)" 25001
+	expect_equal "$(kuked log rot "${scope[@]}" --timestamps | cut -d ' ' -f 2 | cksum)" "$(seq $n_lines | cksum)"
+	[ -e "$RP/data/r/s/t/rot/main/log.3" ] || fail "it is one file"
+	# Some bytes more for the index of what is written.
+	find "$RP/data/r/s/t/rot/main" -name 'log*' -size +66k | grep -q . && fail "a file is too large"
+	kuked delete cell rot "${scope[@]}" >/dev/null
+}
+
+keeps_as_much_as_it_is_told() {
+	cell_yaml few /bin/sh -c "seq 20000; sleep 1000" |
+		sed 's/image: busybox/image: busybox\n      logging: {maxBytes: 65536, maxFiles: 2}/' >"$D/few.yaml"
+	kuked apply -f "$D/few.yaml" >/dev/null
+	wait_until 5 eval '[ "$(kuked log few "${scope[@]}" --tail 1)" = 20000 ]' || fail "$(kuked log few "${scope[@]}" --tail 1)"
+	expect_equal "$(ls "$RP/data/r/s/t/few/main" | tr '\n' ' ')" 'log log.1 log.1.times log.times '
+	expect_equal "$(kuked log few "${scope[@]}" | tail -n +2 | awk 'NR > 1 && $1 != last + 1 { print } { last = $1 }')" ""
+	sed 's/maxFiles: 2/maxFiles: 0/; s/65536/-1/' "$D/few.yaml" >"$D/bad.yaml"
+	run kuked apply -f "$D/bad.yaml"
+	expect_err 'container "main": logging.maxBytes must be >= 0, got -1'
+	expect_err 'container "main": logging.maxFiles must be between 1 and 100, got 0'
+	kuked delete cell few "${scope[@]}" >/dev/null
+}
+
+# No byte is lost when those who have nothing to do with it die: all of kukeond, and containerd.
+outlives() {
+	local n_lines=1000000
+	cell_yaml long /bin/sh -c "while [ ! -e /go ]; do sleep 0.05; done; seq $n_lines; sleep 1000" |
+		sed 's/image: busybox/image: busybox\n      logging: {maxBytes: 0}/' >"$D/long.yaml"
+	kuked apply -f "$D/long.yaml" >/dev/null
+	touch "/proc/$(task_pid long)/root/go"
+	kill -9 "$(<"$D/kukeond.pid")" "$containerd_pid"
+	wait_until 20 eval '[ "$(tail -n 1 "$RP/data/r/s/t/long/main/log")" = '$n_lines' ]' || fail "$(tail -n 1 "$RP/data/r/s/t/long/main/log")"
+	numbers "$RP/data/r/s/t/long/main/log"
+	containerd_start
+	wait_until 30 kuked get realms || fail "kukeond does not answer"
+	kuked log long "${scope[@]}" >"$D/shown"
+	numbers "$D/shown"
+	# The one that writes it dies: another one goes on.
+	pkill -9 -f "kuketty .*$RP/data/r/s/t/long/" -P "$(pgrep -o -f "kuketty .*$RP/data/r/s/t/long/")" || fail "there is none"
+	kuked exec "${scope[@]}" long -- sh -c 'echo still there >/proc/1/fd/1'
+	wait_until 5 eval '[ "$(kuked log long "${scope[@]}" --tail 1)" = "still there" ]' || fail "nothing is written any more"
+	kuked delete cell long "${scope[@]}" >/dev/null
+	wait_until 5 eval '! pgrep -f "kuketty .*$RP/data/r/s/t/long/"' || fail "it is left"
 }
 
 has() {
@@ -137,7 +222,7 @@ picks() {
 }
 
 containerd_start
-daemon_start
+daemon_keep
 image_make "$D/busybox.tar"
 kuked create realm r >/dev/null
 kukel image load "$D/busybox.tar" --realm r >/dev/null
@@ -147,6 +232,10 @@ wait_until 5 eval 'kuked log c "${scope[@]}" | grep -q three'
 it "shows what was written, of a stopped cell too" shows
 it "shows the last lines" shows_the_end
 it "shows what was written since" shows_since
+it "tells both outputs apart, and when a line was written" tells_more
+it "goes through files that are rotated" rotates
+it "keeps as much as it is told to" keeps_as_much_as_it_is_told
+it "loses nothing when all of kukeond and containerd are killed" outlives
 it "follows until it is interrupted, or the cell is deleted" follows
 it "ends with its reader" ends_with_its_reader
 it "picks the container, or says which there are" picks

@@ -308,7 +308,7 @@ Container "side": created'
 Cell "twin": deleted
   - containers: 2 deleted
 Cell "twin": not found'
-		expect_equal "$(find "$RP/journal" -mindepth 1 2>/dev/null | grep -c result)" 0
+		wait_until 2 eval '[ "$(find "$RP/journal" -mindepth 1 2>/dev/null | grep -c result)" = 0 ]' || fail "results are kept: $(find "$RP/journal")"
 	done
 }
 

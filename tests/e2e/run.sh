@@ -28,7 +28,7 @@ flags_are_checked() {
 	refused '--env requires KEY=VALUE (got: "A")' c -d --env A
 	refused '--env KEY must be non-empty (got: "=1")' c -d --env =1
 	refused '--env A supplied twice with different values ("1" vs "2"); pick one' c -d --env A=1 --env B=3 --env A=2
-	refused 'pass -d/--detach' --image busybox
+	refused 'standard input is no terminal: attach from one' --image busybox </dev/null
 	run kuked run c -b
 	expect_err 'unknown shorthand flag'
 }
@@ -86,7 +86,7 @@ sees_a_difference() {
 
 runs_an_image() {
 	local name
-	run kuked run --image busybox -d -o json "${scope[@]}" --rm
+	run kuked run --image busybox --command /bin/true -d -o json "${scope[@]}" --rm
 	expect_status 0
 	name=$(sed -n 's/.*"name": "\(busybox-[0-9a-f]\{6\}\)".*/\1/p' <<<"$out")
 	[ -n "$name" ] || fail "no name: $out"

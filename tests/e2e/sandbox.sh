@@ -121,7 +121,7 @@ forbidden_acts() {
 not_of_this_role() {
 	local pair
 	for pair in reconciler:connect cgroup:connect reconciler:bind cgroup:bind containerd:bind \
-		reconciler:setns cgroup:setns containerd:setns containerd:rename cgroup:rename containerd:inotify_init1; do
+		reconciler:setns cgroup:setns containerd:setns cgroup:rename containerd:inotify_init1; do
 		tried "${pair%:*}" "${pair#*:}"
 	done
 	arm ""

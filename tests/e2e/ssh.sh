@@ -187,9 +187,9 @@ kept"
 	expect_refusal 'a command is required: kuke exec <cell>'
 }
 
-# in_terminal COMMAND…: with keys from standard input.
+# in_terminal COMMAND…: with keys from standard input. A shell that stayed around would be interrupted too.
 in_terminal() {
-	timeout 20 script -qefc "$*" /dev/null
+	SHELL=/bin/bash timeout 20 script -qefc "$*" /dev/null
 }
 
 terminal() {

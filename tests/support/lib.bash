@@ -185,8 +185,12 @@ cell_remove() {
 	umount "$RP/run"
 } >/dev/null 2>&1
 
-# The same on a host that starts kukeond again whenever it ends, as an init does.
+# The same on a host that starts kukeond again whenever it ends, as an init does. In a cell it is containerd that does.
 daemon_keep() {
+	if [ "${FORM:-}" = cell ]; then
+		daemon_start "$@"
+		return
+	fi
 	touch "$D/kept"
 	while [ -e "$D/kept" ]; do
 		(daemon_run "$@")

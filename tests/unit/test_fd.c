@@ -535,14 +535,14 @@ START_TEST(unix_dial_finds_a_listener)
 	char room[sizeof address.sun_path + 1];
 	char byte;
 
-	ck_assert_int_eq(kk_unix_dial(path, 0), -1);
+	ck_assert_int_eq(kk_unix_dial(path, SOCK_STREAM, 0), -1);
 	ck_assert_int_eq(errno, ENOENT);
 	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
 	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
-	ck_assert_int_eq(kk_unix_dial(path, 0), -1);
+	ck_assert_int_eq(kk_unix_dial(path, SOCK_STREAM, 0), -1);
 	ck_assert_int_eq(errno, ECONNREFUSED);
 	ck_assert_int_eq(listen(listener, 1), 0);
-	fd = kk_unix_dial(path, 10);
+	fd = kk_unix_dial(path, SOCK_STREAM, 10);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	/* Nobody answers. */
@@ -550,7 +550,7 @@ START_TEST(unix_dial_finds_a_listener)
 	ck_assert_int_eq(errno, EAGAIN);
 	memset(room, 'a', sizeof room - 1);
 	room[sizeof room - 1] = '\0';
-	ck_assert_int_eq(kk_unix_dial(room, 0), -1);
+	ck_assert_int_eq(kk_unix_dial(room, SOCK_STREAM, 0), -1);
 	ck_assert_int_eq(errno, ENAMETOOLONG);
 }
 END_TEST

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <seccomp.h>
@@ -48,7 +49,7 @@ enum {
 	WHO_network = ROLE(network),
 	WHO_cgroup = ROLE(cgroup),
 	WHO_any = WHO_reconciler | WHO_containerd | WHO_network | WHO_cgroup,
-	WHO_store = WHO_reconciler | WHO_network,
+	WHO_file = WHO_reconciler | WHO_network | WHO_containerd,
 	WHO_threads = WHO_containerd | WHO_network,
 	WHO_library = WHO_network,
 	WHO_no_library = WHO_any & ~WHO_library,

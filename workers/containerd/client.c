@@ -258,7 +258,7 @@ bool ct_retry_pause(const struct ct_ctx *ctx)
 /* The process that listens at containerd's socket, 0 for one that can't be seen, -1: nobody does. */
 static pid_t listener(void)
 {
-	kk_auto_fd int fd = kk_unix_dial(address, 1000);
+	kk_auto_fd int fd = kk_unix_dial(address, SOCK_STREAM, 1000);
 	struct ucred peer = {0};
 	socklen_t len = sizeof peer;
 

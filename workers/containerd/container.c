@@ -23,6 +23,7 @@
 #define LABEL_SPACE "kukeon.io/space"
 #define LABEL_STOP_SIGNAL "kukeon.io/stop-signal"
 #define LABEL_KEPT "containerd.io/restart.status" /* containerd's own monitor starts it again */
+#define LABEL_LOG "containerd.io/restart.loguri"  /* with this for its outputs */
 
 enum {
 	KILL_WAIT_MS = 10000, /* after SIGKILL a task must be gone */
@@ -398,20 +399,6 @@ static int record_put(const struct ct_ctx *ctx, const struct record *record, str
 	return r;
 }
 
-static int log_prepare(const char *log_path, char **ret_uri, struct kk_err *err)
-{
-	kk_auto_free char *dir = kk_xstrdup(log_path);
-	char *slash = strrchr(dir, '/');
-
-	if (slash)
-		*slash = '\0';
-	if (kk_dir_make(dir, 02750, err) < 0)
-		return kk_failed(err);
-	/* The shim writes it: nothing of ours has to live for the output to go on. */
-	*ret_uri = kk_xprintf("file://%s", log_path);
-	return 0;
-}
-
 /* A containerd that was killed amid a create needs half a second to clear its own traces away. Returns the
  * directory that is in the way, which the caller frees; NULL: it is something else. */
 static char *settling(int r, const struct kk_err *err)
@@ -452,22 +439,24 @@ static bool task_retry(const struct ct_ctx *ctx, const Ct__Container *container,
 }
 
 static int task_create(const struct ct_ctx *ctx, const struct kk_req_container_create *req,
-	const Ct__Container *container, const Ct__SnapshotMountsResponse *rootfs, uint64_t *ret_pid,
-	struct kk_err *err)
+	const Ct__Container *container, const Ct__SnapshotMountsResponse *rootfs,
+	const struct ct_stdio *stdio, uint64_t *ret_pid, struct kk_err *err)
 {
 	Ct__TaskCreateRequest create = CT__TASK_CREATE_REQUEST__INIT;
 	ct_auto_message Ct__TaskCreateResponse *created = NULL;
-	kk_auto_free char *log = NULL;
 	struct kk_err cause = {0};
-	int n_tries = 0, r = log_prepare(req->log_path, &log, err);
+	int n_tries = 0, r;
 
-	if (r < 0)
-		return r;
 	create.container_id = req->id;
 	create.n_rootfs = rootfs->n_mounts;
 	create.rootfs = rootfs->mounts;
-	create.stdout = log;
-	create.stderr = log;
+	create.stdout = stdio->output;
+	create.terminal = req->spec.attachable;
+	/* A terminal has one output. */
+	if (create.terminal)
+		create.stdin = stdio->input;
+	else
+		create.stderr = stdio->output;
 	do {
 		const struct ct_ctx limited = ct_ctx_limit(ctx, MAKE_MS);
 
@@ -528,6 +517,7 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 {
 	kk_auto(ct_image_release) struct ct_image image = {0};
 	kk_auto(record_release) struct record record = {0};
+	kk_auto(ct_stdio_release) struct ct_stdio stdio = {0};
 	kk_auto(kk_map_release) struct kk_map labels = {0};
 	kk_auto_free char *spec = NULL;
 	ct_auto_message Ct__SnapshotMountsResponse *rootfs = NULL;
@@ -536,7 +526,7 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 	int nofile;
 
 	if (ct_image_get(ctx, kk_str(req->spec.image), &image, err) < 0 ||
-		ct_client_nofile(ctx, &nofile, err) < 0 ||
+		ct_stdio_prepare(req, &stdio, err) < 0 || ct_client_nofile(ctx, &nofile, err) < 0 ||
 		(former && *former && strcmp(former, image.name) != 0 &&
 			snapshot_remove(ctx, req->id, &was_present, err) < 0) ||
 		rootfs_get(ctx, req->id, kk_str(req->spec.image), &rootfs, err) < 0 ||
@@ -549,10 +539,12 @@ static int container_make(const struct ct_ctx *ctx, const struct kk_req_containe
 	for (size_t i = 0; i < req->labels.n; i++)
 		kk_map_set(&labels, req->labels.items[i].key, req->labels.items[i].value);
 	kk_map_set(&labels, LABEL_STOP_SIGNAL, stop_signal_of(&image));
+	if (req->is_kept)
+		kk_map_set(&labels, LABEL_LOG, stdio.output);
 	record_fill(&record, req, &image, &labels, spec);
 	if (record_put(ctx, &record, err) < 0 || kk_fault(KK_FAULT_containerd_record_made, err) < 0)
 		return kk_wrap(err, "create container \"%s\"", kk_str(req->spec.id));
-	return task_create(ctx, req, &record.container, rootfs, &rep->pid, err);
+	return task_create(ctx, req, &record.container, rootfs, &stdio, &rep->pid, err);
 }
 
 /* A create whose caller died goes on in containerd for a while, or is being cleaned up there: until

@@ -237,6 +237,23 @@ int ct_exec_close(const struct ct_ctx *ctx, const char *id, const char *exec_id,
 int ct_exec_remove(const struct ct_ctx *ctx, const char *id, const char *exec_id,
 	struct kk_err *err);
 
+/* kuketty.c */
+const char *ct_kuketty_data(size_t *ret_len);
+
+/* stdio.c */
+
+/* What the task of a container is made with. */
+struct ct_stdio {
+	char *output; /* its standard output and error */
+	char *input;  /* NULL: none, and no terminal */
+};
+
+void ct_stdio_open(const struct kk_req_worker_start *config);
+/* Make what must be there for it. Safe to repeat, also while the container runs. */
+int ct_stdio_prepare(const struct kk_req_container_create *req, struct ct_stdio *ret_stdio,
+	struct kk_err *err);
+void ct_stdio_release(struct ct_stdio *stdio);
+
 /* shim.c. Is there a shim of this id, or a program that starts one or clears up behind it? */
 bool ct_shim_exists(const char *namespace, const char *id);
 /* Kill it, and wait until containerd has cleared up; false when it has a container to look after. For an id

@@ -208,6 +208,7 @@ static int containerd_start(struct kk_worker *worker, struct kk_err *err)
 {
 	ct_spec_open();
 	ct_secret_open(kk_str(worker->config.runtime_dir));
+	ct_stdio_open(&worker->config);
 	if (ct_client_open(kk_str(worker->config.containerd_socket), err) < 0 ||
 		ct_pool_start(worker, err) < 0)
 		return kk_failed(err);

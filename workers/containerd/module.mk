@@ -7,6 +7,7 @@ workers_containerd_SRC := \
 	workers/containerd/exec.c \
 	workers/containerd/handlers.c \
 	workers/containerd/image.c \
+	workers/containerd/kuketty.c \
 	workers/containerd/lease.c \
 	workers/containerd/namespace.c \
 	workers/containerd/pool.c \
@@ -15,4 +16,5 @@ workers_containerd_SRC := \
 	workers/containerd/secret.c \
 	workers/containerd/shim.c \
 	workers/containerd/spec.c \
+	workers/containerd/stdio.c \
 	workers/containerd/user.c

@@ -18,8 +18,11 @@
 #include <kukeon/json.h>
 #include <kukeon/mem.h>
 #include <kukeon/oom.h>
+#include <kukeon/sha256.h>
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#define DEFAULT_TERM "TERM=xterm"
 
 enum { PROFILE_MAX = 1024 * 1024 };
 
@@ -134,7 +137,7 @@ static json_t *strings(const char *const *items, size_t n)
 
 /* --- process --- */
 
-static json_t *args_build(const struct build *b)
+static json_t *command_build(const struct build *b)
 {
 	const struct kk_container_spec *spec = b->spec;
 	json_t *args = json_array();
@@ -148,6 +151,52 @@ static json_t *args_build(const struct build *b)
 	}
 	json_array_extend(args, json_object_get(b->image, "Entrypoint"));
 	json_array_extend(args, json_object_get(b->image, "Cmd"));
+	/* Who has a terminal and nothing to do has a shell. */
+	if (json_array_size(args) == 0 && spec->attachable) {
+		json_array_append_new(args, json_string("/bin/bash"));
+		json_array_append_new(args, json_string("-i"));
+	}
+	return args;
+}
+
+/* The script of a stage, and the file that tells that it is done with for ever; "": it never is. That file is in what the
+ * stage prepares, which may outlive the container. */
+static void stage_add(json_t *args, const struct kk_container_spec *spec,
+	const struct kk_tty_stage *stage)
+{
+	kk_auto_free char *mark = kk_xstrdup("");
+	const char *volume = kk_container_volume_lasting(spec);
+	char sum[KK_SHA256_TEXT];
+
+	if (kk_str_equal(stage->run_on, "create") && volume) {
+		kk_sha256_text(kk_str(stage->script), strlen(kk_str(stage->script)), sum);
+		free(mark);
+		mark = kk_xprintf("%s/.kukeon-done-%.16s", volume, sum);
+	}
+	json_array_append_new(args, kk_json_string(kk_str(stage->script)));
+	json_array_append_new(args, json_string(mark));
+}
+
+/* What a container runs: first the stages, one after the other. One that fails is the end of it. */
+static json_t *args_build(const struct build *b)
+{
+	static const char runner[] =
+		"n=$1; shift; "
+		"while [ $n -gt 0 ]; do "
+		"if [ -z \"$2\" ]; then /bin/sh -c \"$1\" || exit; "
+		"elif [ ! -e \"$2\" ]; then /bin/sh -c \"$1\" || exit; : >\"$2\" || exit; fi; "
+		"shift 2; n=$((n - 1)); done; exec \"$@\"";
+	const struct kk_container_tty *tty = &b->spec->tty;
+	json_t *command = command_build(b), *args;
+
+	if (tty->on_init.n == 0 || json_array_size(command) == 0)
+		return command;
+	args = json_pack("[s, s, s, s]", "/bin/sh", "-c", runner, "sh");
+	json_array_append_new(args, json_sprintf("%zu", tty->on_init.n));
+	for (size_t i = 0; i < tty->on_init.n; i++)
+		stage_add(args, b->spec, &tty->on_init.items[i]);
+	json_array_extend(args, command);
+	json_decref(command);
 	return args;
 }
 
@@ -205,6 +254,10 @@ static json_t *env_build(const struct build *b)
 	env_set_own(&env, "KUKEON_SPACE", spec->space_id);
 	env_set_own(&env, "KUKEON_STACK", spec->stack_id);
 	env_set_own(&env, "KUKEON_CGROUP_PATH", b->req->cgroup_path);
+	if (spec->attachable)
+		env_set(&env, DEFAULT_TERM);
+	if (!kk_str_empty(spec->tty.prompt))
+		env_set_own(&env, "PS1", spec->tty.prompt);
 	for (i = 0; i < spec->env.n; i++)
 		env_set(&env, spec->env.items[i]);
 	for (i = 0; i < b->secrets.n; i++)
@@ -346,10 +399,10 @@ static json_t *process_build(const struct build *b)
 	if (!*cwd)
 		cwd = kk_str(json_string_value(json_object_get(b->image, "WorkingDir")));
 	return json_pack("{s:b, s:o, s:o, s:o, s:s, s:o, s:[{s:s, s:i, s:i}], s:b, s:i}",
-		"terminal", 0, "user", user_build(b), "args", args_build(b), "env", env_build(b),
-		"cwd", *cwd ? cwd : "/", "capabilities", capabilities_build(b), "rlimits", "type",
-		"RLIMIT_NOFILE", "hard", b->nofile, "soft", b->nofile, "noNewPrivileges", is_no_new,
-		"oomScoreAdj", KK_OOM_CONTAINER);
+		"terminal", b->spec->attachable, "user", user_build(b), "args", args_build(b),
+		"env", env_build(b), "cwd", *cwd ? cwd : "/", "capabilities", capabilities_build(b),
+		"rlimits", "type", "RLIMIT_NOFILE", "hard", b->nofile, "soft", b->nofile,
+		"noNewPrivileges", is_no_new, "oomScoreAdj", KK_OOM_CONTAINER);
 }
 
 /* --- mounts --- */

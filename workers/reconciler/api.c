@@ -222,6 +222,8 @@ static const struct method methods[] = {
 	{"DeleteCell", KK_KIND_CELL, rc_api_delete_cell,
 		.result = "*Cell ?ContainersDeleted ?CgroupDeleted ?MetadataDeleted",
 		.is_change = true, .is_harmful = true},
+	{"AttachContainer", KK_KIND_CONTAINER, rc_api_attach_container, .result = "$HostSocketPath",
+		.is_reading = true},
 	{"DeleteDocuments", -1, rc_api_documents, .result = "@Resources", .is_change = true},
 	{"DeleteRealm", KK_KIND_REALM, rc_api_delete_scope,
 		.result = "*Realm @Deleted ?MetadataDeleted ?CgroupDeleted "
@@ -264,6 +266,8 @@ static const struct method methods[] = {
 	{"ListStacks", -1, rc_api_list_scopes, .list = "Stacks", .listed = KK_KIND_STACK},
 	{"ListUsage", -1, rc_api_list_usage, .result = "@Usage #Microseconds", .is_reading = true},
 	{"LoadImage", -1, rc_api_image_call, .result = "@Images", .is_local = true},
+	{"LocateContainer", KK_KIND_CONTAINER, rc_api_locate_container, .result = "#Pid",
+		.is_reading = true},
 	{"LogContainer", KK_KIND_CONTAINER, rc_api_log_container,
 		.result = "$HostCapturePath $HostLogPath"},
 	{"MaterializeCell", KK_KIND_CELL, rc_api_create_cell, .result = CELL_CREATED,

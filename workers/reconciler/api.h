@@ -66,6 +66,8 @@ void rc_api_get_scope(struct api *api);
 void rc_api_get_cell(struct api *api);
 void rc_api_get_container(struct api *api);
 void rc_api_log_container(struct api *api);
+void rc_api_attach_container(struct api *api);
+void rc_api_locate_container(struct api *api);
 void rc_api_list_scopes(struct api *api);
 void rc_api_list_containers(struct api *api);
 void rc_api_list_events(struct api *api);

@@ -145,16 +145,90 @@ void rc_api_log_container(struct api *api)
 {
 	struct kk_cell cell;
 	const struct kk_container_spec *spec = rc_api_container_find(api, &cell);
-	kk_auto_free char *dir = NULL, *path = NULL;
+	kk_auto_free char *path = NULL;
 
 	if (!spec)
 		return;
-	dir = rc_scope_dir(&api->scope);
-	path = kk_xprintf("%s/%s/%s", dir, spec->id, spec->attachable ? "tty/capture" : "log");
+	path = rc_log_path(&api->scope, spec);
 	rc_api_result(api,
 		json_pack("{s:s, s:s}", "HostCapturePath", spec->attachable ? path : "",
 			"HostLogPath", spec->attachable ? "" : path));
 	kk_cell_release(&cell);
+}
+
+/* Where its terminal is: the client goes there itself. */
+void rc_api_attach_container(struct api *api)
+{
+	struct kk_cell cell;
+	const struct kk_container_spec *spec = rc_api_container_find(api, &cell);
+	const struct kk_container_status *status;
+	kk_auto_free char *link = NULL;
+	struct kk_err err = {0};
+	int state;
+
+	if (!spec)
+		return;
+	status = kk_cell_container_status(&cell, spec->id);
+	state = status ? (int)status->state : KK_CONTAINER_NOT_CREATED;
+	link = rc_tty_link(&api->scope, spec->id);
+	if (!spec->attachable)
+		kk_fail(&err, KK_E_ATTACH_NOT_SUPPORTED,
+			"container is not attachable; recreate with attachable=true");
+	else if (state != KK_CONTAINER_READY)
+		kk_fail(&err, KK_E_ATTACH_NOT_RUNNING,
+			"container task is not running; cannot attach to a dead socket: container "
+			"\"%s\" in cell \"%s\" has state %s",
+			spec->id, api->scope.cell, kk_state_name(KK_KIND_CONTAINER, state));
+	kk_cell_release(&cell);
+	if (err.code)
+		rc_api_fail(api, &err);
+	else
+		rc_api_result(api, json_pack("{s:s}", "HostSocketPath", link));
+}
+
+static void located(const struct kk_err *err, void *arg)
+{
+	struct api *api = arg;
+	const struct kk_rep_container_list *list =
+		rc_plan_reply(&api->plan, KK_MSG_container_list, 0);
+	const struct kk_task_info *task;
+	struct kk_err failure = {0};
+
+	if (err) {
+		rc_api_fail(api, err);
+		return;
+	}
+	task = list && list->containers.n ? &list->containers.items[0] : NULL;
+	if (task && task->state == KK_CONTAINER_READY) {
+		rc_api_result(api, json_pack("{s:I}", "Pid", (json_int_t)task->pid));
+		return;
+	}
+	kk_fail(&failure, KK_E_STATE, "the container does not run");
+	rc_api_fail(api, &failure);
+}
+
+/* Which process it is: root of this machine can go there. */
+void rc_api_locate_container(struct api *api)
+{
+	struct kk_cell cell;
+	const struct kk_container_spec *spec = rc_api_container_find(api, &cell);
+	struct kk_req_container_list *req;
+	kk_auto_free char *id = NULL, *namespace = NULL;
+	struct kk_err err = {0};
+
+	if (!spec)
+		return;
+	id = rc_container_id(&api->scope, spec->id);
+	kk_cell_release(&cell);
+	namespace = rc_store_namespace(api->scope.realm, &err);
+	if (!namespace) {
+		rc_api_fail(api, &err);
+		return;
+	}
+	req = rc_plan_add(&api->plan, 0, KK_MSG_container_list);
+	req->namespace = kk_steal(&namespace);
+	kk_strs_add(&req->ids, id);
+	rc_plan_run(&api->plan, api->op, located, api);
 }
 
 /* --- List --- */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <kukeon/clock.h>
 #include <kukeon/log.h>
@@ -231,7 +232,6 @@ static void look_ahead(const struct op *op)
 {
 	if (rc.worker->config.is_embedded)
 		return;
-	rc_logtime_watch(&op->cell);
 	if (op->cell.spec.auto_delete && rc_status_is_over(&op->cell)) {
 		kk_info("cell '%s' is deleted, its work is over", op->scope.cell);
 		rc_cell_do(RC_CELL_DELETE, &op->cell, (struct rc_cause){0}, auto_deleted, NULL);
@@ -974,6 +974,17 @@ static void repair_seen(const struct kk_err *err, void *arg)
 
 /* --- delete --- */
 
+/* Whoever holds a terminal removes the name of its socket in the end, unless it was killed. */
+static void tty_links_remove(const struct op *op)
+{
+	for (size_t i = 0; i < op->cell.spec.containers.n; i++) {
+		kk_auto_free char *link =
+			rc_tty_link(&op->scope, op->cell.spec.containers.items[i].id);
+
+		unlink(link);
+	}
+}
+
 static void deleted(const struct kk_err *err, void *arg)
 {
 	struct op *op = arg;
@@ -983,6 +994,7 @@ static void deleted(const struct kk_err *err, void *arg)
 		op_fail(op, err);
 		return;
 	}
+	tty_links_remove(op);
 	if (rc_store_remove(&op->scope, &failure) < 0) {
 		op_fail(op, &failure);
 		return;

@@ -15,7 +15,6 @@ workers_reconciler_SRC := \
 	workers/reconciler/health.c \
 	workers/reconciler/journal.c \
 	workers/reconciler/leak.c \
-	workers/reconciler/logtime.c \
 	workers/reconciler/name.c \
 	workers/reconciler/plan.c \
 	workers/reconciler/preview.c \

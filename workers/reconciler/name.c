@@ -6,8 +6,9 @@
 
 #include <kukeon/buf.h>
 #include <kukeon/mem.h>
+#include <kukeon/sha256.h>
 
-enum { CONTAINERD_ID_MAX = 76 };
+enum { CONTAINERD_ID_MAX = 76, LINK_DIGITS = 16 };
 
 char *rc_scope_path(const struct kk_scope *scope)
 {
@@ -41,11 +42,21 @@ char *rc_scope_dir(const struct kk_scope *scope)
 	return kk_xprintf("%s/data%s%s", rc.run_path, *path ? "/" : "", path);
 }
 
-char *rc_log_path(const struct kk_scope *scope, const char *container)
+char *rc_log_path(const struct kk_scope *scope, const struct kk_container_spec *spec)
 {
 	kk_auto_free char *dir = rc_scope_dir(scope);
 
-	return kk_xprintf("%s/%s/log", dir, container);
+	return kk_xprintf("%s/%s/%s", dir, spec->id, spec->attachable ? "tty/capture" : "log");
+}
+
+char *rc_tty_link(const struct kk_scope *scope, const char *container)
+{
+	kk_auto_free char *name = kk_xprintf("%s_%s_%s_%s_%s", scope->realm, scope->space,
+		scope->stack, scope->cell, container);
+	char sum[KK_SHA256_TEXT];
+
+	kk_sha256_text(name, strlen(name), sum);
+	return kk_xprintf("%s/s/%.*s", rc.run_path, LINK_DIGITS, sum);
 }
 
 char *rc_cgroup_path(const struct kk_scope *scope)

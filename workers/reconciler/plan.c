@@ -206,12 +206,13 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 	req->utsns_path = kk_xstrdup(network->utsns_path);
 	req->ipcns_path = kk_xstrdup(network->ipcns_path);
 	req->files_dir = kk_xstrdup(network->files_dir);
-	req->log_path = rc_log_path(&scope, spec->id);
-	if (is_kept(&scope, spec)) {
-		kk_auto_free char *log_uri = kk_xprintf("file://%s", req->log_path);
-
-		kk_map_set(&req->labels, "containerd.io/restart.loguri", log_uri);
-	}
+	req->log_path = rc_log_path(&scope, spec);
+	req->tty_link = rc_tty_link(&scope, spec->id);
+	req->log_max_bytes = spec->logging.max_bytes.is_set ? spec->logging.max_bytes.value :
+							      rc.worker->config.log_max_bytes;
+	req->log_max_files = spec->logging.max_files.is_set ? spec->logging.max_files.value :
+							      rc.worker->config.log_max_files;
+	req->is_kept = is_kept(&scope, spec);
 	req->memory_limit_bytes = rc.worker->config.default_memory_limit_bytes;
 }
 

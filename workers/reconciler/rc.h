@@ -39,8 +39,9 @@ char *rc_scope_path(const struct kk_scope *scope); /* "realm/space/stack/cell" *
 bool rc_scope_parse(char *path, struct kk_scope *ret_scope);
 const char **rc_scope_part(struct kk_scope *scope, int level); /* 0, the realm, to 3, the cell */
 char *rc_scope_dir(const struct kk_scope *scope);
-char *rc_log_path(const struct kk_scope *scope,
-	const char *container); /* its output, unless it has a terminal */
+/* The file of its output, or of that of its terminal, and a short name of the terminal's socket. */
+char *rc_log_path(const struct kk_scope *scope, const struct kk_container_spec *spec);
+char *rc_tty_link(const struct kk_scope *scope, const char *container);
 char *rc_cgroup_path(const struct kk_scope *scope);
 char *rc_namespace_default(const char *realm);
 char *rc_container_id(const struct kk_scope *scope, const char *container);
@@ -247,11 +248,6 @@ void rc_cell_complete(struct kk_cell *cell);
 /* What ends or removes something is not done to kukeond's own realm, unless it is forced. */
 int rc_system_check(const struct kk_scope *scope, struct kk_err *err);
 int rc_parent_cell_fail(const char *cell, struct kk_err *err);
-
-/* --- logtime.c --- */
-
-/* Note when its containers write: of those that run now, until they don't. In the daemon alone. */
-void rc_logtime_watch(const struct kk_cell *cell);
 
 /* --- scope.c, cell.c: the operations. @fn is called once, from the loop. --- */
 

@@ -143,7 +143,6 @@ static void look_at_cell(const struct kk_scope *scope, void *arg)
 	if (look->pass->report)
 		kk_schema_copy(kk_schema_of_cell_status(), &cell.status, &before);
 	oom_watch(&cell, look->pass->op);
-	rc_logtime_watch(&cell);
 	rc_tick_wake(scope, rc_restart_next(&cell));
 	if (rc_boot_is_former(&cell) ||
 		rc_status_update(&cell, seen->containers.items, seen->containers.n)) {

@@ -1,0 +1,304 @@
+/* client/attach.c - our terminal in the place of a container's: straight to its kuketty, which outlives kukeond. */
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/fd.h>
+#include <kukeon/mem.h>
+#include <kukeon/tty.h>
+
+/* What a terminal is left with: the usual keys, no mouse, no marks around what is pasted, a cursor, no colour. */
+#define MODES_RESET \
+	"\033[?1l\033>\033[?1000l\033[?1002l\033[?1003l\033[?1006l\033[?2004l\033[?25h\033[0m"
+#define SCREEN_LEAVE "\033[?1049l"
+#define SCREEN_ENTER "\033[?1049h"
+#define SCREEN_CLEAR "\033[H\033[2J\033[3J"
+#define HINT "\033[36mTo detach, press ^] twice\033[0m\r\n"
+#define FAREWELL "\033[33m\r\nDetached\r\n\033[0m"
+
+enum { DIAL_MS = 2000, DIAL_PAUSE_MS = 50, PIECE = 4096, KEYS = 4096 };
+
+struct session {
+	const char *path;
+	int fd;
+	struct cli_detach detach;
+	char shown[KK_TTY_PACKET_MAX]; /* what our terminal did not take yet */
+	size_t n_shown;
+	size_t at;
+	bool is_other_screen; /* a program has the whole of it */
+	bool is_ended;
+};
+
+static volatile sig_atomic_t is_resized, caught;
+
+static void on_signal(int signo)
+{
+	if (signo == SIGWINCH)
+		is_resized = 1;
+	else
+		caught = signo;
+}
+
+static void signals_catch(void)
+{
+	static const int caught_ones[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+	const struct sigaction action = {.sa_handler = on_signal};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < KK_COUNT(caught_ones); i++)
+		sigaction(caught_ones[i], &action, NULL);
+}
+
+/* --- packets --- */
+
+static int packet_send(const struct session *session, enum kk_tty_packet what, const void *data,
+	size_t len)
+{
+	char packet[KEYS + 1] = {(char)what};
+
+	memcpy(packet + 1, data, len);
+	return send(session->fd, packet, len + 1, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+static int size_send(const struct session *session)
+{
+	struct kk_tty_size size = {0};
+
+	is_resized = 0;
+	(void)cli_terminal_size(&size.rows, &size.columns);
+	return packet_send(session, KK_TTY_SIZE, &size, sizeof size);
+}
+
+/* One that has just been started, or has just died, is there in a moment. */
+static int dial(struct session *session)
+{
+	int64_t end_ms = kk_clock_ms() + DIAL_MS;
+
+	for (;;) {
+		session->fd = kk_unix_dial(session->path, SOCK_SEQPACKET, 0);
+		if (session->fd >= 0 && size_send(session) == 0)
+			return 0;
+		kk_closep(&session->fd);
+		session->fd = -1;
+		if ((errno != ENOENT && errno != ECONNREFUSED && errno != EPIPE &&
+			    errno != ECONNRESET) ||
+			kk_clock_ms() > end_ms || caught)
+			return -1;
+		cli_pause(DIAL_PAUSE_MS);
+	}
+}
+
+/* --- to and fro --- */
+
+static bool has_text(const char *data, size_t len, const char *text)
+{
+	return memmem(data, len, text, strlen(text)) != NULL;
+}
+
+/* -1: the other side is gone. */
+static int packet_receive(struct session *session)
+{
+	ssize_t n = recv(session->fd, session->shown, sizeof session->shown, 0);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
+	if (n <= 0)
+		return -1;
+	if (session->shown[0] == KK_TTY_ENDED)
+		session->is_ended = true;
+	if (session->shown[0] == KK_TTY_REPLAY)
+		n = 1 + (ssize_t)cli_replay_strip(session->shown + 1, (size_t)n - 1);
+	else if (session->shown[0] != KK_TTY_OUTPUT)
+		return 0;
+	session->at = 1;
+	session->n_shown = (size_t)n;
+	if (has_text(session->shown, session->n_shown, SCREEN_ENTER))
+		session->is_other_screen = true;
+	if (has_text(session->shown, session->n_shown, SCREEN_LEAVE))
+		session->is_other_screen = false;
+	return 0;
+}
+
+/* In small pieces: our terminal may be slow, and the next key may be the one to leave. */
+static int show(struct session *session)
+{
+	size_t len = session->n_shown - session->at;
+	ssize_t n = write(STDOUT_FILENO, session->shown + session->at, len < PIECE ? len : PIECE);
+
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN ? 0 : -1;
+	session->at += (size_t)n;
+	return 0;
+}
+
+/* 1: the user wants to leave, -1: nobody types any more, or nobody is there to take it. */
+static int keys_read(struct session *session)
+{
+	char keys[KEYS];
+	ssize_t n = read(STDIN_FILENO, keys, sizeof keys);
+	bool is_asked;
+	size_t len;
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
+	if (n <= 0)
+		return -1;
+	len = cli_detach_find(&session->detach, keys, (size_t)n, &is_asked);
+	if (packet_send(session, KK_TTY_INPUT, keys, len) < 0 && errno != EPIPE &&
+		errno != ECONNRESET)
+		return -1;
+	return is_asked;
+}
+
+/* Once more: kuketty has a new process that does the work. It shows again what there was. */
+static int again(struct session *session)
+{
+	kk_closep(&session->fd);
+	session->n_shown = session->at = 0;
+	if (dial(session) < 0)
+		return -1;
+	(void)kk_fd_write_all(STDOUT_FILENO, SCREEN_CLEAR, strlen(SCREEN_CLEAR));
+	return 0;
+}
+
+static enum cli_attach_end pump(struct session *session)
+{
+	for (;;) {
+		bool is_showing = session->at < session->n_shown;
+		struct pollfd fds[] = {
+			{STDIN_FILENO, POLLIN, 0},
+			{is_showing ? -1 : session->fd, POLLIN, 0},
+			{is_showing ? STDOUT_FILENO : -1, POLLOUT, 0},
+		};
+		int r = 0;
+
+		if (caught)
+			return CLI_ATTACH_SIGNALLED;
+		if (is_resized)
+			(void)size_send(session);
+		if (poll(fds, KK_COUNT(fds), -1) < 0)
+			continue;
+		if (fds[0].revents)
+			r = keys_read(session);
+		if (r > 0)
+			return CLI_ATTACH_LEFT;
+		if (r < 0 || (fds[2].revents && show(session) < 0))
+			return CLI_ATTACH_LOST;
+		if (!fds[1].revents || packet_receive(session) == 0)
+			continue;
+		if (session->is_ended || again(session) < 0)
+			return session->is_ended ? CLI_ATTACH_ENDED : CLI_ATTACH_LOST;
+	}
+}
+
+/* --- the whole --- */
+
+static int dial_fail(const struct session *session, const char *container, const char *cell,
+	struct kk_err *err)
+{
+	if (errno == EACCES)
+		return kk_fail_errno(err, KK_E_PERMISSION,
+			"attach to container \"%s\" in cell \"%s\": %s: add yourself to group kukeon, or "
+			"run this with sudo",
+			container, cell, session->path);
+	return kk_fail_errno(err, KK_E_DIAL,
+		"attach to container \"%s\" in cell \"%s\": nobody answers for its terminal at %s (see "
+		"`kuke log %s`, or `kuke restart %s`)",
+		container, cell, session->path, cell, cell);
+}
+
+static bool is_elsewhere(const struct cli *cli)
+{
+	kk_auto(cli_host_release) struct cli_host host = {0};
+
+	return !cli_is_local(cli) && cli_host_find(cli, &host, NULL) == 0 && host.is_ssh;
+}
+
+/* The terminal is on another machine: whoever has the socket there sits down at it. */
+static int attach_there(const struct cli *cli, const struct kk_scope *scope, const char *container,
+	enum cli_attach_end *ret_end, struct kk_err *err)
+{
+	const char *words[] = {"kuke", "attach", "--host", cli_host(cli), "--realm", scope->realm,
+		"--space", scope->space, "--stack", scope->stack, "--container", container,
+		scope->cell};
+	struct cli there = {.fd = -1};
+	bool is_help;
+
+	*ret_end = CLI_ATTACH_LEFT;
+	if (cli_attach_check(err) < 0 ||
+		cli_parse(&there, KK_COUNT(words), (char **)words, &is_help, err) < 0)
+		return kk_failed(err);
+	return cli_try(&there, cli_ssh_run, err);
+}
+
+static int socket_get(struct cli *cli, const struct kk_scope *scope, const char *container,
+	char **ret_path, struct kk_err *err)
+{
+	kk_auto_json *reply = NULL;
+	int r = cli_call(cli, "AttachContainer", cli_doc_args(KK_KIND_CONTAINER, scope, container),
+		&reply, err);
+
+	if (r == KK_E_ATTACH_NOT_SUPPORTED)
+		return kk_wrap(err, "container \"%s\" in cell \"%s\" is not attachable", container,
+			scope->cell);
+	if (r < 0)
+		return r;
+	*ret_path = kk_xstrdup(cli_json_string(json_object_get(reply, "Result"), "HostSocketPath"));
+	return 0;
+}
+
+static void leave(const struct session *session, enum cli_attach_end end)
+{
+	cli_terminal_restore();
+	if (session->is_other_screen)
+		(void)kk_fd_write_all(STDOUT_FILENO, SCREEN_LEAVE, strlen(SCREEN_LEAVE));
+	(void)kk_fd_write_all(STDOUT_FILENO, MODES_RESET, strlen(MODES_RESET));
+	if (end == CLI_ATTACH_LEFT)
+		(void)kk_fd_write_all(STDOUT_FILENO, FAREWELL, strlen(FAREWELL));
+}
+
+int cli_attach_check(struct kk_err *err)
+{
+	return isatty(STDIN_FILENO) ?
+		0 :
+		kk_fail(err, KK_E_USAGE,
+			"standard input is no terminal: attach from one, or use "
+			"`kuke exec -i` or `kuke log`");
+}
+
+int cli_attach(struct cli *cli, const struct kk_scope *scope, const char *container,
+	enum cli_attach_end *ret_end, struct kk_err *err)
+{
+	kk_auto_free char *path = NULL;
+	static struct session session;
+
+	if (is_elsewhere(cli))
+		return attach_there(cli, scope, container, ret_end, err);
+	if (socket_get(cli, scope, container, &path, err) < 0 || cli_attach_check(err) < 0)
+		return kk_failed(err);
+	/* It may be for long: nobody else is needed any more. */
+	cli_disconnect(cli);
+	session = (struct session){.path = path, .fd = -1};
+	signals_catch();
+	if (dial(&session) < 0)
+		return dial_fail(&session, container, scope->cell, err);
+	(void)kk_fd_write_all(STDOUT_FILENO, HINT, strlen(HINT));
+	cli_terminal_raw();
+	*ret_end = pump(&session);
+	leave(&session, *ret_end);
+	kk_closep(&session.fd);
+	if (*ret_end == CLI_ATTACH_SIGNALLED)
+		cli->status = 128 + caught;
+	if (*ret_end == CLI_ATTACH_LOST)
+		return kk_fail(err, KK_E_DIAL, "the terminal of container \"%s\" is lost",
+			container);
+	return 0;
+}

@@ -1,0 +1,331 @@
+/* client/logfile.c - the files that a container's output is kept in: log, log.1, log.2 and so on, the newest first, each with
+ * an index of when what was written. They may be rotated at any moment. */
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <kukeon/clock.h>
+#include <kukeon/fd.h>
+#include <kukeon/logtime.h>
+#include <kukeon/mem.h>
+
+enum { CHUNK = 64 * 1024 };
+
+static char *numbered(const char *path, int n)
+{
+	return n ? kk_xprintf("%s.%d", path, n) : kk_xstrdup(path);
+}
+
+static int file_open(const char *path, struct cli_logfile *ret_file)
+{
+	kk_auto_free char *index = kk_xprintf("%s" KK_LOGTIME_SUFFIX, path);
+	struct stat st;
+
+	*ret_file = (struct cli_logfile){.fd = open(path, O_RDONLY | O_CLOEXEC), .index_fd = -1};
+	if (ret_file->fd < 0)
+		return -1;
+	if (fstat(ret_file->fd, &st) == 0)
+		ret_file->inode = st.st_ino;
+	ret_file->index_fd = open(index, O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+static void file_close(struct cli_logfile *file)
+{
+	kk_closep(&file->fd);
+	kk_closep(&file->index_fd);
+	file->fd = file->index_fd = -1;
+}
+
+int cli_logfiles_open(const char *path, struct cli_logfiles *ret_files)
+{
+	*ret_files = (struct cli_logfiles){.path = kk_xstrdup(path)};
+	for (int n = 0; n < CLI_LOGFILES_MAX; n++) {
+		kk_auto_free char *name = numbered(path, n);
+		struct cli_logfile file;
+
+		if (file_open(name, &file) < 0)
+			break;
+		/* It was rotated just now. */
+		if (ret_files->n && ret_files->items[ret_files->n - 1].inode == file.inode)
+			file_close(&file);
+		else
+			ret_files->items[ret_files->n++] = file;
+	}
+	return ret_files->n ? 0 : -1;
+}
+
+void cli_logfiles_release(struct cli_logfiles *files)
+{
+	for (size_t i = 0; i < files->n; i++)
+		file_close(&files->items[i]);
+	free(files->path);
+	*files = (struct cli_logfiles){0};
+}
+
+/* --- the index --- */
+
+static int64_t entries(const struct cli_logfile *file)
+{
+	struct stat st;
+
+	return file->index_fd >= 0 && fstat(file->index_fd, &st) == 0 ?
+		st.st_size / KK_LOGTIME_LINE :
+		0;
+}
+
+static bool entry_read(const struct cli_logfile *file, int64_t i, struct kk_logtime *ret_entry)
+{
+	char line[KK_LOGTIME_LINE];
+
+	return i >= 0 && file->index_fd >= 0 &&
+		pread(file->index_fd, line, sizeof line, i * KK_LOGTIME_LINE) == sizeof line &&
+		kk_logtime_parse(line, ret_entry) == 0;
+}
+
+/* The first entry of that time or a later one. */
+static int64_t entry_since(const struct cli_logfile *file, int64_t time)
+{
+	int64_t low = 0, high = entries(file);
+	struct kk_logtime entry;
+
+	while (low < high) {
+		int64_t middle = low + (high - low) / 2;
+
+		/* What is damaged tells nothing: rather too much is shown. */
+		if (entry_read(file, middle, &entry) && entry.time < time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* --- where to begin --- */
+
+static off_t size_of(const struct cli_logfile *file)
+{
+	struct stat st;
+
+	return fstat(file->fd, &st) == 0 ? st.st_size : 0;
+}
+
+/* Back to the start of the line that @at is in; one that is very long is cut. */
+static off_t line_start(const struct cli_logfile *file, off_t at)
+{
+	char chunk[CHUNK];
+	off_t from = at > CHUNK ? at - CHUNK : 0;
+	ssize_t got = pread(file->fd, chunk, (size_t)(at - from), from);
+	const char *newline = got > 0 ? memrchr(chunk, '\n', (size_t)got) : NULL;
+
+	if (newline)
+		return from + (newline - chunk) + 1;
+	return from == 0 ? 0 : at;
+}
+
+void cli_logfiles_since(struct cli_logfiles *files, int64_t time)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		struct cli_logfile *file = &files->items[i];
+		struct kk_logtime entry;
+		int64_t n = entry_since(file, time);
+
+		if (n == 0)
+			continue;
+		/* Somebody may have emptied it since. */
+		if (!entry_read(file, n, &entry))
+			entry.at = size_of(file);
+		if (entry_read(file, n - 1, &(struct kk_logtime){0}) && entry.at <= size_of(file))
+			file->from = n < entries(file) ? line_start(file, entry.at) : entry.at;
+	}
+}
+
+/* The place behind which @file has the last *@n lines; those that it has are taken off *@n. A last one without its end
+ * counts where @is_newest. */
+static off_t lines_back(const struct cli_logfile *file, bool is_newest, long long *n)
+{
+	char chunk[CHUNK];
+	off_t end = size_of(file);
+	bool is_first = is_newest;
+
+	while (end > file->from) {
+		off_t start = end - file->from > CHUNK ? end - CHUNK : file->from;
+		ssize_t got = pread(file->fd, chunk, (size_t)(end - start), start);
+
+		if (got <= 0)
+			break;
+		for (ssize_t i = got; i-- > 0;) {
+			bool is_end = chunk[i] == '\n' && !is_first;
+
+			is_first = false;
+			if (is_end && --*n <= 0)
+				return start + i + 1;
+		}
+		end = start;
+	}
+	return file->from;
+}
+
+void cli_logfiles_tail(struct cli_logfiles *files, long long n)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		struct cli_logfile *file = &files->items[i];
+
+		if (n > 0)
+			file->from = lines_back(file, i == 0, &n);
+		else
+			file->from = size_of(file);
+	}
+}
+
+/* --- showing --- */
+
+static int out(const char *data, size_t len, struct kk_err *err)
+{
+	return kk_fd_write_all(STDOUT_FILENO, data, len) < 0 ?
+		kk_fail_errno(err, KK_E_IO, "write to standard output") :
+		0;
+}
+
+static int time_out(const struct kk_logtime *entry, struct kk_err *err)
+{
+	char text[KK_TIME_TEXT] = "-";
+
+	if (entry->time != KK_TIME_ZERO)
+		kk_time_format(entry->time, text);
+	return out(text, strlen(text), err) < 0 ? kk_failed(err) : out(" ", 1, err);
+}
+
+/* Each line with the time of its first byte. */
+static int stamped(struct cli_logview *view, const struct kk_logtime *entry, const char *data,
+	size_t len, struct kk_err *err)
+{
+	while (len) {
+		const char *newline = memchr(data, '\n', len);
+		size_t n = newline ? (size_t)(newline + 1 - data) : len;
+
+		if ((!view->is_amid && time_out(entry, err) < 0) || out(data, n, err) < 0)
+			return kk_failed(err);
+		view->is_amid = !newline;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int piece_show(struct cli_logview *view, const struct kk_logtime *entry, const char *data,
+	size_t len, struct kk_err *err)
+{
+	if (view->stream >= 0 && entry->stream != (enum kk_stream)view->stream)
+		return 0;
+	return view->has_times ? stamped(view, entry, data, len, err) : out(data, len, err);
+}
+
+/* By the index: @data lies at @at. */
+static int indexed_show(struct cli_logview *view, struct cli_logfile *file, off_t at,
+	const char *data, size_t len, struct kk_err *err)
+{
+	struct kk_logtime entry = {.time = KK_TIME_ZERO}, next;
+
+	(void)entry_read(file, file->entry - 1, &entry);
+	while (len) {
+		size_t n = len;
+
+		while (entry_read(file, file->entry, &next) && next.at <= at) {
+			entry = next;
+			file->entry++;
+		}
+		if (entry_read(file, file->entry, &next) && next.at < at + (off_t)len)
+			n = (size_t)(next.at - at);
+		if (piece_show(view, &entry, data, n, err) < 0)
+			return kk_failed(err);
+		at += (off_t)n;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int cli_logfile_show(struct cli_logview *view, struct cli_logfile *file, struct kk_err *err)
+{
+	bool needs_index = view->has_times || view->stream >= 0;
+	char chunk[CHUNK];
+	ssize_t n;
+
+	/* Somebody has emptied it. */
+	if (size_of(file) < file->from)
+		file->from = file->entry = 0;
+	while ((n = pread(file->fd, chunk, sizeof chunk, file->from)) > 0) {
+		int r = needs_index ? indexed_show(view, file, file->from, chunk, (size_t)n, err) :
+				      out(chunk, (size_t)n, err);
+
+		if (r < 0)
+			return r;
+		file->from += n;
+	}
+	return n < 0 ? kk_fail_errno(err, KK_E_IO, "read the log") : 0;
+}
+
+/* --- following --- */
+
+/* Where the file that is open lies by now: its number, or -1. */
+static int place_of(const struct cli_logfiles *files, ino_t inode)
+{
+	struct stat st;
+
+	for (int n = 0; n < CLI_LOGFILES_MAX; n++) {
+		kk_auto_free char *name = numbered(files->path, n);
+
+		if (stat(name, &st) < 0)
+			return -1;
+		if (st.st_ino == inode)
+			return n;
+	}
+	return -1;
+}
+
+static int oldest(const struct cli_logfiles *files)
+{
+	struct stat st;
+	int n = 0;
+
+	for (; n < CLI_LOGFILES_MAX; n++) {
+		kk_auto_free char *name = numbered(files->path, n);
+
+		if (stat(name, &st) < 0)
+			break;
+	}
+	return n - 1;
+}
+
+int cli_logfiles_next(struct cli_logfiles *files, struct cli_logview *view, struct kk_err *err)
+{
+	struct cli_logfile *current = &files->items[0], next;
+	kk_auto_free char *name = NULL;
+	struct stat st;
+	int place = place_of(files, current->inode);
+
+	if (place == 0)
+		return CLI_LOG_SAME;
+	/* Nothing is written to it any more. */
+	if (cli_logfile_show(view, current, err) < 0)
+		return kk_failed(err);
+	/* It was rotated so often since that it is not there any more. */
+	if (place < 0)
+		place = oldest(files) + 1;
+	if (place <= 0)
+		return fstat(current->fd, &st) == 0 && st.st_nlink == 0 ? CLI_LOG_GONE :
+									  CLI_LOG_SAME;
+	name = numbered(files->path, place - 1);
+	if (file_open(name, &next) < 0)
+		return CLI_LOG_SAME;
+	file_close(current);
+	*current = next;
+	return CLI_LOG_NEXT;
+}

@@ -1,0 +1,221 @@
+/* workers/kuketty/sink.c - log, log.1, log.2 and so on, the newest first, each with its index. */
+#include "kuketty.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <kukeon/auto.h>
+#include <kukeon/clock.h>
+#include <kukeon/err.h>
+#include <kukeon/log.h>
+#include <kukeon/mem.h>
+
+/* What is written within a millisecond was written at once. */
+enum { TOGETHER_NS = 1000000 };
+
+/* The @n-th file, 0 being the one that is written, or its index; the caller frees. */
+static char *file_path(const struct tty_sink *sink, int64_t n, const char *suffix)
+{
+	return n ? kk_xprintf("%s.%lld%s", sink->path, (long long)n, suffix) :
+		   kk_xprintf("%s%s", sink->path, suffix);
+}
+
+static int file_open(const char *path, int64_t *ret_len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	struct stat st;
+
+	*ret_len = fd >= 0 && fstat(fd, &st) == 0 ? st.st_size : 0;
+	return fd;
+}
+
+static void files_open(struct tty_sink *sink)
+{
+	kk_auto_free char *index = file_path(sink, 0, KK_LOGTIME_SUFFIX);
+
+	sink->fd = file_open(sink->path, &sink->len);
+	if (sink->fd < 0)
+		return;
+	sink->index_fd = file_open(index, &sink->index_len);
+	sink->last = (struct kk_logtime){0};
+	/* Half a line is of somebody who died, or had no room. */
+	if (sink->index_len % KK_LOGTIME_LINE) {
+		sink->index_len -= sink->index_len % KK_LOGTIME_LINE;
+		if (ftruncate(sink->index_fd, sink->index_len) < 0)
+			kk_debug("%s: %m", index);
+	}
+}
+
+static void files_close(struct tty_sink *sink)
+{
+	kk_closep(&sink->fd);
+	kk_closep(&sink->index_fd);
+	sink->fd = sink->index_fd = -1;
+}
+
+void tty_sink_open(struct tty_sink *sink, const struct tty_options *options)
+{
+	*sink = (struct tty_sink){
+		.path = options->log,
+		.max_bytes = options->max_bytes,
+		.n_files = options->max_files,
+		.fd = -1,
+		.index_fd = -1,
+	};
+	files_open(sink);
+}
+
+static void file_shift(const struct tty_sink *sink, int64_t n, const char *suffix)
+{
+	kk_auto_free char *from = file_path(sink, n - 1, suffix), *to = file_path(sink, n, suffix);
+
+	/* The last one goes. */
+	if (n == sink->n_files ? unlink(from) < 0 : rename(from, to) < 0) {
+		if (errno != ENOENT)
+			kk_warning("%s is not rotated: %m", from);
+	}
+}
+
+static void rotate(struct tty_sink *sink)
+{
+	files_close(sink);
+	for (int64_t n = sink->n_files; n > 0; n--) {
+		file_shift(sink, n, KK_LOGTIME_SUFFIX);
+		file_shift(sink, n, "");
+	}
+	files_open(sink);
+}
+
+/* Somebody may have emptied it by hand. */
+static void emptied_look(struct tty_sink *sink)
+{
+	struct stat st;
+
+	if (fstat(sink->fd, &st) < 0 || st.st_size >= sink->len)
+		return;
+	sink->len = st.st_size;
+	sink->index_len = 0;
+	sink->last = (struct kk_logtime){0};
+	if (sink->index_fd >= 0 && ftruncate(sink->index_fd, 0) < 0)
+		kk_debug("empty the index of %s: %m", sink->path);
+}
+
+/* Before what it is about: who reads both finds none without it. */
+static void index_note(struct tty_sink *sink, enum kk_stream stream)
+{
+	struct kk_logtime entry = {kk_time_now(), sink->len, stream};
+	char line[KK_LOGTIME_LINE + 1];
+
+	if (entry.time < sink->last.time)
+		entry.time = sink->last.time;
+	if (sink->index_fd < 0 ||
+		(sink->last.time && stream == sink->last.stream &&
+			entry.time - sink->last.time < TOGETHER_NS))
+		return;
+	kk_logtime_format(&entry, line);
+	if (write(sink->index_fd, line, KK_LOGTIME_LINE) != KK_LOGTIME_LINE) {
+		/* The next one must begin where a line does. */
+		if (ftruncate(sink->index_fd, sink->index_len) < 0)
+			kk_debug("cut the index of %s: %m", sink->path);
+		return;
+	}
+	sink->index_len += KK_LOGTIME_LINE;
+	sink->last = entry;
+}
+
+static void lose(struct tty_sink *sink, size_t len)
+{
+	if (!sink->n_lost)
+		kk_error("%s can't be written: %m", sink->path);
+	sink->n_lost += (int64_t)len;
+	sink->lost_errno = errno;
+}
+
+/* Returns how much was written. */
+static size_t append(struct tty_sink *sink, enum kk_stream stream, const char *data, size_t len)
+{
+	size_t done = 0;
+
+	index_note(sink, stream);
+	while (done < len) {
+		ssize_t n = write(sink->fd, data + done, len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	sink->len += (int64_t)done;
+	return done;
+}
+
+/* There is room again: what is missing is told where it is missing. */
+static void loss_tell(struct tty_sink *sink)
+{
+	kk_auto_free char *text = kk_xprintf("\n[kuketty: %lld bytes are lost: %s]\n",
+		(long long)sink->n_lost, kk_errno_text(sink->lost_errno));
+	size_t len = strlen(text);
+
+	if (append(sink, KK_STREAM_ERR, text, len) < len)
+		return;
+	kk_warning("%lld bytes are lost", (long long)sink->n_lost);
+	sink->n_lost = 0;
+}
+
+static void part_write(struct tty_sink *sink, enum kk_stream stream, const char *data, size_t len)
+{
+	size_t done;
+
+	if (sink->fd < 0)
+		files_open(sink);
+	if (sink->fd < 0) {
+		lose(sink, len);
+		return;
+	}
+	emptied_look(sink);
+	if (sink->n_lost)
+		loss_tell(sink);
+	done = sink->n_lost ? 0 : append(sink, stream, data, len);
+	if (done < len)
+		lose(sink, len - done);
+}
+
+/* How much of @len bytes is for the file that is there: up to the end of a line, where there is one. */
+static size_t room_for(const struct tty_sink *sink, const char *data, size_t len)
+{
+	int64_t room = sink->max_bytes - sink->len - sink->index_len - KK_LOGTIME_LINE;
+	const char *end;
+
+	if (!sink->max_bytes || room >= (int64_t)len)
+		return len;
+	if (room <= 0)
+		return 0;
+	end = memrchr(data, '\n', (size_t)room);
+	return end ? (size_t)(end + 1 - data) : 0;
+}
+
+void tty_sink_write(struct tty_sink *sink, enum kk_stream stream, const char *data, size_t len)
+{
+	size_t n = room_for(sink, data, len);
+
+	if (n)
+		part_write(sink, stream, data, n);
+	if (n == len)
+		return;
+	/* One that is empty takes it, however long it is. */
+	if (sink->len)
+		rotate(sink);
+	part_write(sink, stream, data + n, len - n);
+}
+
+void tty_sink_close(struct tty_sink *sink)
+{
+	if (sink->fd >= 0 && sink->n_lost)
+		loss_tell(sink);
+	files_close(sink);
+}
