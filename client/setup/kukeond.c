@@ -305,7 +305,6 @@ int setup_wait_ready(const struct setup *setup, struct kk_err *err)
 {
 	int64_t end_ms = kk_clock_ms() + SETUP_READY_MS;
 	struct kk_err cause = {0};
-	kk_auto_json *reply = NULL;
 	char why[KK_ERR_TEXT];
 
 	while (!setup_is_reachable(setup)) {

@@ -301,6 +301,7 @@ host_state() {
 	find /sys/fs/cgroup -maxdepth 3 -name "kuke-$id" 2>/dev/null
 	pgrep -af "containerd-shim.*$id" || :
 	pgrep -af "kukeond?:? .*$id" || :
+	pgrep -af "kuketty .*$id" || :
 	leases
 	[ ! -d "$RP/data" ] || find "$RP/data" -mindepth 1
 }
@@ -314,6 +315,7 @@ nothing_left() {
 sweep() {
 	local mount link group
 	pkill -9 -f "containerd-shim.* $D/containerd.sock"
+	pkill -9 -f "kuketty .*$D/"
 	pkill -9 -f "^kuke: .*" -P $$
 	while read -r mount; do
 		umount -l "$mount"
