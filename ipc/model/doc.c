@@ -224,6 +224,19 @@ const char *kk_container_volume_lasting(const struct kk_container_spec *spec)
 	return NULL;
 }
 
+/* Only the name of it counts: its holder's file lies where the terminal is. */
+static bool is_terminal_file(const char *path)
+{
+	static const char *const names[] = {".", "..", "socket", "stdin", "capture"};
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	for (size_t i = 0; i < KK_COUNT(names); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return kk_str_starts(name, "capture.") || kk_str_starts(name, "socket.");
+}
+
 static void tty_check(const struct kk_container_spec *spec, struct kk_strs *problems)
 {
 	const char *level = kk_str(spec->tty.log_level);
@@ -239,6 +252,12 @@ static void tty_check(const struct kk_container_spec *spec, struct kk_strs *prob
 			kk_xprintf("container \"%s\": tty.logLevel \"%s\": must be one "
 				   "of debug, info, warn, error",
 				kk_str(spec->id), level));
+	if (is_terminal_file(kk_str(spec->tty.log_file)))
+		kk_strs_take(problems,
+			kk_xprintf(
+				"container \"%s\": tty.logFile \"%s\": that is another file of the "
+				"terminal",
+				kk_str(spec->id), spec->tty.log_file));
 	number_check(spec, "tty.scrollbackBytes", &spec->tty.scrollback_bytes, 0, SCROLLBACK_MAX,
 		problems);
 	number_check(spec, "logging.maxBytes", &spec->logging.max_bytes, 0, INT64_MAX, problems);

@@ -392,6 +392,8 @@ fields() {
 	expect_equal "$(cell_json g | sed -n 's/.*"exitCode": \([0-9]*\).*/\1/p')" 4
 	run kuked apply -f <(shell h 'tty: {onInit: [{script: x, runOn: create}]}')
 	expect_err 'onInit[0]: a stage that runs on create prepares what outlives the container: add a volume'
+	run kuked apply -f <(shell h 'tty: {logFile: /run/kukeon/tty/capture}')
+	expect_err 'container "main": tty.logFile "/run/kukeon/tty/capture": that is another file of the terminal'
 	run kuked apply -f <(shell h 'tty: {scrollbackBytes: 99999999}')
 	expect_err 'container "main": tty.scrollbackBytes must be between 0 and 8388608, got 99999999'
 	kuked delete cell f "${scope[@]}" >/dev/null

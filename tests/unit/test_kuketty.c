@@ -127,12 +127,15 @@ START_TEST(a_log_is_rotated_between_lines)
 	check_auto_dir dir = check_dir_new();
 	kk_auto_free char *path = in_dir(dir, "log"), *first = in_dir(dir, "log.1");
 	kk_auto_free char *second = in_dir(dir, "log.2"), *third = in_dir(dir, "log.3");
-	kk_auto_free char *index = in_dir(dir, "log.1.times");
+	kk_auto_free char *index = in_dir(dir, "log.1.times"), *fourth = in_dir(dir, "log.4");
 	/* Room for an entry of the index and 20 bytes. */
 	const struct tty_options options = {
 		.log = path, .max_bytes = KK_LOGTIME_LINE + 20, .max_files = 3};
 	struct tty_sink sink;
 
+	/* Of a time when there were more. */
+	close(open(third, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	close(open(fourth, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	tty_sink_open(&sink, &options);
 	tty_sink_write(&sink, KK_STREAM_OUT, "0123456789\nabcdefghij\nxyz", 25);
 	text_check(first, "0123456789\n");
@@ -149,6 +152,7 @@ START_TEST(a_log_is_rotated_between_lines)
 	text_check(first, "\n7.........10.....\n");
 	text_check(second, "\n6.........10.....\n");
 	ck_assert_int_eq(access(third, F_OK), -1);
+	ck_assert_int_eq(access(fourth, F_OK), -1);
 }
 END_TEST
 

@@ -14,7 +14,6 @@
 #include <kukeon/auto.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
-#include <kukeon/oom.h>
 
 /* What the shim gives us. */
 enum { FD_OUT = 3, FD_ERR = 4 };
@@ -74,7 +73,6 @@ static int signals_open(void)
 static void start(struct hold *hold, const struct tty_options *options)
 {
 	journal_open(options);
-	kk_oom_score_enter(KK_OOM_SHIM);
 	hold->signals = signals_open();
 	tty_sink_open(&hold->sink, options);
 	tty_clients_open(&hold->clients, options);

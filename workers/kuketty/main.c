@@ -9,11 +9,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <kukeon/auto.h>
+#include <kukeon/oom.h>
 
 enum { EXIT_USAGE = 64, AGAIN_MS = 100, FD_READY = 5 };
 
@@ -41,6 +43,12 @@ static bool child_wait(void)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* The shim may have others open, and whoever started containerd. */
+static void others_close(void)
+{
+	(void)syscall(SYS_close_range, FD_READY + 1, ~0U, 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct timespec pause = {.tv_nsec = AGAIN_MS * 1000000L};
@@ -54,6 +62,8 @@ int main(int argc, char **argv)
 	}
 	setsid();
 	umask(0027);
+	others_close();
+	kk_oom_score_enter(KK_OOM_SHIM);
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
 	signal(SIGTERM, on_term);

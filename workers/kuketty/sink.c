@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -69,21 +70,29 @@ void tty_sink_open(struct tty_sink *sink, const struct tty_options *options)
 	files_open(sink);
 }
 
+/* False: it was not there. */
+static bool file_remove(const struct tty_sink *sink, int64_t n, const char *suffix)
+{
+	kk_auto_free char *path = file_path(sink, n, suffix);
+
+	return unlink(path) == 0;
+}
+
 static void file_shift(const struct tty_sink *sink, int64_t n, const char *suffix)
 {
 	kk_auto_free char *from = file_path(sink, n - 1, suffix), *to = file_path(sink, n, suffix);
 
-	/* The last one goes. */
-	if (n == sink->n_files ? unlink(from) < 0 : rename(from, to) < 0) {
-		if (errno != ENOENT)
-			kk_warning("%s is not rotated: %m", from);
-	}
+	if (rename(from, to) < 0 && errno != ENOENT)
+		kk_warning("%s is not rotated: %m", from);
 }
 
 static void rotate(struct tty_sink *sink)
 {
 	files_close(sink);
-	for (int64_t n = sink->n_files; n > 0; n--) {
+	/* The last one, and those of a time when there were more. */
+	for (int64_t n = sink->n_files - 1; file_remove(sink, n, ""); n++)
+		file_remove(sink, n, KK_LOGTIME_SUFFIX);
+	for (int64_t n = sink->n_files - 1; n > 0; n--) {
 		file_shift(sink, n, KK_LOGTIME_SUFFIX);
 		file_shift(sink, n, "");
 	}
