@@ -123,7 +123,7 @@ kills() {
 	local roles=(reconciler containerd network cgroup)
 	while [ -e "$D/kills" ]; do
 		kill -9 "$(worker_pid "${roles[RANDOM % 4]}")" 2>/dev/null
-		read -rt 0.2 <> <(:) || :
+		pause 0.2
 	done
 }
 

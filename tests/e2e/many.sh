@@ -39,7 +39,7 @@ while_workers_die() {
 	local all=$!
 	for role in reconciler containerd network; do
 		kill -9 "$(worker_pid $role)"
-		read -rt 0.1 <> <(:) || :
+		pause 0.1
 	done
 	wait "$all" || fail "$(<"$D/restarted")"
 	expect_equal "$(<"$D/restarted")" "$(printf 'Restarted cell "c%s" from stack "t"\n' 0 1 2 3 4 5 6 7 8 9)"

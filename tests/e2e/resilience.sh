@@ -46,7 +46,7 @@ apply_and_kill() {
 	cell_yaml "$name" >"$D/$name.yaml"
 	kuked apply -f "$D/$name.yaml" >"$D/$name.out" 2>"$D/$name.err" &
 	local client=$!
-	read -rt "0.$(printf %03d $((RANDOM % 150)))" <> <(:) || :
+	pause "0.$(printf %03d $((RANDOM % 150)))"
 	pid=$(worker_pid "${roles[RANDOM % 4]}") && kill -9 "$pid" 2>/dev/null
 	wait $client || fail "apply failed: $(cat "$D/$name.out" "$D/$name.err")"
 	expect_equal "$(<"$D/$name.out")" "Cell \"$name\": created"

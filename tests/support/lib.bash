@@ -60,8 +60,11 @@ within() {
 	done
 }
 
+# A substitution each time would be a process each time, and in a test that is long enough the number of one comes again, which
+# bash does not bear.
+exec {never}<> <(:)
 pause() {
-	read -rt "$1" <> <(:) || :
+	read -rt "$1" -u "$never" || :
 }
 
 # worker_pid ROLE
