@@ -151,7 +151,8 @@ uninstall-files: ## remove what install put in place, but a kukeond.yaml that wa
 deb: ## make Debian's package of the release build, in build/deb
 	@$(MAKE) --no-print-directory deps DEPS='$(DEPS_BUILD) $(DEPS_DEB)'
 	@$(MAKE) --no-print-directory V=release
-	@$(epoch) etc/debian/build $(VERSION) build/release build/deb $(STATIC_LIBS:-l%=lib%.a)
+	@$(epoch) etc/debian/build $(VERSION) build/release build/deb $(STATIC_LIBS:-l%=lib%.a) \
+		/usr/lib/$$(gcc -print-multiarch | sed s/gnu/musl/)/libc.a
 
 # An ssh server is for the tests alone: Debian starts it.
 up: ## install all, start containerd and kukeond, apply etc/examples/hello.yaml, show the cell
