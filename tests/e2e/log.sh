@@ -154,6 +154,24 @@ outlives() {
 	wait_until 5 eval '! pgrep -f "kuketty .*$RP/data/r/s/t/long/"' || fail "it is left"
 }
 
+# A container does not mind whether there is room for what it has to say.
+bears_a_full_disk() {
+	local dir=$RP/data/r/s/t/full/main
+	mkdir -p "$dir"
+	mount -t tmpfs -o size=128k full "$dir" || fail "no file system could be made"
+	cell_yaml full /bin/sh -c 'echo begin; seq 100000; : >/written; while [ ! -e /go ]; do sleep 0.05; done; echo end; sleep 1000' >"$D/full.yaml"
+	kuked apply -f "$D/full.yaml" >/dev/null
+	wait_until 10 [ -e "/proc/$(task_pid full)/root/written" ] || fail "it waits"
+	expect_equal "$(kuked log full "${scope[@]}" | head -n 1)" begin
+	mount -o remount,size=1m "$dir"
+	touch "/proc/$(task_pid full)/root/go"
+	wait_until 5 eval '[ "$(kuked log full "${scope[@]}" --tail 1)" = end ]' || fail "it is not written again: $(kuked log full "${scope[@]}" --tail 2)"
+	[[ $(kuked log full "${scope[@]}" --tail 2 | head -n 1) =~ ^\[kuketty:\ [0-9]+\ bytes\ are\ lost:\ no\ space\ left\ on\ device\]$ ]] || fail "$(kuked log full "${scope[@]}" --tail 2)"
+	expect_equal "$(cell_state full)" Ready
+	umount -l "$dir"
+	kuked delete cell full "${scope[@]}" >/dev/null
+}
+
 has() {
 	grep -q "$1" "$D/followed"
 }
@@ -236,6 +254,7 @@ it "tells both outputs apart, and when a line was written" tells_more
 it "goes through files that are rotated" rotates
 it "keeps as much as it is told to" keeps_as_much_as_it_is_told
 it "loses nothing when all of kukeond and containerd are killed" outlives
+it "bears a full disk" bears_a_full_disk
 it "follows until it is interrupted, or the cell is deleted" follows
 it "ends with its reader" ends_with_its_reader
 it "picks the container, or says which there are" picks
