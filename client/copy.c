@@ -144,6 +144,7 @@ int cli_copy_send(const char *path, bool follows_link, int fd, struct kk_err *er
 	if (follows_link)
 		archive_read_disk_set_symlink_hybrid(disk);
 	if (archive_write_set_format_pax_restricted(out) != ARCHIVE_OK ||
+		archive_write_set_option(out, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK ||
 		archive_write_set_bytes_per_block(out, BLOCK) != ARCHIVE_OK ||
 		archive_write_set_bytes_in_last_block(out, 1) != ARCHIVE_OK ||
 		archive_write_open_fd(out, fd) != ARCHIVE_OK)
@@ -195,13 +196,35 @@ static int data_extract(struct archive *in, struct archive *disk, struct kk_err 
 	return r == ARCHIVE_EOF ? 0 : copy_fail(in, "read", "the stream", err);
 }
 
+/* The directory whose content is meant: one that is there stays as it is. */
+static bool is_top_itself(const char *path)
+{
+	return strcmp(path, ".") == 0 || strcmp(path, "./") == 0;
+}
+
+/* What would give whoever owned it there more than the same file made here. */
+static int modes_limit(struct archive_entry *entry, struct kk_err *err)
+{
+	mode_t type = archive_entry_filetype(entry);
+
+	if (type == AE_IFCHR || type == AE_IFBLK)
+		return kk_fail(err, KK_E_IO, "%s is a device: it is copied with -a alone",
+			kk_str(archive_entry_pathname(entry)));
+	archive_entry_set_perm(entry, archive_entry_perm(entry) & 0777);
+	return 0;
+}
+
 static int entries_receive(struct archive *in, struct archive *disk, const char *top,
-	struct kk_err *err)
+	bool keeps_owner, struct kk_err *err)
 {
 	struct archive_entry *entry;
 	int r;
 
 	while ((r = archive_read_next_header(in, &entry)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+		if (!top && is_top_itself(kk_str(archive_entry_pathname(entry))))
+			continue;
+		if (!keeps_owner && modes_limit(entry, err) < 0)
+			return kk_failed(err);
 		entry_rename(entry, top);
 		if (archive_write_header(disk, entry) < ARCHIVE_WARN)
 			return copy_fail(disk, "write", kk_str(archive_entry_pathname(entry)), err);
@@ -245,7 +268,7 @@ int cli_copy_receive(int fd, const char *path, const struct cli_copy_how *how, s
 	archive_read_support_filter_gzip(in);
 	if (archive_read_open_fd(in, fd, BLOCK) != ARCHIVE_OK)
 		return copy_fail(in, "read", "the stream", err);
-	if (entries_receive(in, disk, top, err) < 0)
+	if (entries_receive(in, disk, top, how->keeps_owner, err) < 0)
 		return kk_failed(err);
 	return archive_write_close(disk) == ARCHIVE_OK ? 0 : copy_fail(disk, "write", path, err);
 }

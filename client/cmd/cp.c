@@ -1,16 +1,22 @@
 /* client/cmd/cp.c - kuke cp: files out of a container and into it. A process of ours goes into its mount namespace, so that each
- * path means what it means there, and no link of a container leads out of it. */
+ * path means what it means there, and no link of a container leads out of it. It is root of the host: nothing of the container
+ * may come to run in it. */
 #include "../cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <iconv.h>
+#include <langinfo.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <seccomp.h>
 
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
@@ -98,8 +104,40 @@ static int container_open(struct copy *copy, struct kk_err *err)
 
 /* --- there --- */
 
+/* From here on no code is loaded: what would be, by a library that is in us, would be the container's. */
+static int code_forbid(struct kk_err *err)
+{
+	static const int runs[] = {SCMP_SYS(execve), SCMP_SYS(execveat)};
+	static const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(pkey_mprotect)};
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int r = filter ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < KK_COUNT(runs) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), runs[i], 0);
+	for (size_t i = 0; i < KK_COUNT(maps) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), maps[i], 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	errno = -r;
+	return r == 0 ? 0 : kk_fail_errno(err, KK_E_IO, "forbid that code is loaded");
+}
+
+/* libc looks for its tables when they are needed first: that must be here. Whoever converts has them then. */
+static void tables_load(void)
+{
+	const char *ours = nl_langinfo(CODESET);
+
+	(void)iconv_open("UTF-8", ours);
+	(void)iconv_open(ours, "UTF-8");
+}
+
 static int inside_run(const struct copy *copy, int fd, struct kk_err *err)
 {
+	tables_load();
+	if (code_forbid(err) < 0)
+		return kk_failed(err);
 	if (setns(copy->mount_ns, CLONE_NEWNS) < 0)
 		return kk_fail_errno(err, KK_E_PERMISSION, "enter the container");
 	if (chdir("/") < 0)

@@ -120,6 +120,42 @@ links_stay_inside() {
 	expect_equal "$(ls "$D/goal")" ""
 }
 
+# Whatever libraries and tables lie in a container, none of it is run by whoever goes there.
+runs_nothing_of_it() {
+	local gconv there
+	gconv=$(dirname "$(find /usr/lib -name 'gconv-modules*' | head -n 1)")
+	[ "$gconv" != . ] || gconv=/usr/lib/$(gcc -print-multiarch)/gconv
+	gcc -shared -fPIC -o "$D/EVIL.so" -xc - <<-'END'
+		#include <fcntl.h>
+		#include <unistd.h>
+		__attribute__((constructor)) static void evil(void)
+		{
+			close(open("/evil-ran", O_CREAT | O_WRONLY, 0600));
+		}
+	END
+	there=/proc/$(task_pid c)/root
+	mkdir -p "$there$gconv"
+	cp "$D/EVIL.so" "$there$gconv/"
+	printf 'module ANSI_X3.4-1968// UTF-8// EVIL 1\nmodule UTF-8// ANSI_X3.4-1968// EVIL 1\nmodule ANSI_X3.4-1968// INTERNAL EVIL 1\nmodule INTERNAL ANSI_X3.4-1968// EVIL 1\n' >"$there$gconv/gconv-modules"
+	in_c 'echo x >"/n/$(printf "\303\251")"; touch -d 2001-02-03 /n/dir/x'
+	cp_ -a c:/n "$D/evil-out"
+	cp_ -a "$D/evil-out" c:/evil-in
+	[ ! -e "$there/evil-ran" ] || fail "code of the container was run"
+	expect_equal "$(in_c 'ls /evil-in')" "$(in_c 'ls /n')"
+}
+
+# Without -a only what is said by the permissions goes along, and a directory that is there stays as it is.
+modes() {
+	in_c 'mkdir -p /m/sticky; echo x >/m/suid; chmod 4755 /m/suid; chmod 1777 /m/sticky'
+	cp_ c:/m/suid "$D/suid"
+	expect_equal "$(stat -c %a "$D/suid")" 755
+	cp_ "$D/tree/." c:/m/sticky
+	expect_equal "$(in_c 'stat -c %a /m/sticky')" 1777
+	mknod "$D/device" c 1 3
+	run cp_ "$D/device" c:/m/null
+	expect_refusal 'device is a device: it is copied with -a alone'
+}
+
 refuses() {
 	run cp_ a b
 	expect_refusal 'one side must be <cell>:<path>, the other one a path of this machine'
@@ -162,5 +198,7 @@ it "names things as cp does" names
 it "takes and gives a stream" streams
 it "keeps holes" sparse
 it "follows no link out of the container, nor out of the target" links_stay_inside
+it "runs nothing of the container" runs_nothing_of_it
+it "takes no more than permissions along" modes
 it "says what is wrong" refuses
 kuked delete realm r --cascade >/dev/null
