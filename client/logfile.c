@@ -15,7 +15,13 @@
 #include <kukeon/logtime.h>
 #include <kukeon/mem.h>
 
-enum { CHUNK = 64 * 1024 };
+enum {
+	CHUNK = 64 * 1024,
+	GAP = 2, /* names that are missing one behind the other: there are no more. One may be in the middle of a rotation */
+	NEXT_TRIES = 100,
+	GONE_LOOKS = 3,
+	GONE_PAUSE_MS = 5,
+};
 
 static char *numbered(const char *path, int n)
 {
@@ -46,12 +52,15 @@ static void file_close(struct cli_logfile *file)
 int cli_logfiles_open(const char *path, struct cli_logfiles *ret_files)
 {
 	*ret_files = (struct cli_logfiles){.path = kk_xstrdup(path)};
-	for (int n = 0; n < CLI_LOGFILES_MAX; n++) {
+	for (int n = 0, n_missing = 0; n < CLI_LOGFILES_MAX && n_missing < GAP; n++) {
 		kk_auto_free char *name = numbered(path, n);
 		struct cli_logfile file;
 
-		if (file_open(name, &file) < 0)
-			break;
+		if (file_open(name, &file) < 0) {
+			n_missing++;
+			continue;
+		}
+		n_missing = 0;
 		/* It was rotated just now. */
 		if (ret_files->n && ret_files->items[ret_files->n - 1].inode == file.inode)
 			file_close(&file);
@@ -274,57 +283,77 @@ int cli_logfile_show(struct cli_logview *view, struct cli_logfile *file, struct 
 
 /* --- following --- */
 
-/* Where the file that is open lies by now: its number, or -1. */
-static int place_of(const struct cli_logfiles *files, ino_t inode)
+/* The number of the file with that inode by now, or -1: then *@ret_last is the number of the oldest, or -1. */
+static int place_of(const struct cli_logfiles *files, ino_t inode, int *ret_last)
 {
 	struct stat st;
 
-	for (int n = 0; n < CLI_LOGFILES_MAX; n++) {
+	*ret_last = -1;
+	for (int n = 0, n_missing = 0; n < CLI_LOGFILES_MAX && n_missing < GAP; n++) {
 		kk_auto_free char *name = numbered(files->path, n);
 
-		if (stat(name, &st) < 0)
-			return -1;
+		if (stat(name, &st) < 0) {
+			n_missing++;
+			continue;
+		}
+		n_missing = 0;
+		*ret_last = n;
 		if (st.st_ino == inode)
 			return n;
 	}
 	return -1;
 }
 
-static int oldest(const struct cli_logfiles *files)
+/* Not a single one is there, nor will be in a moment. */
+static bool is_gone(const struct cli_logfiles *files)
 {
 	struct stat st;
-	int n = 0;
+	int last;
 
-	for (; n < CLI_LOGFILES_MAX; n++) {
-		kk_auto_free char *name = numbered(files->path, n);
-
-		if (stat(name, &st) < 0)
-			break;
+	if (fstat(files->items[0].fd, &st) < 0 || st.st_nlink > 0)
+		return false;
+	for (int i = 0; i < GONE_LOOKS; i++) {
+		if (place_of(files, 0, &last) >= 0 || last >= 0)
+			return false;
+		cli_pause(GONE_PAUSE_MS);
 	}
-	return n - 1;
+	return true;
+}
+
+/* The one behind the current one: that before it in number, or the oldest where the current one is not kept any more. It may
+ * move while we look. */
+static int next_open(const struct cli_logfiles *files, struct cli_logfile *ret_next)
+{
+	ino_t inode = files->items[0].inode;
+
+	for (int i = 0; i < NEXT_TRIES; i++) {
+		kk_auto_free char *name = NULL;
+		int last, later, place = place_of(files, inode, &last);
+
+		if (place == 0 || (place < 0 && last < 0))
+			return -1;
+		name = numbered(files->path, place > 0 ? place - 1 : last);
+		if (file_open(name, ret_next) < 0)
+			continue;
+		if (place_of(files, inode, &later) == place && (place > 0 || later == last))
+			return 0;
+		file_close(ret_next);
+	}
+	return -1;
 }
 
 int cli_logfiles_next(struct cli_logfiles *files, struct cli_logview *view, struct kk_err *err)
 {
 	struct cli_logfile *current = &files->items[0], next;
-	kk_auto_free char *name = NULL;
-	struct stat st;
-	int place = place_of(files, current->inode);
+	int last;
 
-	if (place == 0)
+	if (place_of(files, current->inode, &last) == 0)
 		return CLI_LOG_SAME;
-	/* Nothing is written to it any more. */
+	/* Nothing is written to it any more. That may take its time, if the reader does. */
 	if (cli_logfile_show(view, current, err) < 0)
 		return kk_failed(err);
-	/* It was rotated so often since that it is not there any more. */
-	if (place < 0)
-		place = oldest(files) + 1;
-	if (place <= 0)
-		return fstat(current->fd, &st) == 0 && st.st_nlink == 0 ? CLI_LOG_GONE :
-									  CLI_LOG_SAME;
-	name = numbered(files->path, place - 1);
-	if (file_open(name, &next) < 0)
-		return CLI_LOG_SAME;
+	if (next_open(files, &next) < 0)
+		return is_gone(files) ? CLI_LOG_GONE : CLI_LOG_SAME;
 	file_close(current);
 	*current = next;
 	return CLI_LOG_NEXT;

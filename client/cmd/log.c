@@ -31,7 +31,7 @@ static int watch_set(int watch, const struct cli_logfiles *files, struct kk_err 
 	*strrchr(dir, '/') = '\0';
 	file = kk_xprintf("/proc/self/fd/%d", files->items[0].fd);
 	/* The link of an open file that goes is a change of its attributes. */
-	if (inotify_add_watch(watch, dir, IN_CREATE | IN_DELETE | IN_ONLYDIR) < 0 ||
+	if (inotify_add_watch(watch, dir, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0 ||
 		inotify_add_watch(watch, file, IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF) < 0)
 		return kk_fail_errno(err, KK_E_IO, "watch %s", files->path);
 	return 0;

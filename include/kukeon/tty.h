@@ -12,6 +12,7 @@ enum kk_tty_packet {
 	KK_TTY_REPLAY = 'r', /* of kuketty: the end of what was written before the client came */
 	KK_TTY_OUTPUT = 'o', /* of kuketty: what is written */
 	KK_TTY_ENDED = 'e',  /* of kuketty: nothing will be written any more */
+	KK_TTY_FULL = 'f',   /* of kuketty: there are too many clients, this one is let go */
 };
 
 /* In characters. Both sides are on one machine. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <kukeon/auto.h>
+#include <kukeon/clock.h>
 #include <kukeon/log.h>
 #include <kukeon/mem.h>
 
@@ -19,6 +20,7 @@ enum {
 	BACKLOG = 8,
 	TURN = 8,         /* packets that one client gets before it is the next one's turn */
 	LAG = 256 * 1024, /* bytes that a client may be behind, beside the scrollback */
+	FAREWELL_MS = 5000, /* that all clients together have to take the rest */
 };
 
 /* --- the socket --- */
@@ -120,11 +122,13 @@ static void client_drop(struct tty_client *client)
 static void client_accept(struct tty_clients *clients)
 {
 	int fd = accept4(clients->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	const char full = KK_TTY_FULL;
 	struct ucred peer = {0};
 	socklen_t len = sizeof peer;
 
 	if (fd < 0)
 		return;
+	tty_journal_bound();
 	for (size_t i = 0; i < KK_COUNT(clients->all); i++) {
 		if (clients->all[i].fd >= 0)
 			continue;
@@ -138,7 +142,7 @@ static void client_accept(struct tty_clients *clients)
 		};
 		return;
 	}
-	kk_warning("one client too many: there are %d", KK_TTY_CLIENTS_MAX);
+	(void)send(fd, &full, 1, MSG_NOSIGNAL);
 	close(fd);
 }
 
@@ -246,9 +250,9 @@ void tty_clients_poll(const struct tty_clients *clients, struct pollfd *ret_fds)
 	for (size_t i = 0; i < KK_COUNT(clients->all); i++) {
 		const struct tty_client *client = &clients->all[i];
 
-		/* What is typed waits for what was typed before. */
+		/* What is typed waits for what was typed before; who only looks does not. */
 		ret_fds[2 + i] = (struct pollfd){.fd = client->fd,
-			.events = (short)((clients->n_waiting ? 0 : POLLIN) |
+			.events = (short)((clients->n_waiting && client->is_ready ? 0 : POLLIN) |
 				(client->is_stuck ? POLLOUT : 0))};
 	}
 }
@@ -265,7 +269,7 @@ void tty_clients_serve(struct tty_clients *clients, const struct pollfd *fds)
 			continue;
 		if (what & POLLOUT)
 			client_send(&clients->ring, client);
-		if (client->fd >= 0 && what & POLLIN && !clients->n_waiting)
+		if (client->fd >= 0 && what & POLLIN && (!clients->n_waiting || !client->is_ready))
 			client_receive(clients, client);
 		else if (client->fd >= 0 && what & (POLLHUP | POLLERR))
 			client_drop(client);
@@ -274,25 +278,56 @@ void tty_clients_serve(struct tty_clients *clients, const struct pollfd *fds)
 		client_accept(clients);
 }
 
-void tty_clients_close(struct tty_clients *clients)
+/* The rest of what was written, and that this is all. What is typed by now is for nobody. True: it may go. */
+static bool client_finish(const struct tty_ring *ring, struct tty_client *client)
 {
 	const char ended = KK_TTY_ENDED;
+	char packet[KK_TTY_PACKET_MAX];
+
+	while (recv(client->fd, packet, sizeof packet, 0) > 0)
+		;
+	if (!client->is_ready)
+		return true;
+	client_send(ring, client);
+	return client->fd < 0 ||
+		(client->at == ring->end &&
+			(send(client->fd, &ended, 1, MSG_NOSIGNAL) == 1 ||
+				(errno != EAGAIN && errno != EINTR)));
+}
+
+/* Those that have something to take, and have not taken it. */
+static bool clients_finish(struct tty_clients *clients, int64_t left_ms)
+{
+	struct pollfd fds[KK_TTY_CLIENTS_MAX];
+	size_t n = 0;
 
 	for (size_t i = 0; i < KK_COUNT(clients->all); i++) {
 		struct tty_client *client = &clients->all[i];
 
-		if (client->fd < 0)
-			continue;
-		if (client->is_ready)
-			client_send(&clients->ring, client);
-		if (client->fd < 0)
-			continue;
-		(void)send(client->fd, &ended, 1, MSG_NOSIGNAL);
-		client_drop(client);
+		if (client->fd >= 0 && client_finish(&clients->ring, client) && client->fd >= 0)
+			client_drop(client);
+		if (client->fd >= 0)
+			fds[n++] = (struct pollfd){.fd = client->fd, .events = POLLOUT};
 	}
+	if (n && left_ms > 0)
+		(void)poll(fds, n, (int)left_ms);
+	return n == 0;
+}
+
+void tty_clients_close(struct tty_clients *clients)
+{
+	int64_t end_ms = kk_clock_ms() + FAREWELL_MS, left_ms = FAREWELL_MS;
+
+	/* Nobody new comes: the next task has its own. */
 	if (clients->listener >= 0) {
 		socket_remove(clients);
 		close(clients->listener);
+	}
+	while (!clients_finish(clients, left_ms) && left_ms > 0)
+		left_ms = end_ms - kk_clock_ms();
+	for (size_t i = 0; i < KK_COUNT(clients->all); i++) {
+		if (clients->all[i].fd >= 0)
+			client_drop(&clients->all[i]);
 	}
 	kk_closep(&clients->input);
 	tty_ring_release(&clients->ring);

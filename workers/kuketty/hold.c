@@ -27,20 +27,26 @@ struct hold {
 	bool is_told; /* to end: nothing more is to be expected */
 };
 
-/* What there is to tell goes to a file of its own, which does not grow for ever. */
+void tty_journal_bound(void)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > JOURNAL_MAX)
+		(void)!ftruncate(STDERR_FILENO, 0);
+}
+
+/* What there is to tell goes to a file of its own. */
 static void journal_open(const struct tty_options *options)
 {
 	kk_auto_fd int fd = -1;
-	struct stat st;
 
 	if (*options->journal)
 		fd = open(options->journal, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > JOURNAL_MAX)
-		(void)!ftruncate(fd, 0);
 	if (fd < 0)
 		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0)
 		dup2(fd, STDERR_FILENO);
+	tty_journal_bound();
 	kk_log_open("kuketty", 0, kk_level_parse(options->log_level));
 }
 

@@ -107,6 +107,9 @@ void tty_clients_close(struct tty_clients *clients);
 
 /* --- hold.c --- */
 
+/* The file of what there is to tell does not grow for ever. */
+void tty_journal_bound(void);
+
 /* Until the container has closed its outputs. The shim waits until @ready is closed; -1: it does not. Returns the exit
  * status. */
 int tty_hold(const struct tty_options *options, int ready);

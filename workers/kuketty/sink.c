@@ -86,16 +86,33 @@ static void file_shift(const struct tty_sink *sink, int64_t n, const char *suffi
 		kk_warning("%s is not rotated: %m", from);
 }
 
+/* An empty one takes the place of the first, which has got its next name before: at no moment is there none. */
+static void file_begin(const struct tty_sink *sink, const char *suffix)
+{
+	kk_auto_free char *path = file_path(sink, 0, suffix), *next = file_path(sink, 1, suffix);
+	kk_auto_free char *fresh = kk_xprintf("%s.new", path);
+	kk_auto_fd int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+
+	if (fd < 0 || (sink->n_files > 1 && link(path, next) < 0) || rename(fresh, path) < 0) {
+		kk_warning("%s is not rotated: %m", path);
+		unlink(fresh);
+	}
+}
+
 static void rotate(struct tty_sink *sink)
 {
+	static const char *const suffixes[] = {KK_LOGTIME_SUFFIX, ""};
+
 	files_close(sink);
 	/* The last one, and those of a time when there were more. */
-	for (int64_t n = sink->n_files - 1; file_remove(sink, n, ""); n++)
+	for (int64_t n = sink->n_files - 1; n > 0 && file_remove(sink, n, ""); n++)
 		file_remove(sink, n, KK_LOGTIME_SUFFIX);
-	for (int64_t n = sink->n_files - 1; n > 0; n--) {
-		file_shift(sink, n, KK_LOGTIME_SUFFIX);
-		file_shift(sink, n, "");
+	for (int64_t n = sink->n_files - 1; n > 1; n--) {
+		for (size_t i = 0; i < KK_COUNT(suffixes); i++)
+			file_shift(sink, n, suffixes[i]);
 	}
+	for (size_t i = 0; i < KK_COUNT(suffixes); i++)
+		file_begin(sink, suffixes[i]);
 	files_open(sink);
 }
 
