@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <kukeon/buf.h>
 #include <kukeon/clock.h>
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
@@ -19,24 +20,35 @@
 #define MODES_RESET \
 	"\033[?1l\033>\033[?1000l\033[?1002l\033[?1003l\033[?1006l\033[?2004l\033[?25h\033[0m"
 #define SCREEN_LEAVE "\033[?1049l"
-#define SCREEN_ENTER "\033[?1049h"
 #define SCREEN_CLEAR "\033[H\033[2J\033[3J"
 #define HINT "\033[36mTo detach, press ^] twice\033[0m\r\n"
 #define FAREWELL "\033[33m\r\nDetached\r\n\033[0m"
 
-enum { DIAL_MS = 2000, DIAL_PAUSE_MS = 50, PIECE = 4096, KEYS = 4096 };
+enum {
+	DIAL_MS = 2000,
+	DIAL_PAUSE_MS = 50,
+	PIECE = 4096,
+	KEYS = 4096,
+	TYPED_MAX = 1024 * 1024, /* bytes that may wait for whoever does not read */
+	AGAIN_TRIES = 3,
+};
 
 struct session {
 	const char *path;
 	int fd;
 	struct cli_detach detach;
-	char shown[KK_TTY_PACKET_MAX]; /* what our terminal did not take yet */
-	size_t n_shown;
-	size_t at;
+	struct cli_replay replay;
+	struct kk_buf typed; /* what the other side did not take yet */
+	char shown[sizeof(((struct cli_replay *)0)->held) + KK_TTY_PACKET_MAX];
+	size_t at, end;       /* of it: what our terminal did not take yet */
+	size_t n_screen;      /* bytes so far of what changes the screen */
 	bool is_other_screen; /* a program has the whole of it */
-	bool is_ended;
+	bool is_ended, is_full;
+	int n_silent; /* connections behind each other on which nothing came */
 };
 
+static const int caught_ones[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+static struct sigaction former[KK_COUNT(caught_ones)];
 static volatile sig_atomic_t is_resized, caught;
 
 static void on_signal(int signo)
@@ -49,32 +61,42 @@ static void on_signal(int signo)
 
 static void signals_catch(void)
 {
-	static const int caught_ones[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
 	const struct sigaction action = {.sa_handler = on_signal};
 
 	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < KK_COUNT(caught_ones); i++)
-		sigaction(caught_ones[i], &action, NULL);
+		sigaction(caught_ones[i], &action, &former[i]);
+}
+
+static void signals_release(void)
+{
+	for (size_t i = 0; i < KK_COUNT(caught_ones); i++)
+		sigaction(caught_ones[i], &former[i], NULL);
 }
 
 /* --- packets --- */
 
+/* Nobody is waited for: -1 with EAGAIN where it would have to be. */
 static int packet_send(const struct session *session, enum kk_tty_packet what, const void *data,
 	size_t len)
 {
 	char packet[KEYS + 1] = {(char)what};
 
 	memcpy(packet + 1, data, len);
-	return send(session->fd, packet, len + 1, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	return send(session->fd, packet, len + 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
 }
 
 static int size_send(const struct session *session)
 {
 	struct kk_tty_size size = {0};
+	int r;
 
 	is_resized = 0;
 	(void)cli_terminal_size(&size.rows, &size.columns);
-	return packet_send(session, KK_TTY_SIZE, &size, sizeof size);
+	r = packet_send(session, KK_TTY_SIZE, &size, sizeof size);
+	if (r < 0 && errno == EAGAIN)
+		is_resized = 1;
+	return r;
 }
 
 /* One that has just been started, or has just died, is there in a moment. */
@@ -98,39 +120,54 @@ static int dial(struct session *session)
 
 /* --- to and fro --- */
 
-static bool has_text(const char *data, size_t len, const char *text)
+/* Which of its screens a terminal shows: the last change counts. */
+static void screen_follow(struct session *session, const char *data, size_t len)
 {
-	return memmem(data, len, text, strlen(text)) != NULL;
+	static const char change[] = "\033[?1049";
+
+	for (size_t i = 0; i < len; i++) {
+		if (!change[session->n_screen]) {
+			if (data[i] == 'h' || data[i] == 'l')
+				session->is_other_screen = data[i] == 'h';
+			session->n_screen = 0;
+		}
+		session->n_screen = data[i] == change[session->n_screen] ? session->n_screen + 1 :
+									   data[i] == change[0];
+	}
 }
 
 /* -1: the other side is gone. */
 static int packet_receive(struct session *session)
 {
-	ssize_t n = recv(session->fd, session->shown, sizeof session->shown, 0);
+	char *packet = session->shown + sizeof session->replay.held, *data = packet + 1;
+	ssize_t n = recv(session->fd, packet, KK_TTY_PACKET_MAX, 0);
+	size_t len;
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
 	if (n <= 0)
 		return -1;
-	if (session->shown[0] == KK_TTY_ENDED)
-		session->is_ended = true;
-	if (session->shown[0] == KK_TTY_REPLAY)
-		n = 1 + (ssize_t)cli_replay_strip(session->shown + 1, (size_t)n - 1);
-	else if (session->shown[0] != KK_TTY_OUTPUT)
+	session->n_silent = 0;
+	session->is_ended |= packet[0] == KK_TTY_ENDED;
+	session->is_full |= packet[0] == KK_TTY_FULL;
+	if (packet[0] != KK_TTY_REPLAY && packet[0] != KK_TTY_OUTPUT)
 		return 0;
-	session->at = 1;
-	session->n_shown = (size_t)n;
-	if (has_text(session->shown, session->n_shown, SCREEN_ENTER))
-		session->is_other_screen = true;
-	if (has_text(session->shown, session->n_shown, SCREEN_LEAVE))
-		session->is_other_screen = false;
+	data -= session->replay.n_held;
+	memcpy(data, session->replay.held, session->replay.n_held);
+	len = (size_t)n - 1 + session->replay.n_held;
+	session->replay.n_held = 0;
+	if (packet[0] == KK_TTY_REPLAY)
+		len = cli_replay_strip(&session->replay, data, len, false);
+	session->at = (size_t)(data - session->shown);
+	session->end = session->at + len;
+	screen_follow(session, data, len);
 	return 0;
 }
 
 /* In small pieces: our terminal may be slow, and the next key may be the one to leave. */
 static int show(struct session *session)
 {
-	size_t len = session->n_shown - session->at;
+	size_t len = session->end - session->at;
 	ssize_t n = write(STDOUT_FILENO, session->shown + session->at, len < PIECE ? len : PIECE);
 
 	if (n < 0)
@@ -139,7 +176,22 @@ static int show(struct session *session)
 	return 0;
 }
 
-/* 1: the user wants to leave, -1: nobody types any more, or nobody is there to take it. */
+/* What was typed, as far as it is taken. Who is gone is noticed where we listen. */
+static void typed_send(struct session *session)
+{
+	while (session->typed.len) {
+		size_t len = session->typed.len < KEYS ? session->typed.len : KEYS;
+
+		if (packet_send(session, KK_TTY_INPUT, session->typed.data, len) < 0) {
+			if (errno != EAGAIN && errno != EINTR)
+				kk_buf_clear(&session->typed);
+			return;
+		}
+		kk_buf_consume(&session->typed, len);
+	}
+}
+
+/* 1: the user wants to leave, -1: nobody types any more. */
 static int keys_read(struct session *session)
 {
 	char keys[KEYS];
@@ -152,9 +204,8 @@ static int keys_read(struct session *session)
 	if (n <= 0)
 		return -1;
 	len = cli_detach_find(&session->detach, keys, (size_t)n, &is_asked);
-	if (packet_send(session, KK_TTY_INPUT, keys, len) < 0 && errno != EPIPE &&
-		errno != ECONNRESET)
-		return -1;
+	kk_buf_append(&session->typed, keys, len);
+	typed_send(session);
 	return is_asked;
 }
 
@@ -162,41 +213,52 @@ static int keys_read(struct session *session)
 static int again(struct session *session)
 {
 	kk_closep(&session->fd);
-	session->n_shown = session->at = 0;
-	if (dial(session) < 0)
+	session->fd = -1;
+	session->at = session->end = session->replay.n_held = session->n_screen = 0;
+	if (++session->n_silent > AGAIN_TRIES || dial(session) < 0)
 		return -1;
 	(void)kk_fd_write_all(STDOUT_FILENO, SCREEN_CLEAR, strlen(SCREEN_CLEAR));
 	return 0;
 }
 
+static short wanted_of(const struct session *session)
+{
+	bool is_showing = session->at < session->end;
+
+	return (short)((is_showing ? 0 : POLLIN) |
+		(session->typed.len || is_resized ? POLLOUT : 0));
+}
+
 static enum cli_attach_end pump(struct session *session)
 {
-	for (;;) {
-		bool is_showing = session->at < session->n_shown;
+	while (!session->is_ended && !session->is_full) {
+		short wanted = wanted_of(session);
 		struct pollfd fds[] = {
-			{STDIN_FILENO, POLLIN, 0},
-			{is_showing ? -1 : session->fd, POLLIN, 0},
-			{is_showing ? STDOUT_FILENO : -1, POLLOUT, 0},
+			{session->typed.len < TYPED_MAX ? STDIN_FILENO : -1, POLLIN, 0},
+			{wanted ? session->fd : -1, wanted, 0},
+			{session->at < session->end ? STDOUT_FILENO : -1, POLLOUT, 0},
 		};
 		int r = 0;
 
 		if (caught)
 			return CLI_ATTACH_SIGNALLED;
-		if (is_resized)
-			(void)size_send(session);
 		if (poll(fds, KK_COUNT(fds), -1) < 0)
 			continue;
+		if (is_resized)
+			(void)size_send(session);
 		if (fds[0].revents)
 			r = keys_read(session);
 		if (r > 0)
 			return CLI_ATTACH_LEFT;
 		if (r < 0 || (fds[2].revents && show(session) < 0))
 			return CLI_ATTACH_LOST;
-		if (!fds[1].revents || packet_receive(session) == 0)
-			continue;
-		if (session->is_ended || again(session) < 0)
-			return session->is_ended ? CLI_ATTACH_ENDED : CLI_ATTACH_LOST;
+		if (fds[1].revents & POLLOUT)
+			typed_send(session);
+		if (fds[1].revents & (POLLIN | POLLHUP | POLLERR) && session->at == session->end &&
+			packet_receive(session) < 0 && again(session) < 0)
+			return CLI_ATTACH_LOST;
 	}
+	return session->is_ended ? CLI_ATTACH_ENDED : CLI_ATTACH_LOST;
 }
 
 /* --- the whole --- */
@@ -223,7 +285,7 @@ static bool is_elsewhere(const struct cli *cli)
 }
 
 /* The terminal is on another machine: whoever has the socket there sits down at it. */
-static int attach_there(const struct cli *cli, const struct kk_scope *scope, const char *container,
+static int attach_there(struct cli *cli, const struct kk_scope *scope, const char *container,
 	enum cli_attach_end *ret_end, struct kk_err *err)
 {
 	const char *words[] = {"kuke", "attach", "--host", cli_host(cli), "--realm", scope->realm,
@@ -232,11 +294,14 @@ static int attach_there(const struct cli *cli, const struct kk_scope *scope, con
 	struct cli there = {.fd = -1};
 	bool is_help;
 
-	*ret_end = CLI_ATTACH_LEFT;
 	if (cli_attach_check(err) < 0 ||
-		cli_parse(&there, KK_COUNT(words), (char **)words, &is_help, err) < 0)
+		cli_parse(&there, KK_COUNT(words), (char **)words, &is_help, err) < 0 ||
+		cli_try(&there, cli_ssh_run, err) < 0)
 		return kk_failed(err);
-	return cli_try(&there, cli_ssh_run, err);
+	/* It has told why. */
+	cli->status = there.status;
+	*ret_end = there.status ? CLI_ATTACH_LOST : CLI_ATTACH_LEFT;
+	return 0;
 }
 
 static int socket_get(struct cli *cli, const struct kk_scope *scope, const char *container,
@@ -257,6 +322,7 @@ static int socket_get(struct cli *cli, const struct kk_scope *scope, const char 
 
 static void leave(const struct session *session, enum cli_attach_end end)
 {
+	signals_release();
 	cli_terminal_restore();
 	if (session->is_other_screen)
 		(void)kk_fd_write_all(STDOUT_FILENO, SCREEN_LEAVE, strlen(SCREEN_LEAVE));
@@ -288,15 +354,21 @@ int cli_attach(struct cli *cli, const struct kk_scope *scope, const char *contai
 	cli_disconnect(cli);
 	session = (struct session){.path = path, .fd = -1};
 	signals_catch();
-	if (dial(&session) < 0)
+	if (dial(&session) < 0) {
+		signals_release();
 		return dial_fail(&session, container, scope->cell, err);
+	}
 	(void)kk_fd_write_all(STDOUT_FILENO, HINT, strlen(HINT));
 	cli_terminal_raw();
 	*ret_end = pump(&session);
 	leave(&session, *ret_end);
 	kk_closep(&session.fd);
+	kk_buf_release(&session.typed);
 	if (*ret_end == CLI_ATTACH_SIGNALLED)
 		cli->status = 128 + caught;
+	if (session.is_full)
+		return kk_fail(err, KK_E_BUSY, "%d are attached to container \"%s\" already",
+			KK_TTY_CLIENTS_MAX, container);
 	if (*ret_end == CLI_ATTACH_LOST)
 		return kk_fail(err, KK_E_DIAL, "the terminal of container \"%s\" is lost",
 			container);

@@ -451,7 +451,12 @@ int cli_copy_send(const char *path, bool follows_link, int fd, struct kk_err *er
 int cli_copy_receive(int fd, const char *path, const struct cli_copy_how *how, struct kk_err *err);
 
 /* --- replay.c --- */
-size_t cli_replay_strip(char *data, size_t len); /* in place; returns the new length */
+struct cli_replay {
+	char held[256]; /* of a piece, what can't be told yet: it belongs before the next one */
+	size_t n_held;
+};
+/* In place; returns the new length. @is_last: nothing comes behind it. */
+size_t cli_replay_strip(struct cli_replay *replay, char *data, size_t len, bool is_last);
 
 /* --- attach.c --- */
 enum cli_attach_end {

@@ -377,15 +377,16 @@ static void result_print(const struct cli *cli, const json_t *result, const stru
 }
 
 /* Is it over, for all that we know? Whoever was at a terminal elsewhere may have left it, or may have ended what ran there. */
-static bool is_over(struct cli *cli, const struct kk_scope *scope, enum cli_attach_end end)
+static bool is_over(struct cli *cli, const struct kk_scope *scope)
 {
 	kk_auto_json *cell = NULL;
 	struct kk_err ignored = {0};
+	int r = cli_cell_get(cli, scope, &cell, &ignored);
 
-	if (end != CLI_ATTACH_LEFT)
-		return true;
-	return cli_cell_get(cli, scope, &cell, &ignored) == 1 &&
-		strcmp(cli_json_string(json_object_get(cell, "status"), "state"), "Ready") != 0;
+	return r == 0 ||
+		(r == 1 &&
+			strcmp(cli_json_string(json_object_get(cell, "status"), "state"),
+				"Ready") != 0);
 }
 
 /* What was made for this session alone goes with it. kukeond may have been faster. */
@@ -409,48 +410,52 @@ static void rm_clean(struct cli *cli, const struct kk_scope *scope)
 	}
 }
 
-/* @began: when that was, which was started for it. */
-static int terminal_run(struct cli *cli, const struct kk_scope *scope, int64_t began,
-	struct kk_err *err)
+/* It was so quick that nobody could sit down: what it had to say is kept, unless the cell is gone with it. */
+static int quick_end(struct cli *cli, const struct kk_scope *scope, const char *container,
+	int64_t began, struct kk_err *err)
 {
-	kk_auto_json *cell = NULL;
-	enum cli_attach_end end = CLI_ATTACH_LOST;
-	const char *container;
-	int r = cli_cell_get(cli, scope, &cell, err);
+	int r;
 
-	if (r == 0)
-		return cli_cell_missing_fail(scope, err);
-	if (r < 0 || cli_attachable_pick(cli, scope, cell, true, &container, err) < 0)
-		return kk_failed(err);
-	r = cli_attach(cli, scope, container, &end, err);
-	/* It was so quick that nobody could sit down: what it had to say is kept. */
+	kk_err_clear(err);
+	r = cli_log_since(cli, scope, container, began, err);
+	if (r == 0 || !cli_bool(cli, "rm"))
+		return r;
+	kk_err_clear(err);
+	fprintf(stderr,
+		"kuke run: it ended before its terminal could be attached, and --rm keeps nothing of it\n");
+	return 0;
+}
+
+/* @began: when that was, which was started for it. */
+static int terminal_run(struct cli *cli, const struct kk_scope *scope, const char *container,
+	int64_t began, struct kk_err *err)
+{
+	enum cli_attach_end end = CLI_ATTACH_LOST;
+	int r = cli_attach(cli, scope, container, &end, err);
+
 	if (r == KK_E_ATTACH_NOT_RUNNING ||
-		(r == KK_E_DIAL && end == CLI_ATTACH_LOST &&
-			is_over(cli, scope, CLI_ATTACH_LEFT))) {
-		kk_err_clear(err);
-		r = cli_log_since(cli, scope, container, began, err);
-	}
-	if (cli_bool(cli, "rm") && is_over(cli, scope, end))
+		(r < 0 && end == CLI_ATTACH_LOST && is_over(cli, scope)))
+		r = quick_end(cli, scope, container, began, err);
+	if (cli_bool(cli, "rm") && (end != CLI_ATTACH_LEFT || is_over(cli, scope)))
 		rm_clean(cli, scope);
 	return r;
 }
 
-/* A cell that has no terminal is not started for one. */
-static int target_check(struct cli *cli, const json_t *cell, const json_t *args, struct kk_err *err)
+/* Whose terminal it is about. A cell that has none is not started for one. */
+static int target_pick(struct cli *cli, const json_t *cell, const json_t *args,
+	const char **ret_container, struct kk_err *err)
 {
 	const struct kk_scope scope = scope_of(args);
-	const char *container;
 
-	if (cli_bool(cli, "detach"))
-		return 0;
 	return cli_attachable_pick(cli, &scope, cell ? cell : json_object_get(args, "Doc"), true,
-		&container, err);
+		ret_container, err);
 }
 
 static int run_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto_json *args = NULL, *cell = NULL, *result = NULL;
 	int64_t began = kk_time_now();
+	const char *container = NULL;
 	struct kk_scope scope;
 	int r;
 
@@ -459,7 +464,8 @@ static int run_run(struct cli *cli, struct kk_err *err)
 	run_flags_add(cli, args);
 	scope = scope_of(args);
 	r = cli_cell_get(cli, &scope, &cell, err);
-	if (r >= 0 && (r == 1 || !cli_arg(cli, 0)) && target_check(cli, cell, args, err) < 0)
+	if (r >= 0 && !cli_bool(cli, "detach") && (r == 1 || !cli_arg(cli, 0)) &&
+		target_pick(cli, cell, args, &container, err) < 0)
 		return kk_failed(err);
 	if (r == 1)
 		r = existing_run(cli, cell, args, &result, err);
@@ -469,7 +475,7 @@ static int run_run(struct cli *cli, struct kk_err *err)
 		return r;
 	result_print(cli, result, &scope);
 	fflush(stdout);
-	return cli_bool(cli, "detach") ? 0 : terminal_run(cli, &scope, began, err);
+	return cli_bool(cli, "detach") ? 0 : terminal_run(cli, &scope, container, began, err);
 }
 
 static const struct cli_flag flags[] = {

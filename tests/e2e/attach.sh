@@ -347,6 +347,29 @@ refuses() {
 	kuked delete cell plain "${scope[@]}" >/dev/null
 }
 
+# One more than there is room for.
+too_many() {
+	at_terminal <<-'END'
+		import socket
+		path = os.readlink([e.path for e in os.scandir(RP + "/s") if "/t/a/" in os.readlink(e.path)][0])
+		os.chdir(os.path.dirname(path))
+		others = []
+		for i in range(32):
+		    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		    s.connect("socket")
+		    s.send(b"s" + struct.pack("HH", 24, 80))
+		    others.append(s)
+		    s.recv(20000)
+		t = attach("a")
+		t.until('32 are attached to container "main" already')
+		expect(t.end(), 1)
+		others.pop().close()
+		t = attach("a")
+		t.until("/ # ")
+		t.leave()
+	END
+}
+
 # Whoever held the terminal was killed, all of it: nobody answers where its socket still is.
 dead_socket() {
 	made dead
@@ -365,12 +388,12 @@ dead_socket() {
 
 fields() {
 	mkdir "$D/volume"
-	made f 'tty: {prompt: "front> ", logLevel: debug, scrollbackBytes: 0, onInit: [{script: "echo first; export LOST=1"}, {script: "echo second$LOST; echo x >>/v/made", runOn: create}]}' \
+	made f 'env: ["n=5"]' 'tty: {prompt: "front> ", logLevel: debug, scrollbackBytes: 0, onInit: [{script: "echo first; export LOST=1"}, {script: "echo second$LOST; echo x >>/v/made", runOn: create}]}' \
 		"volumes: [{kind: bind, source: $D/volume, target: /v}]"
 	at_terminal <<-'END'
 		t = attach("f")
-		t.type("echo th'ird' $TERM\r")
-		t.until("\nthird xterm")
+		t.type("echo th'ird' $TERM $n\r")
+		t.until("\nthird xterm 5")
 		t.until("front> ")
 		t.leave()
 		t = attach("f")
@@ -440,9 +463,24 @@ runs() {
 		t.type("exit\r")
 		expect(t.end(), 0)
 		expect(run(*KUKE, "get", "cell", "r3", *SCOPE)[0], 1, "whether the cell is there")
-		t = started("--image", "busybox", "--command", "/bin/true", "--name", "r4")
+		for i in range(5):
+		    t = started("--image", "busybox", "--command", "/bin/true", "--name", "r4")
+		    expect(t.end(), 0)
+		    kuke("delete", "cell", "r4")
+		    t = started("--image", "busybox", "--command", "/bin/true", "--name", "r4", "--rm")
+		    expect(t.end(), 0)
+		    expect(run(*KUKE, "get", "cell", "r4", *SCOPE)[0], 1, "whether the cell is there")
+		# What was written at its end is shown to the end, however slowly.
+		t = Terminal(*KUKE, "run", "--image", "busybox", "--command", "/bin/sh", "--name", "r5", *SCOPE)
+		t.until("/ # ")
+		t.type("exec seq 300000\r")
+		wait_for("it is over", lambda: "Exited" in kuke("get", "cell", "r5", "-o", "json"))
+		while t.look(LIMIT) and not t.seen.endswith(b"\x1b[0m"):
+		    time.sleep(0.001)
 		expect(t.end(), 0)
-		kuke("delete", "cell", "r4")
+		if b"\r\n300000\r\n" not in t.seen:
+		    fail(f"the end is missing: {t.seen[-300:]}")
+		kuke("delete", "cell", "r5")
 	END
 	# Nothing is made for whom it is of no use.
 	run kuked run --image busybox --name none "${scope[@]}"
@@ -496,6 +534,7 @@ it "comes and goes 50 times while workers are killed" often
 it "ends with the shell" ends_with_the_shell
 it "reaches one that lies deep" deep
 it "says why it can't" refuses
+it "says that there are too many" too_many
 it "says that nobody answers" dead_socket
 it "has a prompt, stages, and a scrollback as it is told" fields
 it "runs a cell and sits down at it" runs

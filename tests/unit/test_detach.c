@@ -61,6 +61,8 @@ static const struct {
 	{"\033]0;title\007x", NULL},
 	{"a\033P+q544e\033\\b\033P$qm\033\\c", "abc"},
 	{"\033P1$r0m\033\\", NULL},
+	{"a\033[?ub\033[>1uc", "ab\033[>1uc"},
+	{"a\033[18tb\033[21tc\033[22td\033[8;24;80te", "abc\033[22td\033[8;24;80te"},
 	/* What is cut says nothing of how it goes on. */
 	{"\033[", NULL},
 	{"\033[12;", NULL},
@@ -74,12 +76,37 @@ START_TEST(questions_are_not_asked_again)
 	for (size_t i = 0; i < KK_COUNT(replays); i++) {
 		const char *kept = replays[i].kept ? replays[i].kept : replays[i].shown;
 		kk_auto_free char *data = kk_xstrdup(replays[i].shown);
-		size_t len = cli_replay_strip(data, strlen(data));
+		struct cli_replay replay = {0};
+		size_t len = cli_replay_strip(&replay, data, strlen(data), true);
 
 		ck_assert_uint_eq(len, strlen(kept));
 		ck_assert_mem_eq(data, kept, len);
+		ck_assert_uint_eq(replay.n_held, 0);
 	}
 }
 END_TEST
 
-CHECK_MAIN("detach", two_keys_leave, questions_are_not_asked_again)
+/* Wherever it is cut: what is held comes before the next piece. */
+START_TEST(a_question_may_be_cut)
+{
+	for (size_t i = 0; i < KK_COUNT(replays); i++) {
+		const char *shown = replays[i].shown;
+		const char *kept = replays[i].kept ? replays[i].kept : shown;
+
+		for (size_t cut = 0; cut <= strlen(shown); cut++) {
+			kk_auto_free char *first = kk_xstrndup(shown, cut), *rest = NULL;
+			struct cli_replay replay = {0};
+			kk_auto_buf got = {0};
+			size_t len = cli_replay_strip(&replay, first, cut, false);
+
+			kk_buf_append(&got, first, len);
+			rest = kk_xprintf("%.*s%s", (int)replay.n_held, replay.held, shown + cut);
+			len = cli_replay_strip(&replay, rest, strlen(rest), true);
+			kk_buf_append(&got, rest, len);
+			ck_assert_str_eq(got.data ? (char *)got.data : "", kept);
+		}
+	}
+}
+END_TEST
+
+CHECK_MAIN("detach", two_keys_leave, questions_are_not_asked_again, a_question_may_be_cut)

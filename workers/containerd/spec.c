@@ -173,6 +173,7 @@ static void stage_add(json_t *args, const struct kk_container_spec *spec,
 		free(mark);
 		mark = kk_xprintf("%s/.kukeon-done-%.16s", volume, sum);
 	}
+	json_array_append_new(args, json_string("stage"));
 	json_array_append_new(args, kk_json_string(kk_str(stage->script)));
 	json_array_append_new(args, json_string(mark));
 }
@@ -180,21 +181,21 @@ static void stage_add(json_t *args, const struct kk_container_spec *spec,
 /* What a container runs: first the stages, one after the other. One that fails is the end of it. */
 static json_t *args_build(const struct build *b)
 {
+	/* Without a variable: the program would have it in its environment. */
 	static const char runner[] =
-		"n=$1; shift; "
-		"while [ $n -gt 0 ]; do "
-		"if [ -z \"$2\" ]; then /bin/sh -c \"$1\" || exit; "
-		"elif [ ! -e \"$2\" ]; then /bin/sh -c \"$1\" || exit; : >\"$2\" || exit; fi; "
-		"shift 2; n=$((n - 1)); done; exec \"$@\"";
+		"while [ \"$1\" = stage ]; do "
+		"if [ -z \"$3\" ]; then /bin/sh -c \"$2\" || exit; "
+		"elif [ ! -e \"$3\" ]; then /bin/sh -c \"$2\" || exit; : >\"$3\" || exit; fi; "
+		"shift 3; done; shift; exec \"$@\"";
 	const struct kk_container_tty *tty = &b->spec->tty;
 	json_t *command = command_build(b), *args;
 
 	if (tty->on_init.n == 0 || json_array_size(command) == 0)
 		return command;
 	args = json_pack("[s, s, s, s]", "/bin/sh", "-c", runner, "sh");
-	json_array_append_new(args, json_sprintf("%zu", tty->on_init.n));
 	for (size_t i = 0; i < tty->on_init.n; i++)
 		stage_add(args, b->spec, &tty->on_init.items[i]);
+	json_array_append_new(args, json_string("program"));
 	json_array_extend(args, command);
 	json_decref(command);
 	return args;

@@ -18,8 +18,8 @@
 
 enum {
 	BACKLOG = 8,
-	TURN = 8,         /* packets that one client gets before it is the next one's turn */
-	LAG = 256 * 1024, /* bytes that a client may be behind, beside the scrollback */
+	TURN = 8,           /* packets that one client gets before it is the next one's turn */
+	LAG = 256 * 1024,   /* bytes that a client may be behind, beside the scrollback */
 	FAREWELL_MS = 5000, /* that all clients together have to take the rest */
 };
 
