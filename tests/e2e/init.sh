@@ -420,7 +420,7 @@ spares_mounts() {
 	expect_out "  - realm \"default\" (namespace \"default.$id.test\"): purged"
 	expect_out "  - realm \"kuke-system\" (namespace \"kuke-system.$id.test\"): purged"
 	expect_out "  - $RP: removed"
-	expect_out "  - group \"kukeon\": removed"
+	$is_group_taken || expect_out "  - group \"kukeon\": removed"
 	[ -e "$D/precious/thing" ] || fail "it deleted through a mount"
 }
 
@@ -434,16 +434,20 @@ spares_what_is_not_its_own() {
 	expect_equal "$(cd "$D/strange" && find . -type f)" ./sub/file
 }
 
+# Of a kukeon that this host has: that one goes on needing it.
+is_group_taken=false
+! getent group kukeon >/dev/null || is_group_taken=true
+
 leaves_nothing() {
 	expect_equal "$(host_state)" ""
 	[ ! -e "$RP" ] || fail "$RP is still there"
-	! getent passwd kukeon || fail "the user is still there"
-	! getent group kukeon || fail "the group is still there"
+	$is_group_taken || ! getent passwd kukeon || fail "the user is still there"
+	$is_group_taken || ! getent group kukeon || fail "the group is still there"
 	run ki uninstall -y
 	expect_status 0
 	expect_out "  - kukeond: absent"
 	expect_out "  - $RP: "
-	expect_out "  - user \"kukeon\": absent"
+	$is_group_taken || expect_out "  - user \"kukeon\": absent"
 	[ ! -e "$RP" ] || fail "uninstall has made $RP"
 }
 
