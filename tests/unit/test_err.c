@@ -262,6 +262,8 @@ START_TEST(kinds_are_spelled_as_in_the_api)
 		{KK_E_WORKER_DOWN, "WorkerDown"},
 		{KK_E_COMMAND_NOT_FOUND, "CommandNotFound"},
 		{KK_E_COMMAND_REFUSED, "CommandRefused"},
+		{KK_E_ATTACH_NOT_SUPPORTED, "AttachNotSupported"},
+		{KK_E_ATTACH_NOT_RUNNING, "AttachTaskNotRunning"},
 	};
 
 	for (size_t i = 0; i < KK_COUNT(rows); i++) {

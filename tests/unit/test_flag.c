@@ -401,13 +401,13 @@ static const struct {
 	{"-v bogus get", "unknown command \"bogus\" for \"kuke\"\nRun 'kuke --help' for usage."},
 	/* No abbreviation, but a hint. */
 	{"ge realm",
-		"unknown command \"ge\" for \"kuke\"\n\nDid you mean this?\n\tget\n\n"
+		"unknown command \"ge\" for \"kuke\"\n\nDid you mean this?\n\tcp\n\tget\n\n"
 		"Run 'kuke --help' for usage."},
 	{"delte x",
 		"unknown command \"delte\" for \"kuke\"\n\nDid you mean this?\n\tdelete\n\n"
 		"Run 'kuke --help' for usage."},
 	{"st",
-		"unknown command \"st\" for \"kuke\"\n\nDid you mean this?\n\tget\n\tstart\n\tstatus\n\tstop\n\n"
+		"unknown command \"st\" for \"kuke\"\n\nDid you mean this?\n\tcp\n\tget\n\tstart\n\tstatus\n\tstop\n\n"
 		"Run 'kuke --help' for usage."},
 	{"versio",
 		"unknown command \"versio\" for \"kuke\"\n\nDid you mean this?\n\tversion\n\n"
