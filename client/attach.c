@@ -99,17 +99,34 @@ static int size_send(const struct session *session)
 	return r;
 }
 
+/* The next packet, as recv has it. That the other side has closed, with something of ours unread, is told before what it had to
+ * say; once. */
+static ssize_t packet_read(const struct session *session, char *packet, size_t size)
+{
+	ssize_t n = recv(session->fd, packet, size, MSG_DONTWAIT);
+
+	return n < 0 && errno == ECONNRESET ? recv(session->fd, packet, size, MSG_DONTWAIT) : n;
+}
+
 /* One that has just been started, or has just died, is there in a moment. */
 static int dial(struct session *session)
 {
 	int64_t end_ms = kk_clock_ms() + DIAL_MS;
+	char packet;
+	int cause;
 
 	for (;;) {
 		session->fd = kk_unix_dial(session->path, SOCK_SEQPACKET, 0);
 		if (session->fd >= 0 && size_send(session) == 0)
 			return 0;
+		cause = errno;
+		session->is_full = session->fd >= 0 && packet_read(session, &packet, 1) == 1 &&
+			packet == KK_TTY_FULL;
 		kk_closep(&session->fd);
 		session->fd = -1;
+		errno = cause;
+		if (session->is_full)
+			return -1;
 		if ((errno != ENOENT && errno != ECONNREFUSED && errno != EPIPE &&
 			    errno != ECONNRESET) ||
 			kk_clock_ms() > end_ms || caught)
@@ -140,7 +157,7 @@ static void screen_follow(struct session *session, const char *data, size_t len)
 static int packet_receive(struct session *session)
 {
 	char *packet = session->shown + sizeof session->replay.held, *data = packet + 1;
-	ssize_t n = recv(session->fd, packet, KK_TTY_PACKET_MAX, 0);
+	ssize_t n = packet_read(session, packet, KK_TTY_PACKET_MAX);
 	size_t len;
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -263,9 +280,17 @@ static enum cli_attach_end pump(struct session *session)
 
 /* --- the whole --- */
 
+static int full_fail(const char *container, struct kk_err *err)
+{
+	return kk_fail(err, KK_E_BUSY, "%d are attached to container \"%s\" already",
+		KK_TTY_CLIENTS_MAX, container);
+}
+
 static int dial_fail(const struct session *session, const char *container, const char *cell,
 	struct kk_err *err)
 {
+	if (session->is_full)
+		return full_fail(container, err);
 	if (errno == EACCES)
 		return kk_fail_errno(err, KK_E_PERMISSION,
 			"attach to container \"%s\" in cell \"%s\": %s: add yourself to group kukeon, or "
@@ -367,8 +392,7 @@ int cli_attach(struct cli *cli, const struct kk_scope *scope, const char *contai
 	if (*ret_end == CLI_ATTACH_SIGNALLED)
 		cli->status = 128 + caught;
 	if (session.is_full)
-		return kk_fail(err, KK_E_BUSY, "%d are attached to container \"%s\" already",
-			KK_TTY_CLIENTS_MAX, container);
+		return full_fail(container, err);
 	if (*ret_end == CLI_ATTACH_LOST)
 		return kk_fail(err, KK_E_DIAL, "the terminal of container \"%s\" is lost",
 			container);
