@@ -46,7 +46,7 @@ in_cell_of() {
 }
 
 listens() {
-	[[ $(in_cell_of "$1" "$2" ss -lnt) == *:80* ]]
+	[[ $(in_cell_of "$1" "$2" ss -lntu) == *udp*:53*tcp*:80* ]]
 }
 
 # asks FROM… ADDRESS:PORT: what the server there says.
