@@ -174,7 +174,7 @@ static int packet_receive(struct session *session)
 	len = (size_t)n - 1 + session->replay.n_held;
 	session->replay.n_held = 0;
 	if (packet[0] == KK_TTY_REPLAY)
-		len = cli_replay_strip(&session->replay, data, len, false);
+		len = cli_replay_strip(&session->replay, data, len);
 	session->at = (size_t)(data - session->shown);
 	session->end = session->at + len;
 	screen_follow(session, data, len);

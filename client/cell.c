@@ -178,17 +178,11 @@ static void attachables_list(const json_t *specs, struct kk_strs *names)
 	}
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static char *names_join(struct kk_strs *names)
 {
 	struct kk_buf text = {0};
 
-	if (names->n)
-		qsort(names->items, names->n, sizeof names->items[0], by_name);
+	kk_strs_sort(names);
 	for (size_t i = 0; i < names->n; i++)
 		kk_buf_printf(&text, "%s%s", i ? ", " : "", names->items[i]);
 	return text.len ? kk_buf_take(&text) : kk_xstrdup("<none>");

@@ -455,8 +455,8 @@ struct cli_replay {
 	char held[256]; /* of a piece, what can't be told yet: it belongs before the next one */
 	size_t n_held;
 };
-/* In place; returns the new length. @is_last: nothing comes behind it. */
-size_t cli_replay_strip(struct cli_replay *replay, char *data, size_t len, bool is_last);
+/* In place; returns the new length. */
+size_t cli_replay_strip(struct cli_replay *replay, char *data, size_t len);
 
 /* --- attach.c --- */
 enum cli_attach_end {

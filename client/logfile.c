@@ -23,11 +23,6 @@ enum {
 	GONE_PAUSE_MS = 5,
 };
 
-static char *numbered(const char *path, int n)
-{
-	return n ? kk_xprintf("%s.%d", path, n) : kk_xstrdup(path);
-}
-
 static int file_open(const char *path, struct cli_logfile *ret_file)
 {
 	kk_auto_free char *index = kk_xprintf("%s" KK_LOGTIME_SUFFIX, path);
@@ -53,7 +48,7 @@ int cli_logfiles_open(const char *path, struct cli_logfiles *ret_files)
 {
 	*ret_files = (struct cli_logfiles){.path = kk_xstrdup(path)};
 	for (int n = 0, n_missing = 0; n < CLI_LOGFILES_MAX && n_missing < GAP; n++) {
-		kk_auto_free char *name = numbered(path, n);
+		kk_auto_free char *name = kk_logfile_path(path, n, "");
 		struct cli_logfile file;
 
 		if (file_open(name, &file) < 0) {
@@ -290,7 +285,7 @@ static int place_of(const struct cli_logfiles *files, ino_t inode, int *ret_last
 
 	*ret_last = -1;
 	for (int n = 0, n_missing = 0; n < CLI_LOGFILES_MAX && n_missing < GAP; n++) {
-		kk_auto_free char *name = numbered(files->path, n);
+		kk_auto_free char *name = kk_logfile_path(files->path, n, "");
 
 		if (stat(name, &st) < 0) {
 			n_missing++;
@@ -332,7 +327,7 @@ static int next_open(const struct cli_logfiles *files, struct cli_logfile *ret_n
 
 		if (place == 0 || (place < 0 && last < 0))
 			return -1;
-		name = numbered(files->path, place > 0 ? place - 1 : last);
+		name = kk_logfile_path(files->path, place > 0 ? place - 1 : last, "");
 		if (file_open(name, ret_next) < 0)
 			continue;
 		if (place_of(files, inode, &later) == place && (place > 0 || later == last))

@@ -72,7 +72,7 @@ static enum extent question_find(const char *data, size_t len, size_t *ret_len)
 	return extent;
 }
 
-size_t cli_replay_strip(struct cli_replay *replay, char *data, size_t len, bool is_last)
+size_t cli_replay_strip(struct cli_replay *replay, char *data, size_t len)
 {
 	size_t kept = 0;
 
@@ -81,7 +81,7 @@ size_t cli_replay_strip(struct cli_replay *replay, char *data, size_t len, bool 
 		enum extent extent = data[i] == ESC ? question_find(data + i, len - i, &n) : NONE;
 
 		/* The rest of it comes with the next piece, unless it is none after all. */
-		if (extent == OPEN && !is_last && len - i <= sizeof replay->held) {
+		if (extent == OPEN && len - i <= sizeof replay->held) {
 			replay->n_held = len - i;
 			memcpy(replay->held, data + i, replay->n_held);
 			break;

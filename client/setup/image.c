@@ -125,11 +125,6 @@ static void needed_collect(void *handle, struct kk_strs *paths)
 	}
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static int libraries_find(struct kk_strs *paths, struct kk_err *err)
 {
 	/* NULL: this program. What only some workers load is loaded here to know what it needs. */
@@ -143,8 +138,7 @@ static int libraries_find(struct kk_strs *paths, struct kk_err *err)
 				dlerror());
 		needed_collect(handle, paths);
 	}
-	if (paths->n > 1)
-		qsort(paths->items, paths->n, sizeof paths->items[0], by_name);
+	kk_strs_sort(paths);
 	return 0;
 }
 

@@ -9,6 +9,10 @@
 
 #define KK_LOGTIME_SUFFIX ".times" /* behind the path of the log */
 
+/* The file of a log that is the @n-th by age, 0 being the one that is written, or what belongs to it by @suffix. The caller
+ * frees it. */
+char *kk_logfile_path(const char *log, int64_t n, const char *suffix);
+
 enum kk_stream { KK_STREAM_OUT, KK_STREAM_ERR };
 
 enum { KK_LOGTIME_LINE = 42 };

@@ -163,6 +163,7 @@ void kk_strs_take(struct kk_strs *strs, char *s);
 void kk_strs_add(struct kk_strs *strs, const char *s);
 void kk_strs_release(struct kk_strs *strs);
 bool kk_strs_has(const struct kk_strs *strs, const char *s);
+void kk_strs_sort(struct kk_strs *strs); /* by byte */
 
 /* Append one zeroed element and return it. */
 void *kk_list_push(struct kk_list *list, const struct kk_schema *schema);

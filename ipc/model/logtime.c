@@ -5,7 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kukeon/mem.h>
+
 enum { DIGITS = 19, AT_END = 2 * DIGITS + 1 };
+
+char *kk_logfile_path(const char *log, int64_t n, const char *suffix)
+{
+	return n ? kk_xprintf("%s.%lld%s", log, (long long)n, suffix) :
+		   kk_xprintf("%s%s", log, suffix);
+}
 
 void kk_logtime_format(const struct kk_logtime *entry, char *line)
 {

@@ -346,6 +346,17 @@ void kk_strs_release(struct kk_strs *strs)
 	*strs = (struct kk_strs){0};
 }
 
+static int strs_compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void kk_strs_sort(struct kk_strs *strs)
+{
+	if (strs->n > 1)
+		qsort(strs->items, strs->n, sizeof strs->items[0], strs_compare);
+}
+
 bool kk_strs_has(const struct kk_strs *strs, const char *s)
 {
 	for (size_t i = 0; i < strs->n; i++) {

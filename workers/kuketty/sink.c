@@ -18,13 +18,6 @@
 /* What is written within a millisecond was written at once. */
 enum { TOGETHER_NS = 1000000 };
 
-/* The @n-th file, 0 being the one that is written, or its index; the caller frees. */
-static char *file_path(const struct tty_sink *sink, int64_t n, const char *suffix)
-{
-	return n ? kk_xprintf("%s.%lld%s", sink->path, (long long)n, suffix) :
-		   kk_xprintf("%s%s", sink->path, suffix);
-}
-
 static int file_open(const char *path, int64_t *ret_len)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
@@ -36,7 +29,7 @@ static int file_open(const char *path, int64_t *ret_len)
 
 static void files_open(struct tty_sink *sink)
 {
-	kk_auto_free char *index = file_path(sink, 0, KK_LOGTIME_SUFFIX);
+	kk_auto_free char *index = kk_logfile_path(sink->path, 0, KK_LOGTIME_SUFFIX);
 
 	sink->fd = file_open(sink->path, &sink->len);
 	if (sink->fd < 0)
@@ -73,14 +66,15 @@ void tty_sink_open(struct tty_sink *sink, const struct tty_options *options)
 /* False: it was not there. */
 static bool file_remove(const struct tty_sink *sink, int64_t n, const char *suffix)
 {
-	kk_auto_free char *path = file_path(sink, n, suffix);
+	kk_auto_free char *path = kk_logfile_path(sink->path, n, suffix);
 
 	return unlink(path) == 0;
 }
 
 static void file_shift(const struct tty_sink *sink, int64_t n, const char *suffix)
 {
-	kk_auto_free char *from = file_path(sink, n - 1, suffix), *to = file_path(sink, n, suffix);
+	kk_auto_free char *from = kk_logfile_path(sink->path, n - 1, suffix),
+			  *to = kk_logfile_path(sink->path, n, suffix);
 
 	if (rename(from, to) < 0 && errno != ENOENT)
 		kk_warning("%s is not rotated: %m", from);
@@ -89,7 +83,8 @@ static void file_shift(const struct tty_sink *sink, int64_t n, const char *suffi
 /* An empty one takes the place of the first, which has got its next name before: at no moment is there none. */
 static void file_begin(const struct tty_sink *sink, const char *suffix)
 {
-	kk_auto_free char *path = file_path(sink, 0, suffix), *next = file_path(sink, 1, suffix);
+	kk_auto_free char *path = kk_logfile_path(sink->path, 0, suffix),
+			  *next = kk_logfile_path(sink->path, 1, suffix);
 	kk_auto_free char *fresh = kk_xprintf("%s.new", path);
 	kk_auto_fd int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 
