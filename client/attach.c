@@ -44,35 +44,11 @@ struct session {
 	size_t n_screen;      /* bytes so far of what changes the screen */
 	bool is_other_screen; /* a program has the whole of it */
 	bool is_ended, is_full;
-	int n_silent; /* connections behind each other on which nothing came */
+	bool is_size_due; /* the other side had no room for it */
+	int n_silent;     /* connections behind each other on which nothing came */
 };
 
 static const int caught_ones[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
-static struct sigaction former[KK_COUNT(caught_ones)];
-static volatile sig_atomic_t is_resized, caught;
-
-static void on_signal(int signo)
-{
-	if (signo == SIGWINCH)
-		is_resized = 1;
-	else
-		caught = signo;
-}
-
-static void signals_catch(void)
-{
-	const struct sigaction action = {.sa_handler = on_signal};
-
-	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < KK_COUNT(caught_ones); i++)
-		sigaction(caught_ones[i], &action, &former[i]);
-}
-
-static void signals_release(void)
-{
-	for (size_t i = 0; i < KK_COUNT(caught_ones); i++)
-		sigaction(caught_ones[i], &former[i], NULL);
-}
 
 /* --- packets --- */
 
@@ -86,16 +62,15 @@ static int packet_send(const struct session *session, enum kk_tty_packet what, c
 	return send(session->fd, packet, len + 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
 }
 
-static int size_send(const struct session *session)
+static int size_send(struct session *session)
 {
 	struct kk_tty_size size = {0};
 	int r;
 
-	is_resized = 0;
+	cli_is_resized = 0;
 	(void)cli_terminal_size(&size.rows, &size.columns);
 	r = packet_send(session, KK_TTY_SIZE, &size, sizeof size);
-	if (r < 0 && errno == EAGAIN)
-		is_resized = 1;
+	session->is_size_due = r < 0 && errno == EAGAIN;
 	return r;
 }
 
@@ -129,7 +104,7 @@ static int dial(struct session *session)
 			return -1;
 		if ((errno != ENOENT && errno != ECONNREFUSED && errno != EPIPE &&
 			    errno != ECONNRESET) ||
-			kk_clock_ms() > end_ms || caught)
+			kk_clock_ms() > end_ms || cli_caught)
 			return -1;
 		cli_pause(DIAL_PAUSE_MS);
 	}
@@ -243,7 +218,7 @@ static short wanted_of(const struct session *session)
 	bool is_showing = session->at < session->end;
 
 	return (short)((is_showing ? 0 : POLLIN) |
-		(session->typed.len || is_resized ? POLLOUT : 0));
+		(session->typed.len || session->is_size_due ? POLLOUT : 0));
 }
 
 static enum cli_attach_end pump(struct session *session)
@@ -257,11 +232,11 @@ static enum cli_attach_end pump(struct session *session)
 		};
 		int r = 0;
 
-		if (caught)
+		if (cli_caught)
 			return CLI_ATTACH_SIGNALLED;
-		if (poll(fds, KK_COUNT(fds), -1) < 0)
+		if (cli_signals_poll(fds, KK_COUNT(fds)) < 0)
 			continue;
-		if (is_resized)
+		if (cli_is_resized || (session->is_size_due && fds[1].revents & POLLOUT))
 			(void)size_send(session);
 		if (fds[0].revents)
 			r = keys_read(session);
@@ -347,7 +322,7 @@ static int socket_get(struct cli *cli, const struct kk_scope *scope, const char 
 
 static void leave(const struct session *session, enum cli_attach_end end)
 {
-	signals_release();
+	cli_signals_release();
 	cli_terminal_restore();
 	if (session->is_other_screen)
 		(void)kk_fd_write_all(STDOUT_FILENO, SCREEN_LEAVE, strlen(SCREEN_LEAVE));
@@ -378,9 +353,10 @@ int cli_attach(struct cli *cli, const struct kk_scope *scope, const char *contai
 	/* It may be for long: nobody else is needed any more. */
 	cli_disconnect(cli);
 	session = (struct session){.path = path, .fd = -1};
-	signals_catch();
+	signal(SIGPIPE, SIG_IGN);
+	cli_signals_catch(caught_ones, KK_COUNT(caught_ones));
 	if (dial(&session) < 0) {
-		signals_release();
+		cli_signals_release();
 		return dial_fail(&session, container, scope->cell, err);
 	}
 	(void)kk_fd_write_all(STDOUT_FILENO, HINT, strlen(HINT));
@@ -390,7 +366,7 @@ int cli_attach(struct cli *cli, const struct kk_scope *scope, const char *contai
 	kk_closep(&session.fd);
 	kk_buf_release(&session.typed);
 	if (*ret_end == CLI_ATTACH_SIGNALLED)
-		cli->status = 128 + caught;
+		cli->status = 128 + cli_caught;
 	if (session.is_full)
 		return full_fail(container, err);
 	if (*ret_end == CLI_ATTACH_LOST)

@@ -2,6 +2,8 @@
 #ifndef KK_CLIENT_CLI_H
 #define KK_CLIENT_CLI_H
 
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -429,6 +431,14 @@ int cli_log_file_show(struct cli *cli, const char *path, struct kk_err *err);
 void cli_terminal_raw(void); /* each key is for the other side, as it is; until the end, or */
 void cli_terminal_restore(void);
 int cli_terminal_size(uint16_t *ret_rows, uint16_t *ret_columns); /* -1: there is none */
+
+/* Signals that are not to end us, but to be told to the other side: the last one, 0: none; that the terminal has a new size. */
+extern volatile sig_atomic_t cli_caught, cli_is_resized;
+/* From now on, until the end or the release. @n is 8 at most. */
+void cli_signals_catch(const int *signos, size_t n);
+void cli_signals_release(void);
+/* poll, which ends when one of them comes, or has come: none slips in between. */
+int cli_signals_poll(struct pollfd *fds, nfds_t n);
 
 /* --- detach.c --- */
 struct cli_detach {

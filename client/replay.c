@@ -4,36 +4,10 @@
 
 #include <string.h>
 
-enum { ESC = 0x1b, BEL = 0x07 };
+enum { BEL = 0x07, CAN = 0x18, SUB = 0x1a, ESC = 0x1b };
 
-/* How a sequence at the start of what is there ends. */
-enum extent { NONE, OPEN, WHOLE };
-
-/* A control sequence (ESC [ …). */
-static enum extent control_find(const char *data, size_t len, size_t *ret_len)
-{
-	for (size_t i = 2; i < len; i++) {
-		if (data[i] >= 0x40 && data[i] <= 0x7e) {
-			*ret_len = i + 1;
-			return WHOLE;
-		}
-		if (data[i] < 0x20 || data[i] > 0x3f)
-			return NONE;
-	}
-	return OPEN;
-}
-
-/* A command to the terminal (ESC ] … or ESC P …), which a bell or ESC \ ends. */
-static enum extent command_find(const char *data, size_t len, size_t *ret_len)
-{
-	for (size_t i = 2; i < len; i++) {
-		if (data[i] == BEL || (data[i] == '\\' && data[i - 1] == ESC)) {
-			*ret_len = i + 1;
-			return WHOLE;
-		}
-	}
-	return OPEN;
-}
+/* What is at the start of what is there: something to show, something to leave out, or what can't be told yet. */
+enum verdict { SHOWN, LEFT_OUT, OPEN };
 
 /* The state and place of the cursor, what it is, its version, a mode, its keys, its window. */
 static bool is_control_question(const char *data, size_t len)
@@ -46,30 +20,64 @@ static bool is_control_question(const char *data, size_t len)
 			data[3] != '3');
 }
 
+/* A control sequence (ESC [ …). The terminal forgets one that another interrupts, and bears with characters that have no place
+ * in it: no program writes such a thing, and noise must not become a question by what is left out of it. */
+static enum verdict control_judge(const char *data, size_t len, size_t *ret_len)
+{
+	bool is_odd = false;
+
+	for (size_t i = 2; i < len; i++) {
+		*ret_len = i + 1;
+		if (data[i] >= 0x40 && data[i] <= 0x7e)
+			return is_odd || is_control_question(data, i + 1) ? LEFT_OUT : SHOWN;
+		if (data[i] == CAN || data[i] == SUB)
+			return LEFT_OUT;
+		if (data[i] == ESC) {
+			*ret_len = i;
+			return LEFT_OUT;
+		}
+		if (data[i] & 0x80)
+			return SHOWN;
+		is_odd |= data[i] < 0x20 || data[i] == 0x7f;
+	}
+	return OPEN;
+}
+
 static bool is_command_question(const char *data, size_t len)
 {
 	return data[1] == 'P' ? data[2] == '$' || data[2] == '+' : memchr(data, '?', len) != NULL;
 }
 
-/* Does @data, which begins with ESC, begin with a question? WHOLE: it has *@ret_len bytes. OPEN: it can't be told yet. */
-static enum extent question_find(const char *data, size_t len, size_t *ret_len)
+/* A command to the terminal (ESC ] … or ESC P …), which a bell or ESC \ ends. */
+static enum verdict command_judge(const char *data, size_t len, size_t *ret_len)
 {
-	enum extent extent = NONE;
+	for (size_t i = 2; i < len; i++) {
+		bool is_closed = data[i] == BEL || (data[i] == '\\' && data[i - 1] == ESC);
 
+		*ret_len = i + 1;
+		if (is_closed)
+			return is_command_question(data, i + 1) ? LEFT_OUT : SHOWN;
+		if (data[i] == CAN || data[i] == SUB)
+			return LEFT_OUT;
+		if (data[i - 1] == ESC && i > 2) {
+			*ret_len = i - 1;
+			return LEFT_OUT;
+		}
+	}
+	return OPEN;
+}
+
+/* @data, which begins with ESC: LEFT_OUT: *@ret_len bytes of it, which are a question, or nothing that a terminal heeds. */
+static enum verdict judge(const char *data, size_t len, size_t *ret_len)
+{
 	if (len < 2)
 		return OPEN;
-	*ret_len = 2;
-	if (data[1] == 'Z')
-		return WHOLE;
-	if (data[1] == '[') {
-		extent = control_find(data, len, ret_len);
-		return extent == WHOLE && !is_control_question(data, *ret_len) ? NONE : extent;
-	}
-	if (data[1] == ']' || data[1] == 'P') {
-		extent = command_find(data, len, ret_len);
-		return extent == WHOLE && !is_command_question(data, *ret_len) ? NONE : extent;
-	}
-	return extent;
+	if (data[1] == '[')
+		return control_judge(data, len, ret_len);
+	if (data[1] == ']' || data[1] == 'P')
+		return command_judge(data, len, ret_len);
+	*ret_len = data[1] == 'Z' ? 2 : 1;
+	return data[1] == 'Z' || (data[1] >= 0 && data[1] < 0x20) ? LEFT_OUT : SHOWN;
 }
 
 size_t cli_replay_strip(struct cli_replay *replay, char *data, size_t len)
@@ -78,15 +86,15 @@ size_t cli_replay_strip(struct cli_replay *replay, char *data, size_t len)
 
 	for (size_t i = 0; i < len;) {
 		size_t n = 0;
-		enum extent extent = data[i] == ESC ? question_find(data + i, len - i, &n) : NONE;
+		enum verdict verdict = data[i] == ESC ? judge(data + i, len - i, &n) : SHOWN;
 
 		/* The rest of it comes with the next piece, unless it is none after all. */
-		if (extent == OPEN && len - i <= sizeof replay->held) {
+		if (verdict == OPEN && len - i <= sizeof replay->held) {
 			replay->n_held = len - i;
 			memcpy(replay->held, data + i, replay->n_held);
 			break;
 		}
-		if (extent == WHOLE)
+		if (verdict == LEFT_OUT)
 			i += n;
 		else
 			data[kept++] = data[i++];

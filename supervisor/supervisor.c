@@ -218,7 +218,6 @@ static void start_send(struct sv_worker *worker)
 		.log_max_bytes = config->log_max_bytes,
 		.log_max_files = config->log_max_files,
 		.kuketty_log_level = config->kuketty_log_level,
-		.group_gid = config->socket_gid,
 		.is_embedded = sv->is_embedded,
 		.has_host_root = !sv->is_embedded && sv->lent_fd >= 0,
 		.sandbox = config->sandbox,

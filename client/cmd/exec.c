@@ -34,29 +34,7 @@ struct session {
 	bool is_tty, is_interactive, is_started;
 };
 
-static volatile sig_atomic_t caught, is_resized;
-
-/* --- the terminal --- */
-
-static void on_signal(int signo)
-{
-	if (signo == SIGWINCH)
-		is_resized = 1;
-	else
-		caught = signo;
-}
-
-static void signals_catch(bool is_tty)
-{
-	static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
-	struct sigaction action = {.sa_handler = on_signal};
-
-	signal(SIGPIPE, SIG_IGN);
-	if (is_tty)
-		sigaction(SIGWINCH, &action, NULL);
-	for (size_t i = 0; i < KK_COUNT(passed_on); i++)
-		sigaction(passed_on[i], &action, NULL);
-}
+static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
 
 /* --- calls --- */
 
@@ -82,7 +60,7 @@ static void resize(struct session *session)
 	struct kk_err ignored = {0};
 	uint16_t rows, columns;
 
-	is_resized = 0;
+	cli_is_resized = 0;
 	if (cli_terminal_size(&rows, &columns) < 0)
 		return;
 	(void)call(session, "ResizeExec", json_pack("{s:i, s:i}", "Width", columns, "Height", rows),
@@ -92,9 +70,9 @@ static void resize(struct session *session)
 static void signal_pass_on(struct session *session)
 {
 	struct kk_err ignored = {0};
-	int signo = caught;
+	int signo = cli_caught;
 
-	caught = 0;
+	cli_caught = 0;
 	(void)call(session, "SignalExec", json_pack("{s:i}", "Signal", signo), NULL, &ignored);
 }
 
@@ -215,11 +193,11 @@ static void pump(struct session *session)
 			{watched, 0, 0},
 		};
 
-		if (caught)
+		if (cli_caught)
 			signal_pass_on(session);
-		if (is_resized)
+		if (cli_is_resized)
 			resize(session);
-		if (poll(fds, KK_COUNT(fds), -1) < 0)
+		if (cli_signals_poll(fds, KK_COUNT(fds)) < 0)
 			continue;
 		if (fds[0].revents)
 			output_copy(&session->output, STDOUT_FILENO);
@@ -230,7 +208,7 @@ static void pump(struct session *session)
 		if (fds[3].revents)
 			input_write(session);
 		if (fds[4].revents) {
-			caught = SIGHUP;
+			cli_caught = SIGHUP;
 			watched = -1;
 		}
 	}
@@ -276,7 +254,9 @@ static int start(struct session *session, struct kk_err *err)
 
 static int session_run(struct session *session, struct kk_err *err)
 {
-	signals_catch(session->is_tty);
+	signal(SIGPIPE, SIG_IGN);
+	/* A new size of a terminal that the process does not have is nothing to it. */
+	cli_signals_catch(passed_on, KK_COUNT(passed_on) - !session->is_tty);
 	if (pipes_make(session, err) < 0 || start(session, err) < 0)
 		return kk_failed(err);
 	names_remove(session);

@@ -368,6 +368,9 @@ static void lines_seed(void)
 
 	seed_write("selector", "all", selector, sizeof selector - 1);
 	seed_text("selector", "none", "");
+	seed_text("replay", "questions",
+		"/ # \033[6n\033[cls\033]10;?\007\033P+q544e\033\\\033[18t\033Z");
+	seed_text("replay", "title", "\033]0;title\007\033[1;32mgreen\033[0m");
 	seed_text("reference", "short", "busybox");
 	seed_text("reference", "full", "docker.io/library/busybox:latest");
 	seed_text("reference", "port", "localhost:5000/a/b-c_d:1.0");

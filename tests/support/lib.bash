@@ -42,7 +42,7 @@ skip() {
 
 # wait_until SECONDS COMMAND…: until it succeeds; a poll, for what has no event a shell could wait for.
 wait_until() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${CK_TIMEOUT_MULTIPLIER:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || return 1

@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 
-LIMIT = 30  # seconds for one answer
+LIMIT = 30 * int(os.environ.get("CK_TIMEOUT_MULTIPLIER", "1"))  # seconds for one answer
 SOCKET = os.environ["SOCKET"]
 
 NEVER = "0001-01-01T00:00:00Z"

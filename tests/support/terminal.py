@@ -15,7 +15,7 @@ import sys
 import termios
 import time
 
-LIMIT = 20  # seconds for what is waited for
+LIMIT = 20 * int(os.environ.get("CK_TIMEOUT_MULTIPLIER", "1"))  # seconds for what is waited for
 
 
 def fail(text):

@@ -68,7 +68,13 @@ static const struct {
 	{"\033[12;", NULL},
 	{"\033]10;?", NULL},
 	{"\033", NULL},
-	{"\033[\001n", NULL},
+	/* What a terminal forgets must not become a question by what is left out of it. */
+	{"a\033[6\033[6nn", "an"},
+	{"a\033\033[6n[6n", "a[6n"},
+	{"a\033[6\001nb", "ab"},
+	{"a\033[6\030n", "an"},
+	{"a\033\n[6n", "a\n[6n"},
+	{"\033]0;title \033[1mbold? \007", "\033[1mbold? \007"},
 };
 
 /* What a piece comes to. */

@@ -119,31 +119,46 @@ static void client_drop(struct tty_client *client)
 	client->fd = -1;
 }
 
+/* One that is free; who never said how large it is gives its place up. NULL: all are taken. */
+static struct tty_client *place_find(struct tty_clients *clients)
+{
+	for (size_t i = 0; i < KK_COUNT(clients->all); i++) {
+		if (clients->all[i].fd < 0)
+			return &clients->all[i];
+	}
+	for (size_t i = 0; i < KK_COUNT(clients->all); i++) {
+		if (!clients->all[i].is_ready) {
+			client_drop(&clients->all[i]);
+			return &clients->all[i];
+		}
+	}
+	return NULL;
+}
+
 static void client_accept(struct tty_clients *clients)
 {
 	int fd = accept4(clients->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	const char full = KK_TTY_FULL;
+	struct tty_client *place;
 	struct ucred peer = {0};
 	socklen_t len = sizeof peer;
 
 	if (fd < 0)
 		return;
 	tty_journal_bound();
-	for (size_t i = 0; i < KK_COUNT(clients->all); i++) {
-		if (clients->all[i].fd >= 0)
-			continue;
-		(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-		kk_info("a client has come fd=%d pid=%d uid=%u", fd, (int)peer.pid, peer.uid);
-		clients->all[i] = (struct tty_client){
-			.fd = fd,
-			.at = tty_ring_begin(&clients->ring,
-				(size_t)clients->options->scrollback_bytes),
-			.came = clients->ring.end,
-		};
+	place = place_find(clients);
+	if (!place) {
+		(void)send(fd, &full, 1, MSG_NOSIGNAL);
+		close(fd);
 		return;
 	}
-	(void)send(fd, &full, 1, MSG_NOSIGNAL);
-	close(fd);
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	kk_info("a client has come fd=%d pid=%d uid=%u", fd, (int)peer.pid, peer.uid);
+	*place = (struct tty_client){
+		.fd = fd,
+		.at = tty_ring_begin(&clients->ring, (size_t)clients->options->scrollback_bytes),
+		.came = clients->ring.end,
+	};
 }
 
 static void client_send(const struct tty_ring *ring, struct tty_client *client)
