@@ -248,7 +248,7 @@ static enum cli_attach_end pump(struct session *session)
 			typed_send(session);
 		if (fds[1].revents & (POLLIN | POLLHUP | POLLERR) && session->at == session->end &&
 			packet_receive(session) < 0 && again(session) < 0)
-			return CLI_ATTACH_LOST;
+			return cli_caught ? CLI_ATTACH_SIGNALLED : CLI_ATTACH_LOST;
 	}
 	return session->is_ended ? CLI_ATTACH_ENDED : CLI_ATTACH_LOST;
 }
@@ -277,13 +277,6 @@ static int dial_fail(const struct session *session, const char *container, const
 		container, cell, session->path, cell, cell);
 }
 
-static bool is_elsewhere(const struct cli *cli)
-{
-	kk_auto(cli_host_release) struct cli_host host = {0};
-
-	return !cli_is_local(cli) && cli_host_find(cli, &host, NULL) == 0 && host.is_ssh;
-}
-
 /* The terminal is on another machine: whoever has the socket there sits down at it. */
 static int attach_there(struct cli *cli, const struct kk_scope *scope, const char *container,
 	enum cli_attach_end *ret_end, struct kk_err *err)
@@ -291,16 +284,11 @@ static int attach_there(struct cli *cli, const struct kk_scope *scope, const cha
 	const char *words[] = {"kuke", "attach", "--host", cli_host(cli), "--realm", scope->realm,
 		"--space", scope->space, "--stack", scope->stack, "--container", container,
 		scope->cell};
-	struct cli there = {.fd = -1};
-	bool is_help;
 
-	if (cli_attach_check(err) < 0 ||
-		cli_parse(&there, KK_COUNT(words), (char **)words, &is_help, err) < 0 ||
-		cli_try(&there, cli_ssh_run, err) < 0)
+	if (cli_attach_check(err) < 0 || cli_ssh_do(cli, words, KK_COUNT(words), err) < 0)
 		return kk_failed(err);
 	/* It has told why. */
-	cli->status = there.status;
-	*ret_end = there.status ? CLI_ATTACH_LOST : CLI_ATTACH_LEFT;
+	*ret_end = cli->status ? CLI_ATTACH_LOST : CLI_ATTACH_LEFT;
 	return 0;
 }
 
@@ -346,7 +334,7 @@ int cli_attach(struct cli *cli, const struct kk_scope *scope, const char *contai
 	kk_auto_free char *path = NULL;
 	static struct session session;
 
-	if (is_elsewhere(cli))
+	if (cli_is_elsewhere(cli))
 		return attach_there(cli, scope, container, ret_end, err);
 	if (socket_get(cli, scope, container, &path, err) < 0 || cli_attach_check(err) < 0)
 		return kk_failed(err);
@@ -357,7 +345,11 @@ int cli_attach(struct cli *cli, const struct kk_scope *scope, const char *contai
 	cli_signals_catch(caught_ones, KK_COUNT(caught_ones));
 	if (dial(&session) < 0) {
 		cli_signals_release();
-		return dial_fail(&session, container, scope->cell, err);
+		if (!cli_caught)
+			return dial_fail(&session, container, scope->cell, err);
+		*ret_end = CLI_ATTACH_SIGNALLED;
+		cli->status = 128 + cli_caught;
+		return 0;
 	}
 	(void)kk_fd_write_all(STDOUT_FILENO, HINT, strlen(HINT));
 	cli_terminal_raw();

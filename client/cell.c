@@ -237,6 +237,13 @@ int cli_attachable_pick(const struct cli *cli, const struct kk_scope *scope, con
 		scope->cell, joined);
 }
 
+const char *cli_cell_hope(const char *state)
+{
+	return strcmp(state, "Unknown") == 0 || strcmp(state, "Failed") == 0 ?
+		"it may come back by itself, see `kuke status`, else " :
+		"";
+}
+
 int cli_cell_missing_fail(const struct kk_scope *scope, struct kk_err *err)
 {
 	return kk_fail(err, KK_E_CELL_NOT_FOUND,

@@ -227,6 +227,8 @@ int cli_ssh_dial(struct cli *cli, const struct cli_host *host, struct kk_err *er
 void cli_ssh_end(struct cli *cli);
 /* Carry out the command there, with our input, output and exit status. Fails alike. */
 int cli_ssh_run(struct cli *cli, struct kk_err *err);
+/* The same for another command, with its name first; its exit status becomes ours. */
+int cli_ssh_do(struct cli *cli, const char *const *words, size_t n, struct kk_err *err);
 /* What the shell there is to do for that; the caller frees. */
 char *cli_ssh_command(const struct cli *cli, const struct cli_host *host);
 /* Did a kuke elsewhere have us started, over ssh? */
@@ -254,6 +256,10 @@ const char *cli_setting(const struct cli *cli, const char *flag, const char *env
 	const char *from_file, const char *fallback, bool *ret_explicit);
 const char *cli_host(const struct cli *cli);
 int cli_host_find(const struct cli *cli, struct cli_host *ret_host, struct kk_err *err);
+/* Is what it is about on another machine, to which ssh leads? */
+bool cli_is_elsewhere(const struct cli *cli);
+/* It is about this machine: that somebody named another one as well, and no less plainly, is an error (KK_E_USAGE). */
+int cli_here_check(const struct cli *cli, struct kk_err *err);
 
 /* {"Doc": …} for an object of @kind with this identity. */
 json_t *cli_doc_args(enum kk_kind kind, const struct kk_scope *scope, const char *container);
@@ -396,9 +402,12 @@ struct cli_logfiles {
 
 /* How it is shown. */
 struct cli_logview {
-	int stream;     /* CLI_BOTH_STREAMS, or one of enum kk_stream */
-	bool has_times; /* each line has its own before it */
-	bool is_amid;   /* a line, so far */
+	int stream;          /* CLI_BOTH_STREAMS, or one of enum kk_stream */
+	bool has_times;      /* each line has its own before it */
+	bool is_amid;        /* a line, so far */
+	bool is_counting;    /* nothing is shown */
+	long long n_lines;   /* that were counted */
+	long long n_skipped; /* that are not shown yet */
 };
 
 /* -1 with errno where there is none, or it can't be read. */
@@ -408,6 +417,9 @@ void cli_logfiles_release(struct cli_logfiles *files);
 void cli_logfiles_since(struct cli_logfiles *files, int64_t time);
 /* Begin with the last @n lines of that; a last one without its end counts. */
 void cli_logfiles_tail(struct cli_logfiles *files, long long n);
+/* The same of one stream: what else there is must be read for that. Fails with KK_E_IO. */
+int cli_logfiles_stream_tail(const struct cli_logfiles *files, struct cli_logview *view,
+	long long n, struct kk_err *err);
 /* All that one of them has by now. Fails with KK_E_IO, and errno EPIPE where nobody reads it. */
 int cli_logfile_show(struct cli_logview *view, struct cli_logfile *file, struct kk_err *err);
 /* Where another file has taken the place of the newest that was open, show what that still has, and open the next one. CLI_LOG_GONE: there is
@@ -494,6 +506,8 @@ const char *cli_metadata_outcome(const json_t *result);
 int cli_cell_get(struct cli *cli, const struct kk_scope *scope, json_t **ret_cell,
 	struct kk_err *err);
 int cli_cell_missing_fail(const struct kk_scope *scope, struct kk_err *err);
+/* What to say of a cell in this state before the advice to delete it, or "". */
+const char *cli_cell_hope(const char *state);
 /* The container of --container, or the only one that does the work of the cell. */
 int cli_container_pick(const struct cli *cli, const struct kk_scope *scope, const json_t *cell,
 	const char **ret_id, struct kk_err *err);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kukeon/fd.h>
 #include <kukeon/log.h>
 #include <kukeon/loop.h>
 #include <kukeon/mem.h>
@@ -20,9 +21,7 @@ static int local_config(struct cli *cli, struct kk_err *err)
 		KK_DEFAULT_RUN_PATH, NULL);
 	int level = cli_bool(cli, "verbose") ? kk_log_level() : KK_LEVEL_ERROR;
 
-	config->run_path = realpath(run_path, NULL);
-	if (!config->run_path)
-		config->run_path = kk_xstrdup(run_path);
+	config->run_path = kk_path_clean(run_path);
 	kk_str_set(&config->containerd_socket,
 		cli_setting(cli, "containerd-socket", "KUKEON_CONTAINERD_SOCKET",
 			file->containerd_socket, KK_DEFAULT_CONTAINERD_SOCKET,
@@ -60,6 +59,8 @@ int cli_local_open(struct cli *cli, struct kk_err *err)
 {
 	if (cli->sv)
 		return 0;
+	if (cli_here_check(cli, err) < 0)
+		return kk_failed(err);
 	if (local_config(cli, err) < 0) {
 		if (geteuid() != 0 && (err->sys_errno == EACCES || err->sys_errno == EPERM))
 			kk_wrap(err, "in-process commands need root, run this with sudo");

@@ -178,21 +178,52 @@ static off_t lines_back(const struct cli_logfile *file, bool is_newest, long lon
 
 void cli_logfiles_tail(struct cli_logfiles *files, long long n)
 {
+	bool is_newest = true;
+
 	for (size_t i = 0; i < files->n; i++) {
 		struct cli_logfile *file = &files->items[i];
+		bool is_empty = size_of(file) <= file->from;
 
 		if (n > 0)
-			file->from = lines_back(file, i == 0, &n);
+			file->from = lines_back(file, is_newest, &n);
 		else
 			file->from = size_of(file);
+		is_newest &= is_empty;
 	}
+}
+
+/* How many lines there are of the one stream that is looked at. */
+static int lines_count(const struct cli_logfiles *files, int stream, long long *ret_n,
+	struct kk_err *err)
+{
+	struct cli_logview view = {.stream = stream, .is_counting = true};
+
+	for (size_t i = files->n; i-- > 0;) {
+		struct cli_logfile copy = files->items[i];
+
+		if (cli_logfile_show(&view, &copy, err) < 0)
+			return kk_failed(err);
+	}
+	*ret_n = view.n_lines + view.is_amid;
+	return 0;
+}
+
+int cli_logfiles_stream_tail(const struct cli_logfiles *files, struct cli_logview *view,
+	long long n, struct kk_err *err)
+{
+	long long n_all;
+
+	if (lines_count(files, view->stream, &n_all, err) < 0)
+		return kk_failed(err);
+	view->n_skipped = n_all > n ? n_all - n : 0;
+	return 0;
 }
 
 /* --- showing --- */
 
 static int out(const char *data, size_t len, struct kk_err *err)
 {
-	return kk_fd_write_all(STDOUT_FILENO, data, len) < 0 ?
+	return kk_fd_write_wait(STDOUT_FILENO, data, len) < 0 ?
 		kk_fail_errno(err, KK_E_IO, "write to standard output") :
 		0;
 }
@@ -223,11 +254,38 @@ static int stamped(struct cli_logview *view, const struct kk_logtime *entry, con
 	return 0;
 }
 
+static void piece_count(struct cli_logview *view, const char *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		view->n_lines += data[i] == '\n';
+	view->is_amid = data[len - 1] != '\n';
+}
+
+/* What is behind the lines that are not to be shown. */
+static const char *piece_skip(struct cli_logview *view, const char *data, const char *end)
+{
+	while (view->n_skipped && data < end) {
+		const char *newline = memchr(data, '\n', (size_t)(end - data));
+
+		view->n_skipped -= newline != NULL;
+		data = newline ? newline + 1 : end;
+	}
+	return data;
+}
+
 static int piece_show(struct cli_logview *view, const struct kk_logtime *entry, const char *data,
 	size_t len, struct kk_err *err)
 {
+	const char *end = data + len;
+
 	if (view->stream >= 0 && entry->stream != (enum kk_stream)view->stream)
 		return 0;
+	if (view->is_counting) {
+		piece_count(view, data, len);
+		return 0;
+	}
+	data = piece_skip(view, data, end);
+	len = (size_t)(end - data);
 	return view->has_times ? stamped(view, entry, data, len, err) : out(data, len, err);
 }
 

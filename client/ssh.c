@@ -485,3 +485,15 @@ int cli_ssh_run(struct cli *cli, struct kk_err *err)
 	text = said(log);
 	return session_end(cli, &host, status, text, err) < 0 ? dial_wrap(cli, err) : 0;
 }
+
+int cli_ssh_do(struct cli *cli, const char *const *words, size_t n, struct kk_err *err)
+{
+	struct cli there = {.fd = -1};
+	bool is_help;
+
+	if (cli_parse(&there, (int)n, (char **)words, &is_help, err) < 0 ||
+		cli_try(&there, cli_ssh_run, err) < 0)
+		return kk_failed(err);
+	cli->status = there.status;
+	return 0;
+}

@@ -170,18 +170,13 @@ static void levels_get(struct kk_config *config, const struct kk_server_spec *fi
 							       level_of(own[i], kk_role_name(i));
 }
 
-/* Without a trailing slash, and absolute where it exists. */
-static char *path_clean(const char *path)
+static char *slashes_cut(const char *path)
 {
-	char *real = realpath(path, NULL);
-	size_t n;
+	size_t len = strlen(path);
 
-	if (real)
-		return real;
-	real = kk_xstrdup(path);
-	for (n = strlen(real); n > 1 && real[n - 1] == '/'; n--)
-		real[n - 1] = '\0';
-	return real;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	return kk_xstrndup(path, len);
 }
 
 static int config_load(struct daemon *daemon, struct kk_err *err)
@@ -195,14 +190,14 @@ static int config_load(struct daemon *daemon, struct kk_err *err)
 	if (kk_server_configuration_read(daemon->configuration, &file, &exists, err) < 0)
 		return kk_wrap(err, "load server configuration");
 	kk_str_set(&config->socket, setting_get(SET_SOCKET, spec->socket, NULL));
-	config->run_path = path_clean(setting_get(SET_RUN_PATH, spec->run_path, NULL));
+	config->run_path = kk_path_clean(setting_get(SET_RUN_PATH, spec->run_path, NULL));
 	kk_str_set(&config->containerd_socket,
 		setting_get(SET_CONTAINERD_SOCKET, spec->containerd_socket,
 			&config->is_containerd_explicit));
 	kk_str_set(&config->namespace_suffix,
 		setting_get(SET_NAMESPACE_SUFFIX, spec->namespace_suffix,
 			&config->is_suffix_explicit));
-	config->cgroup_root = path_clean(setting_get(SET_CGROUP_ROOT, spec->cgroup_root,
+	config->cgroup_root = slashes_cut(setting_get(SET_CGROUP_ROOT, spec->cgroup_root,
 		&config->is_cgroup_root_explicit));
 	kk_str_set(&config->pod_subnet_cidr,
 		setting_get(SET_POD_SUBNET_CIDR, spec->pod_subnet_cidr,

@@ -17,8 +17,8 @@ static int state_check(const struct kk_scope *scope, const char *state, struct k
 			"`kuke start %s`",
 			scope->cell, state, scope->cell);
 	return kk_fail(err, KK_E_STATE,
-		"cell \"%s\" is in state %s; delete it with `kuke delete cell %s` before re-running",
-		scope->cell, state, scope->cell);
+		"cell \"%s\" is in state %s; %sdelete it with `kuke delete cell %s` before re-running",
+		scope->cell, state, cli_cell_hope(state), scope->cell);
 }
 
 static int attach_run(struct cli *cli, struct kk_err *err)

@@ -51,7 +51,8 @@ static int reload_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
 	kk_auto_fd int lock = -1;
-	bool is_elsewhere = cli_is_given(cli, "host") || !kk_str_empty(getenv("KUKEON_HOST"));
+	bool is_elsewhere = cli_is_given(cli, "host") || !kk_str_empty(getenv("KUKEON_HOST")) ||
+		!kk_str_empty(cli->file.spec.host);
 	pid_t pid;
 
 	if (is_elsewhere || geteuid() != 0)

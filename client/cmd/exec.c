@@ -16,7 +16,7 @@
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
-enum { CHUNK = 64 * 1024, STATUS_KILLED = 137 };
+enum { CHUNK = 64 * 1024, DROPS = 64, STATUS_KILLED = 137 };
 
 /* One of the pipes. */
 struct pipe {
@@ -32,6 +32,7 @@ struct session {
 	char *dir;
 	struct pipe input, output, errors;
 	bool is_tty, is_interactive, is_started;
+	int deaf_errno; /* why nobody hears any more what it says; 0: somebody does */
 };
 
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
@@ -161,19 +162,41 @@ static void input_write(struct session *session)
 		input_close(session);
 }
 
-/* False: there is no more. */
-static bool output_copy(struct pipe *pipe, int to)
+static void output_copy(struct session *session, struct pipe *pipe, int to)
 {
 	char chunk[CHUNK];
 	ssize_t n = read(pipe->fd, chunk, sizeof chunk);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return true;
-	if (n > 0 && kk_fd_write_all(to, chunk, (size_t)n) == 0)
-		return true;
+		return;
+	if (n > 0 && kk_fd_write_wait(to, chunk, (size_t)n) == 0)
+		return;
+	if (n > 0) {
+		session->deaf_errno = errno;
+		return;
+	}
 	kk_closep(&pipe->fd);
 	pipe->fd = -1;
-	return false;
+}
+
+/* As a pipe would do it. The shim, which stands between, would wait for us. */
+static void deafness_tell(struct session *session)
+{
+	struct kk_err ignored = {0};
+
+	(void)call(session, "SignalExec", json_pack("{s:i}", "Signal", SIGPIPE), NULL, &ignored);
+}
+
+static void output_drop(struct session *session)
+{
+	const int fds[] = {session->output.fd, session->errors.fd};
+	char chunk[CHUNK];
+
+	for (size_t i = 0; i < KK_COUNT(fds); i++) {
+		for (int n = 0; fds[i] >= 0 && n < DROPS && read(fds[i], chunk, sizeof chunk) > 0;
+			n++)
+			;
+	}
 }
 
 /* Until the process, and all that has its output, is at an end. */
@@ -182,7 +205,7 @@ static void pump(struct session *session)
 	/* No terminal tells us when the other side of ssh is gone. */
 	int watched = cli_is_over_ssh() ? STDOUT_FILENO : -1;
 
-	while (session->output.fd >= 0 || session->errors.fd >= 0) {
+	while (!session->deaf_errno && (session->output.fd >= 0 || session->errors.fd >= 0)) {
 		bool is_reading = session->input.fd >= 0 && waiting.len == 0;
 		struct pollfd fds[] = {
 			{session->output.fd, POLLIN, 0},
@@ -200,9 +223,9 @@ static void pump(struct session *session)
 		if (cli_signals_poll(fds, KK_COUNT(fds)) < 0)
 			continue;
 		if (fds[0].revents)
-			output_copy(&session->output, STDOUT_FILENO);
-		if (fds[1].revents)
-			output_copy(&session->errors, STDERR_FILENO);
+			output_copy(session, &session->output, STDOUT_FILENO);
+		if (fds[1].revents && !session->deaf_errno)
+			output_copy(session, &session->errors, STDERR_FILENO);
 		if (fds[2].revents)
 			input_read(session);
 		if (fds[3].revents)
@@ -221,6 +244,10 @@ static int status_get(struct session *session, struct kk_err *err)
 	for (;;) {
 		kk_auto_json *result = NULL;
 
+		if (cli_caught)
+			signal_pass_on(session);
+		if (session->deaf_errno)
+			output_drop(session);
 		if (call(session, "WaitExec", json_object(), &result, err) < 0)
 			return kk_failed(err);
 		if (!json_is_true(json_object_get(result, "Ended")))
@@ -267,7 +294,14 @@ static int session_run(struct session *session, struct kk_err *err)
 	}
 	pump(session);
 	cli_terminal_restore();
-	return status_get(session, err);
+	if (session->deaf_errno)
+		deafness_tell(session);
+	if (status_get(session, err) < 0)
+		return kk_failed(err);
+	errno = session->deaf_errno;
+	return errno && errno != EPIPE ?
+		kk_fail_errno(err, KK_E_IO, "write what the command says") :
+		0;
 }
 
 static void session_release(struct session *session)

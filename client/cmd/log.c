@@ -61,7 +61,8 @@ static int follow(struct cli_logfiles *files, struct cli_logview *view, struct k
 			return err->sys_errno == EPIPE ? 0 : kk_failed(err);
 		if (next != CLI_LOG_SAME)
 			continue;
-		if (poll(fds, KK_COUNT(fds), -1) > 0 && fds[1].revents & POLLERR)
+		if (poll(fds, KK_COUNT(fds), -1) > 0 &&
+			fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
 			return 0;
 		while (read(watch, events, sizeof events) > 0)
 			;
@@ -131,8 +132,11 @@ static int part_show(struct cli *cli, struct cli_logfiles *files, const struct p
 
 	if (part->since != KK_TIME_ZERO)
 		cli_logfiles_since(files, part->since);
-	if (part->n_lines >= 0)
+	if (part->n_lines >= 0 && view.stream < 0)
 		cli_logfiles_tail(files, part->n_lines);
+	else if (part->n_lines >= 0 &&
+		cli_logfiles_stream_tail(files, &view, part->n_lines, err) < 0)
+		return kk_failed(err);
 	for (size_t i = files->n; i-- > 1;) {
 		if (cli_logfile_show(&view, &files->items[i], err) < 0)
 			return kk_failed(err);

@@ -314,9 +314,9 @@ static int existing_run(struct cli *cli, const json_t *cell, json_t *args, json_
 			scope.cell);
 	if (strcmp(state, "Pending") == 0 || strcmp(state, "Unknown") == 0)
 		return kk_fail(err, KK_E_STATE,
-			"cell \"%s\" exists in %s state; delete it with `kuke delete cell %s` before "
+			"cell \"%s\" exists in %s state; %sdelete it with `kuke delete cell %s` before "
 			"re-running",
-			scope.cell, state, scope.cell);
+			scope.cell, state, cli_cell_hope(state), scope.cell);
 	if (cli_is_given(cli, "file") && drift_check(cli, cell, args, err) < 0)
 		return kk_failed(err);
 	if (!is_up && cli_call(cli, "StartCell", json_incref(args), &reply, err) < 0)
@@ -410,6 +410,21 @@ static void rm_clean(struct cli *cli, const struct kk_scope *scope)
 	}
 }
 
+/* Its clock may be another one than ours: how long ago it began is said. */
+static int log_there(struct cli *cli, const struct kk_scope *scope, const char *container,
+	int64_t began, struct kk_err *err)
+{
+	kk_auto_free char *since =
+		kk_xprintf("%lldms", (long long)((kk_time_now() - began) / 1000000 + 1));
+	const char *words[] = {"kuke", "log", "--host", cli_host(cli), "--realm", scope->realm,
+		"--space", scope->space, "--stack", scope->stack, "--container", container,
+		"--since", since, scope->cell};
+
+	if (cli_ssh_do(cli, words, KK_COUNT(words), err) < 0)
+		return kk_failed(err);
+	return cli->status ? KK_E_IO : 0;
+}
+
 /* It was so quick that nobody could sit down: what it had to say is kept, unless the cell is gone with it. */
 static int quick_end(struct cli *cli, const struct kk_scope *scope, const char *container,
 	int64_t began, struct kk_err *err)
@@ -417,10 +432,12 @@ static int quick_end(struct cli *cli, const struct kk_scope *scope, const char *
 	int r;
 
 	kk_err_clear(err);
-	r = cli_log_since(cli, scope, container, began, err);
+	r = cli_is_elsewhere(cli) ? log_there(cli, scope, container, began, err) :
+				    cli_log_since(cli, scope, container, began, err);
 	if (r == 0 || !cli_bool(cli, "rm"))
 		return r;
 	kk_err_clear(err);
+	cli->status = 0;
 	fprintf(stderr,
 		"kuke run: it ended before its terminal could be attached, and --rm keeps nothing of it\n");
 	return 0;
@@ -431,10 +448,12 @@ static int terminal_run(struct cli *cli, const struct kk_scope *scope, const cha
 	int64_t began, struct kk_err *err)
 {
 	enum cli_attach_end end = CLI_ATTACH_LOST;
-	int r = cli_attach(cli, scope, container, &end, err);
+	/* There it is another kuke that would tell why it can't. */
+	bool is_late = cli_is_elsewhere(cli) && is_over(cli, scope);
+	int r = is_late ? 0 : cli_attach(cli, scope, container, &end, err);
 
-	if (r == KK_E_ATTACH_NOT_RUNNING ||
-		(r < 0 && end == CLI_ATTACH_LOST && is_over(cli, scope)))
+	if (is_late || r == KK_E_ATTACH_NOT_RUNNING ||
+		(end == CLI_ATTACH_LOST && (r < 0 || cli->status) && is_over(cli, scope)))
 		r = quick_end(cli, scope, container, began, err);
 	if (cli_bool(cli, "rm") && (end != CLI_ATTACH_LEFT || is_over(cli, scope)))
 		rm_clean(cli, scope);

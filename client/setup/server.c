@@ -15,19 +15,6 @@
 #include <kukeon/fd.h>
 #include <kukeon/mem.h>
 
-/* Without a slash at its end, and canonical where it is there. */
-static char *path_clean(const char *path)
-{
-	char *clean = realpath(path, NULL);
-
-	if (clean)
-		return clean;
-	clean = kk_xstrdup(path);
-	for (size_t n = strlen(clean); n > 1 && clean[n - 1] == '/'; n--)
-		clean[n - 1] = '\0';
-	return clean;
-}
-
 /* What it says comes before kuke.yaml: there is one place for both. */
 static void file_take_over(struct cli *cli, const struct kk_server_spec *server)
 {
@@ -86,13 +73,15 @@ int setup_load(struct cli *cli, struct setup *ret_setup, struct kk_err *err)
 	bool exists, is_given;
 	char *slash;
 
+	if (cli_here_check(cli, err) < 0)
+		return kk_failed(err);
 	*setup = (struct setup){.cli = cli, .gid = setup_group_find()};
 	setup->configuration =
-		path_clean(*configuration ? configuration : KK_DEFAULT_SERVER_CONFIGURATION);
+		kk_path_clean(*configuration ? configuration : KK_DEFAULT_SERVER_CONFIGURATION);
 	if (kk_server_configuration_read(setup->configuration, &setup->file, &exists, err) < 0)
 		return kk_wrap(err, "load server configuration");
 	file_take_over(cli, &setup->file.spec);
-	setup->run_path = path_clean(cli_setting(cli, "run-path", "KUKEON_RUN_PATH",
+	setup->run_path = kk_path_clean(cli_setting(cli, "run-path", "KUKEON_RUN_PATH",
 		cli->file.spec.run_path, KK_DEFAULT_RUN_PATH, NULL));
 	is_given = cli_is_given(cli, "run-path") || getenv("KUKEON_RUN_PATH");
 	setup->containerd_socket = containerd_socket_of(setup);

@@ -15,6 +15,8 @@ struct kk_buf;
 
 /* Write all of it, whatever interrupts. Returns 0 or -1 with errno. */
 int kk_fd_write_all(int fd, const void *data, size_t len);
+/* The same to a descriptor of somebody else, which may be one that does not wait: we do. */
+int kk_fd_write_wait(int fd, const void *data, size_t len);
 
 /* Append the whole file, or what is left of it, to @buf; @path is for errors. Fails with KK_E_IO (errno kept),
  * KK_E_TOO_BIG or KK_E_NOMEM. */
@@ -37,6 +39,10 @@ int kk_path_sync(const char *path, const char *top, struct kk_err *err);
 
 /* Write in place, keeping the inode (a bind mount may show it). Not durable. */
 int kk_file_write(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err);
+
+/* @path from the root on, whether it is there or not: without a slash at its end, and without links as far as it is there. The
+ * caller frees it. */
+char *kk_path_clean(const char *path);
 
 /* mkdir -p. Existing directories keep their mode. */
 int kk_dir_make(const char *path, mode_t mode, struct kk_err *err);

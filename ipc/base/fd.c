@@ -4,7 +4,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
@@ -18,21 +20,34 @@
 
 enum { READ_CHUNK = 16384, INOTIFY_BYTES = 16384 };
 
-int kk_fd_write_all(int fd, const void *data, size_t len)
+static int write_all(int fd, const char *data, size_t len, bool is_patient)
 {
-	const char *p = data;
-
 	while (len) {
-		ssize_t n = write(fd, p, len);
+		struct pollfd room = {.fd = fd, .events = POLLOUT};
+		ssize_t n = write(fd, data, len);
 
+		if (n < 0 && errno == EAGAIN && is_patient) {
+			(void)poll(&room, 1, -1);
+			continue;
+		}
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -1;
-		p += n;
+		data += n;
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int kk_fd_write_all(int fd, const void *data, size_t len)
+{
+	return write_all(fd, data, len, false);
+}
+
+int kk_fd_write_wait(int fd, const void *data, size_t len)
+{
+	return write_all(fd, data, len, true);
 }
 
 int kk_fd_read(int fd, const char *path, struct kk_buf *buf, struct kk_err *err)
@@ -227,6 +242,33 @@ static int dir_make_one(const char *path, mode_t mode)
 		return -1;
 	errno = ENOTDIR;
 	return S_ISDIR(st.st_mode) ? 0 : -1;
+}
+
+/* From the root on, without slashes at its end: the root itself is "". */
+static char *path_absolute(const char *path)
+{
+	kk_auto_free char *here = *path == '/' ? NULL : getcwd(NULL, 0);
+	char *whole = here ? kk_xprintf("%s/%s", here, path) : kk_xstrdup(path);
+
+	for (size_t len = strlen(whole); len && whole[len - 1] == '/'; len--)
+		whole[len - 1] = '\0';
+	return whole;
+}
+
+char *kk_path_clean(const char *path)
+{
+	kk_auto_free char *whole = path_absolute(path), *real = NULL;
+	size_t len = strlen(whole);
+
+	while (len && !real) {
+		kk_auto_free char *head = kk_xstrndup(whole, len);
+
+		real = realpath(head, NULL);
+		while (!real && len && whole[--len] != '/')
+			;
+	}
+	return real && real[1] ? kk_xprintf("%s%s", real, whole + len) :
+				 kk_xstrdup(whole[len] ? whole + len : "/");
 }
 
 int kk_dir_make(const char *path, mode_t mode, struct kk_err *err)

@@ -107,6 +107,41 @@ two_at_once() {
 	END
 }
 
+# Two terminals of one cell have one shim: each has its own size and its own keys, whoever of them was started again.
+side_by_side() {
+	{
+		shell pair 'restartPolicy: always'
+		shell pair 'restartPolicy: always' | sed -n 's/id: main/id: side/; /- id/,$p'
+	} | kuked apply -f - >/dev/null
+	at_terminal <<-'END'
+		def next_one(name):
+		    shown = kuke("get", "container", name, "--cell", "pair", "-o", "json")
+		    return '"restartCount": 1' in shown and '"state": "Ready"' in shown
+		main = attach("pair", "--container", "main", rows=20, columns=70)
+		side = attach("pair", "--container", "side", rows=33, columns=99)
+		for t, size in (main, "20 70"), (side, "33 99"):
+		    t.until("/ # ")
+		    t.type("stty size\r")
+		    t.until("\n" + size)
+		for name, other in ("side", main), ("main", None):
+		    if name == "main":
+		        main.leave()
+		        main = attach("pair", "--container", "main", rows=20, columns=70)
+		        main.until("/ # ")
+		    t = side if name == "side" else main
+		    t.type("exit\r")
+		    expect(t.end(), 0)
+		    wait_for("the next one", lambda: next_one(name))
+		    t = attach("pair", "--container", name, rows=25, columns=77)
+		    t.until("/ # ")
+		    for i in range(4):
+		        t.type(f"echo n'e'w{i}; stty size\r")
+		        t.until(f"\nnew{i}\r\n25 77")
+		    t.leave()
+	END
+	kuked delete cell pair "${scope[@]}" >/dev/null
+}
+
 # Ctrl-C is for who runs there.
 keys_go_there() {
 	at_terminal <<-'END'
@@ -532,6 +567,7 @@ made a
 it "has a socket where it belongs" has_its_files
 it "reaches the same shell again, and shows what there was" same_shell
 it "has several users at once" two_at_once
+it "keeps two terminals of a cell apart" side_by_side
 it "passes on the keys" keys_go_there
 it "gives the screen back" screen_is_restored
 it "outlives all of kukeond, and containerd" outlives_all

@@ -73,6 +73,26 @@ refused() {
 	! find /tmp -maxdepth 1 -name 'kuke-exec-*' -newer "$D/busybox.tar" | grep -q . || fail "pipes are left"
 }
 
+# Whoever does not listen any more is no reason to wait; that the output is nowhere is an error.
+unheard() {
+	expect_equal "$(timeout 20 kuke --host "unix://$D/k.sock" exec "${scope[@]}" web yes | head -n 1; echo "${PIPESTATUS[0]}")" $'y\n141'
+	expect_equal "$(timeout 20 kuke --host "unix://$D/k.sock" exec "${scope[@]}" web -- sh -c 'yes; exit 5' | head -n 1; echo "${PIPESTATUS[0]}")" $'y\n141'
+	run eval 'ex web -- echo lost >/dev/full'
+	expect_refusal 'write what the command says: no space left on device'
+	wait_until 5 eval '! ex web -- pgrep yes' || fail "it goes on: $(ex web -- ps)"
+}
+
+# One that has closed its outputs is still to be ended.
+silent() {
+	(exec kuke --host "unix://$D/k.sock" exec "${scope[@]}" web -- sh -c ': >/tmp/silent; exec >&- 2>&-; sleep 1000') &
+	local session=$!
+	wait_until 5 ex web -- test -e /tmp/silent
+	kill -TERM "$session"
+	wait_until 10 eval '! kill -0 '$session || fail "it waits for the end"
+	wait "$session"
+	expect_equal $? 143
+}
+
 # A session is between client and shim: nobody else is needed for it.
 survives() {
 	local role
@@ -167,5 +187,7 @@ it "goes on when workers and containerd are killed" survives
 it "runs it once when a worker is killed while it starts" killed_while_it_starts
 it "gives it a terminal" terminal
 it "passes on a signal" signalled
+it "does not talk to the wall" unheard
+it "can be ended when it is silent" silent
 it "ends with its container" ends_with_its_container
 kuked delete realm r --cascade >/dev/null

@@ -78,6 +78,10 @@ tells_more() {
 	expect_equal "$(kuked log both "${scope[@]}")" $'out one\nerr one\nout twoERR'
 	expect_equal "$(kuked log both "${scope[@]}" --stream out)" $'out one\nout two'
 	expect_equal "$(kuked log both "${scope[@]}" --stream err)" $'err one\nERR'
+	expect_equal "$(kuked log both "${scope[@]}" --stream err --tail 1)" ERR
+	expect_equal "$(kuked log both "${scope[@]}" --stream out --tail 1)" 'out two'
+	expect_equal "$(kuked log both "${scope[@]}" --stream err --tail 9)" $'err one\nERR'
+	expect_equal "$(kuked log both "${scope[@]}" --stream out --tail 0)" ""
 	run kuked log both "${scope[@]}" --timestamps --tail 2
 	[[ $out =~ ^$time\ err\ one$'\n'$time\ out\ twoERR$ ]] || fail "$out"
 	expect_equal "$(kuked log both "${scope[@]}" --timestamps | cut -d ' ' -f 1 | sort -c 2>&1)" ""
@@ -117,6 +121,9 @@ rotates() {
 	expect_equal "$(kuked log rot "${scope[@]}" --tail 15000 | head -n 1)" 25001
 	expect_equal "$(kuked log rot "${scope[@]}" --timestamps | cut -d ' ' -f 2 | cksum)" "$(seq $n_lines | cksum)"
 	[ -e "$RP/data/r/s/t/rot/main/log.3" ] || fail "it is one file"
+	# One that is empty, as behind a rotation on a disk that is full, has no line.
+	: >"$RP/data/r/s/t/rot/main/log"
+	expect_equal "$(kuked log rot "${scope[@]}" --tail 1)" "$(tail -n 1 "$RP/data/r/s/t/rot/main/log.1")"
 	# Some bytes more for the index of what is written.
 	find "$RP/data/r/s/t/rot/main" -name 'log*' -size +66k | grep -q . && fail "a file is too large"
 	kuked delete cell rot "${scope[@]}" >/dev/null
@@ -212,6 +219,16 @@ ends_with_its_reader() {
 	head -n 1 <"$D/fifo" >/dev/null
 	wait_until 5 eval '! kill -0 '$follower || fail "it goes on without a reader"
 	expect_equal "$(<"$D/followed.err")" ""
+	# A socket says it in another way.
+	timeout 20 python3 - kuke --host "unix://$D/k.sock" log c "${scope[@]}" -f <<-'END' || fail "it goes on without a peer"
+		import socket, subprocess, sys
+		ours, theirs = socket.socketpair()
+		follower = subprocess.Popen(sys.argv[1:], stdout=theirs)
+		theirs.close()
+		ours.recv(100)
+		ours.close()
+		follower.wait()
+	END
 }
 
 refuses() {

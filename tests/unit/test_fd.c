@@ -555,6 +555,48 @@ START_TEST(unix_dial_finds_a_listener)
 }
 END_TEST
 
+START_TEST(path_clean_knows_what_is_not_there)
+{
+	kk_auto_free char *here = realpath(".", NULL);
+	const struct {
+		const char *path, *clean;
+	} rows[] = {
+		{"/", "/"},
+		{"///", "/"},
+		{"/proc/", "/proc"},
+		{"/none/of/it//", "/none/of/it"},
+		{"/proc/self/../none/", "/proc/none"},
+		{"none", NULL},
+		{"./none/below/", NULL},
+	};
+
+	for (size_t i = 0; i < KK_COUNT(rows); i++) {
+		kk_auto_free char *clean = kk_path_clean(rows[i].path);
+
+		if (rows[i].clean)
+			ck_assert_str_eq(clean, rows[i].clean);
+		else
+			ck_assert(kk_str_starts(clean, here) && !kk_str_ends(clean, "/"));
+	}
+}
+END_TEST
+
+START_TEST(path_clean_follows_links_as_far_as_they_lead)
+{
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *to = in(dir, "to"), *link = in(dir, "link");
+	kk_auto_free char *below = in(link, "a/b"), *through = NULL;
+	kk_auto_free char *real = NULL, *expected = NULL;
+
+	ck_assert_int_eq(mkdir(to, 0700), 0);
+	ck_assert_int_eq(symlink(to, link), 0);
+	real = realpath(to, NULL);
+	expected = kk_xprintf("%s/a/b", real);
+	through = kk_path_clean(below);
+	ck_assert_str_eq(through, expected);
+}
+END_TEST
+
 CHECK_MAIN("fd", replace_makes_and_replaces, replace_leaves_the_old_inode_alone,
 	replace_replaces_a_link_not_its_target, replace_in_a_missing_directory_fails,
 	replace_of_a_directory_fails_and_leaves_no_temporary_file,
@@ -568,4 +610,5 @@ CHECK_MAIN("fd", replace_makes_and_replaces, replace_leaves_the_old_inode_alone,
 	dir_make_where_a_file_is_fails, tree_remove_takes_all_below, tree_remove_takes_a_file,
 	tree_remove_of_nothing_is_fine, tree_remove_does_not_follow_links,
 	tree_remove_leaves_no_descriptor_behind, tree_remove_says_what_stands_in_the_way,
-	write_all_writes_all, nonblock_adds_to_the_flags, unix_dial_finds_a_listener)
+	write_all_writes_all, nonblock_adds_to_the_flags, unix_dial_finds_a_listener,
+	path_clean_knows_what_is_not_there, path_clean_follows_links_as_far_as_they_lead)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <kukeon/buf.h>
+#include <kukeon/clock.h>
 
 #include "../support/check.h"
 #include "../support/dir.h"
@@ -115,10 +116,68 @@ START_TEST(a_log_holds_what_was_written)
 	entry_check(index, 2, 8, KK_STREAM_OUT);
 	/* Whoever comes after goes on with it. */
 	tty_sink_open(&sink, &options);
-	tty_sink_write(&sink, KK_STREAM_OUT, "four\n", 5);
+	tty_sink_write(&sink, KK_STREAM_ERR, "four\n", 5);
 	tty_sink_close(&sink);
 	text_check(path, "one\ntwo\nthree\nfour\n");
-	entry_check(index, 3, 14, KK_STREAM_OUT);
+	entry_check(index, 3, 14, KK_STREAM_ERR);
+}
+END_TEST
+
+/* As it is where a disk has no room for one more file: nothing is moved, nothing is lost. */
+START_TEST(a_log_that_can_not_be_rotated_grows)
+{
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *path = in_dir(dir, "log"), *first = in_dir(dir, "log.1");
+	kk_auto_free char *second = in_dir(dir, "log.2"), *fresh = in_dir(dir, "log.new");
+	const struct tty_options options = {
+		.log = path, .max_bytes = KK_LOGTIME_LINE + 4, .max_files = 3};
+	struct tty_sink sink;
+
+	tty_sink_open(&sink, &options);
+	tty_sink_write(&sink, KK_STREAM_OUT, "one\n", 4);
+	tty_sink_write(&sink, KK_STREAM_OUT, "two\n", 4);
+	tty_sink_write(&sink, KK_STREAM_OUT, "three\n", 6);
+	ck_assert_int_eq(mkdir(fresh, 0700), 0);
+	for (int i = 0; i < 5; i++)
+		tty_sink_write(&sink, KK_STREAM_OUT, "more\n", 5);
+	text_check(second, "one\n");
+	text_check(first, "two\n");
+	text_check(path, "three\nmore\nmore\nmore\nmore\nmore\n");
+	ck_assert_int_eq(rmdir(fresh), 0);
+	tty_sink_write(&sink, KK_STREAM_OUT, "four\n", 5);
+	tty_sink_close(&sink);
+	text_check(second, "two\n");
+	text_check(first, "three\nmore\nmore\nmore\nmore\nmore\n");
+	text_check(path, "four\n");
+}
+END_TEST
+
+START_TEST(a_clock_that_is_set_back_begins_a_file)
+{
+	check_auto_dir dir = check_dir_new();
+	kk_auto_free char *path = in_dir(dir, "log"), *first = in_dir(dir, "log.1");
+	kk_auto_free char *index = in_dir(dir, "log.times");
+	const struct tty_options options = {.log = path, .max_files = 2};
+	struct kk_logtime tomorrow = {kk_time_now() + 86400 * INT64_C(1000000000), 0,
+				  KK_STREAM_OUT},
+			  entry;
+	char line[KK_LOGTIME_LINE + 1];
+	kk_auto_buf text = {0};
+	struct kk_err err = {0};
+	struct tty_sink sink;
+
+	kk_logtime_format(&tomorrow, line);
+	check_ok(kk_file_write(path, "old\n", 4, 0600, &err), &err);
+	check_ok(kk_file_write(index, line, KK_LOGTIME_LINE, 0600, &err), &err);
+	tty_sink_open(&sink, &options);
+	tty_sink_write(&sink, KK_STREAM_OUT, "new\n", 4);
+	tty_sink_write(&sink, KK_STREAM_OUT, "er\n", 3);
+	tty_sink_close(&sink);
+	text_check(first, "old\n");
+	text_check(path, "new\ner\n");
+	check_ok(kk_file_read(index, &text, &err), &err);
+	ck_assert_int_eq(kk_logtime_parse((char *)text.data, &entry), 0);
+	ck_assert_int_lt(entry.time, tomorrow.time);
 }
 END_TEST
 
@@ -320,7 +379,8 @@ START_TEST(a_ring_without_room_holds_nothing)
 END_TEST
 
 CHECK_MAIN("kuketty", options_come_in_any_order, options_that_are_none,
-	a_log_holds_what_was_written, a_log_is_rotated_between_lines,
+	a_log_holds_what_was_written, a_log_that_can_not_be_rotated_grows,
+	a_clock_that_is_set_back_begins_a_file, a_log_is_rotated_between_lines,
 	a_line_that_is_too_long_is_kept, one_file_starts_anew, a_log_that_was_emptied_begins_anew,
 	a_torn_index_is_mended, what_is_lost_is_told, a_log_that_can_not_be_opened_is_opened_later,
 	a_ring_holds_the_end, a_ring_without_room_holds_nothing)

@@ -120,7 +120,9 @@ static int terminal_prepare(const struct kk_req_container_create *req, const cha
 
 	if (kk_dir_make(links, 0755, err) < 0)
 		return kk_failed(err);
-	if (mkfifo(input, 0600) < 0 && errno != EEXIST)
+	/* Each task has one of its own: a shim that other containers keep alive goes on reading that of the task before. */
+	(void)unlink(input);
+	if (mkfifo(input, 0600) < 0)
 		return kk_fail_errno(err, KK_E_IO, "make pipe %s", input);
 	return 0;
 }

@@ -42,6 +42,7 @@ struct tty_sink {
 	int64_t index_len;
 	struct kk_logtime last; /* of the index */
 	int64_t n_lost;         /* bytes since the last one that was written */
+	bool is_stuck;          /* it can't be rotated */
 	int lost_errno;
 };
 

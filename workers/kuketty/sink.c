@@ -16,15 +16,30 @@
 #include <kukeon/mem.h>
 
 /* What is written within a millisecond was written at once. */
-enum { TOGETHER_NS = 1000000 };
+enum { TOGETHER_NS = 1000000, SET_BACK_NS = 1000000000 };
+
+#define FRESH ".new"
+
+static const char *const suffixes[] = {KK_LOGTIME_SUFFIX, ""};
 
 static int file_open(const char *path, int64_t *ret_len)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	struct stat st;
 
 	*ret_len = fd >= 0 && fstat(fd, &st) == 0 ? st.st_size : 0;
 	return fd;
+}
+
+/* What somebody before us noted last, for times in a file not to fall. */
+static void last_read(struct tty_sink *sink)
+{
+	char line[KK_LOGTIME_LINE];
+
+	sink->last = (struct kk_logtime){0};
+	if (pread(sink->index_fd, line, sizeof line, sink->index_len - KK_LOGTIME_LINE) ==
+		sizeof line)
+		(void)kk_logtime_parse(line, &sink->last);
 }
 
 static void files_open(struct tty_sink *sink)
@@ -35,13 +50,13 @@ static void files_open(struct tty_sink *sink)
 	if (sink->fd < 0)
 		return;
 	sink->index_fd = file_open(index, &sink->index_len);
-	sink->last = (struct kk_logtime){0};
 	/* Half a line is of somebody who died, or had no room. */
 	if (sink->index_len % KK_LOGTIME_LINE) {
 		sink->index_len -= sink->index_len % KK_LOGTIME_LINE;
 		if (ftruncate(sink->index_fd, sink->index_len) < 0)
 			kk_debug("%s: %m", index);
 	}
+	last_read(sink);
 }
 
 static void files_close(struct tty_sink *sink)
@@ -80,35 +95,64 @@ static void file_shift(const struct tty_sink *sink, int64_t n, const char *suffi
 		kk_warning("%s is not rotated: %m", from);
 }
 
-/* An empty one takes the place of the first, which has got its next name before: at no moment is there none. */
-static void file_begin(const struct tty_sink *sink, const char *suffix)
+/* Both that take the place of the first are made before anything is moved: it may be what can't be done. */
+static bool fresh_make(const struct tty_sink *sink, const char *suffix)
+{
+	kk_auto_free char *path = kk_logfile_path(sink->path, 0, suffix);
+	kk_auto_free char *fresh = kk_xprintf("%s" FRESH, path);
+	kk_auto_fd int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+
+	return fd >= 0;
+}
+
+/* The first has got its next name before: at no moment is there none. */
+static bool fresh_take(const struct tty_sink *sink, const char *suffix)
 {
 	kk_auto_free char *path = kk_logfile_path(sink->path, 0, suffix),
 			  *next = kk_logfile_path(sink->path, 1, suffix);
-	kk_auto_free char *fresh = kk_xprintf("%s.new", path);
-	kk_auto_fd int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	kk_auto_free char *fresh = kk_xprintf("%s" FRESH, path);
 
-	if (fd < 0 || (sink->n_files > 1 && link(path, next) < 0) || rename(fresh, path) < 0) {
-		kk_warning("%s is not rotated: %m", path);
+	if ((sink->n_files > 1 && link(path, next) < 0 && errno != ENOENT) ||
+		rename(fresh, path) < 0) {
 		unlink(fresh);
+		return false;
 	}
+	return true;
 }
 
-static void rotate(struct tty_sink *sink)
+/* The last one goes, and those of a time when there were more; each other one gets the next number. Where the first number is
+ * free somebody came so far and no further. */
+static void others_shift(const struct tty_sink *sink)
 {
-	static const char *const suffixes[] = {KK_LOGTIME_SUFFIX, ""};
+	kk_auto_free char *first = kk_logfile_path(sink->path, 1, "");
 
-	files_close(sink);
-	/* The last one, and those of a time when there were more. */
+	if (sink->n_files > 1 && access(first, F_OK) < 0) {
+		file_remove(sink, 1, KK_LOGTIME_SUFFIX);
+		return;
+	}
 	for (int64_t n = sink->n_files - 1; n > 0 && file_remove(sink, n, ""); n++)
 		file_remove(sink, n, KK_LOGTIME_SUFFIX);
 	for (int64_t n = sink->n_files - 1; n > 1; n--) {
 		for (size_t i = 0; i < KK_COUNT(suffixes); i++)
 			file_shift(sink, n, suffixes[i]);
 	}
-	for (size_t i = 0; i < KK_COUNT(suffixes); i++)
-		file_begin(sink, suffixes[i]);
-	files_open(sink);
+}
+
+/* Where it can't be done the old one grows, as far as it can. */
+static void rotate(struct tty_sink *sink)
+{
+	bool is_done = fresh_make(sink, suffixes[0]) && fresh_make(sink, suffixes[1]);
+
+	if (is_done) {
+		files_close(sink);
+		others_shift(sink);
+		for (size_t i = 0; i < KK_COUNT(suffixes); i++)
+			is_done &= fresh_take(sink, suffixes[i]);
+		files_open(sink);
+	}
+	if (!is_done && !sink->is_stuck)
+		kk_warning("%s is not rotated: %m", sink->path);
+	sink->is_stuck = !is_done;
 }
 
 /* Somebody may have emptied it by hand. */
@@ -131,6 +175,7 @@ static void index_note(struct tty_sink *sink, enum kk_stream stream)
 	struct kk_logtime entry = {kk_time_now(), sink->len, stream};
 	char line[KK_LOGTIME_LINE + 1];
 
+	/* A clock may be set, if only by a little: times in a file do not fall. */
 	if (entry.time < sink->last.time)
 		entry.time = sink->last.time;
 	if (sink->index_fd < 0 ||
@@ -220,9 +265,15 @@ static size_t room_for(const struct tty_sink *sink, const char *data, size_t len
 	return end ? (size_t)(end + 1 - data) : 0;
 }
 
+/* One whose times would not be true for long goes. */
+static bool is_set_back(const struct tty_sink *sink)
+{
+	return sink->last.time - kk_time_now() > SET_BACK_NS && sink->len;
+}
+
 void tty_sink_write(struct tty_sink *sink, enum kk_stream stream, const char *data, size_t len)
 {
-	size_t n = room_for(sink, data, len);
+	size_t n = is_set_back(sink) ? 0 : room_for(sink, data, len);
 
 	if (n)
 		part_write(sink, stream, data, n);

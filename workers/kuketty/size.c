@@ -4,22 +4,39 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <kukeon/auto.h>
+#include <kukeon/mem.h>
 
-#define PID_FILE "init.pid" /* runc's, in the bundle */
+/* runc's, in the bundle */
+#define PID_FILE "init.pid"
 
 enum { PTY_MAJOR = 136, PTY_MAJORS = 8 };
 
+/* Bundles lie beside each other. A shim stays in that of its first container, which may have gone since. */
+static char *pid_path(void)
+{
+	const char *id = getenv("CONTAINER_ID");
+	char here[PATH_MAX] = "", *slash;
+
+	if (!id || readlink("/proc/self/cwd", here, sizeof here - 1) <= 0)
+		return NULL;
+	slash = strrchr(here, '/');
+	return slash ? kk_xprintf("%.*s/%s/" PID_FILE, (int)(slash - here), here, id) : NULL;
+}
+
 static int pid_read(void)
 {
-	kk_auto_fd int fd = open(PID_FILE, O_RDONLY | O_CLOEXEC);
+	kk_auto_free char *path = pid_path();
+	kk_auto_fd int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	char text[16] = "";
 
 	if (fd < 0 || read(fd, text, sizeof text - 1) < 0)

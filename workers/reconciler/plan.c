@@ -207,7 +207,8 @@ static void create_add(struct rc_plan *plan, unsigned phase, const struct kk_cel
 	req->ipcns_path = kk_xstrdup(network->ipcns_path);
 	req->files_dir = kk_xstrdup(network->files_dir);
 	req->log_path = rc_log_path(&scope, spec);
-	req->tty_link = rc_tty_link(&scope, spec->id);
+	if (spec->attachable)
+		req->tty_link = rc_tty_link(&scope, spec->id);
 	req->log_max_bytes = spec->logging.max_bytes.is_set ? spec->logging.max_bytes.value :
 							      rc.worker->config.log_max_bytes;
 	req->log_max_files = spec->logging.max_files.is_set ? spec->logging.max_files.value :
