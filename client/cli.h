@@ -258,7 +258,7 @@ const char *cli_host(const struct cli *cli);
 int cli_host_find(const struct cli *cli, struct cli_host *ret_host, struct kk_err *err);
 /* Is what it is about on another machine, to which ssh leads? */
 bool cli_is_elsewhere(const struct cli *cli);
-/* It is about this machine: that somebody named another one as well, and no less plainly, is an error (KK_E_USAGE). */
+/* For what is about this machine alone: that somebody names another one is an error (KK_E_USAGE). */
 int cli_here_check(const struct cli *cli, struct kk_err *err);
 
 /* {"Doc": …} for an object of @kind with this identity. */

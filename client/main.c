@@ -170,5 +170,5 @@ int kuke_main(int argc, char **argv)
 		r = KK_E_IO;
 	}
 	cli_close(&cli);
-	return r < 0 ? kk_code_exit(r) : cli.status;
+	return r < 0 && !cli.status ? kk_code_exit(r) : cli.status;
 }

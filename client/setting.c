@@ -155,39 +155,21 @@ int cli_host_find(const struct cli *cli, struct cli_host *ret_host, struct kk_er
 bool cli_is_elsewhere(const struct cli *cli)
 {
 	kk_auto(cli_host_release) struct cli_host host = {0};
+	struct kk_err ignored = {0};
 
-	return !cli_is_local(cli) && cli_host_find(cli, &host, NULL) == 0 && host.is_ssh;
-}
-
-/* Who said so: a flag, before a variable, before a file, before nobody. */
-enum voice { NOBODY, FROM_FILE, FROM_ENV, FROM_FLAG };
-
-static enum voice voice_of(const struct cli *cli, const char *flag, const char *env,
-	const char *from_file)
-{
-	return cli_is_given(cli, flag)     ? FROM_FLAG :
-		!kk_str_empty(getenv(env)) ? FROM_ENV :
-		!kk_str_empty(from_file)   ? FROM_FILE :
-					     NOBODY;
+	return !cli_is_local(cli) && cli_host_find(cli, &host, &ignored) == 0 && host.is_ssh;
 }
 
 int cli_here_check(const struct cli *cli, struct kk_err *err)
 {
-	static const char *const by[] = {"", "host: in kuke.yaml", "KUKEON_HOST", "--host"};
-	const char *url = cli_host(cli);
-	enum voice host = voice_of(cli, "host", "KUKEON_HOST", cli->file.spec.host), here = NOBODY;
+	const char *by = cli_is_given(cli, "host")   ? "--host" :
+		!kk_str_empty(getenv("KUKEON_HOST")) ? "KUKEON_HOST" :
+						       "host: in kuke.yaml";
 
-	if (!kk_str_starts(url, CLI_SSH))
-		return 0;
-	if (cli_leaf(cli)->route == CLI_ROUTE_BOTH) {
-		enum voice in_process = voice_of(cli, "no-daemon", "KUKEON_NO_DAEMON", NULL);
-
-		here = voice_of(cli, "run-path", "KUKEON_RUN_PATH", NULL);
-		here = in_process > here ? in_process : here;
-	}
-	if (here > host)
+	/* Of what can be done either way, who demands that it be done in-process has the say. */
+	if (cli_leaf(cli)->route != CLI_ROUTE_LOCAL || !kk_str_starts(cli_host(cli), CLI_SSH))
 		return 0;
 	return kk_fail(err, KK_E_USAGE,
 		"this is done on this machine alone, and %s names %s: do it there, or leave that out",
-		by[host], url);
+		by, cli_host(cli));
 }

@@ -41,6 +41,7 @@ struct daemon {
 	char *configuration; /* path of kukeond.yaml */
 	char *pid_path;
 	int lock_fd;
+	int64_t stopped_status;
 	int host_fd; /* root of the host, where it is not ours; -1: it is */
 	bool is_stopping;
 	bool is_successor;
@@ -205,6 +206,8 @@ static int config_load(struct daemon *daemon, struct kk_err *err)
 	kk_str_set(&config->sandbox, setting_get(SET_SANDBOX, spec->sandbox, NULL));
 	interval_get(config, spec->reconcile_interval);
 	if (heartbeat_get(config, spec->heartbeat_limit, err) < 0)
+		return kk_failed(err);
+	if (number_get(SET_STOPPED_STATUS, 0, &daemon->stopped_status, err) < 0)
 		return kk_failed(err);
 	levels_get(config, spec);
 	kk_str_set(&config->kuketty_log_level,
@@ -541,7 +544,7 @@ static int serve(char **argv)
 		fprintf(stderr, "Error: %s\n", text);
 	}
 	daemon_release(&daemon);
-	return r == 0 ? 0 : kk_code_exit(r);
+	return r == 0 ? (int)(daemon.stopped_status & 0xff) : kk_code_exit(r);
 }
 
 /* In the order in which they were given: getopt sorts @argv. */

@@ -51,8 +51,9 @@ static int reload_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
 	kk_auto_fd int lock = -1;
+	/* A file of settings has the usual socket in it, which is not meant where a run path is named. */
 	bool is_elsewhere = cli_is_given(cli, "host") || !kk_str_empty(getenv("KUKEON_HOST")) ||
-		!kk_str_empty(cli->file.spec.host);
+		kk_str_starts(cli_host(cli), CLI_SSH);
 	pid_t pid;
 
 	if (is_elsewhere || geteuid() != 0)

@@ -298,10 +298,11 @@ static int session_run(struct session *session, struct kk_err *err)
 		deafness_tell(session);
 	if (status_get(session, err) < 0)
 		return kk_failed(err);
+	if (!session->deaf_errno || session->deaf_errno == EPIPE)
+		return 0;
+	session->cli->status = 0;
 	errno = session->deaf_errno;
-	return errno && errno != EPIPE ?
-		kk_fail_errno(err, KK_E_IO, "write what the command says") :
-		0;
+	return kk_fail_errno(err, KK_E_IO, "write what the command says");
 }
 
 static void session_release(struct session *session)

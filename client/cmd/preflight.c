@@ -211,7 +211,7 @@ static void boot_check(struct preflight *preflight)
 
 	if (!setup_has_systemd())
 		note(preflight, "host", "boot", CLI_WARN, "no systemd",
-			"have your init run `kuke daemon start --foreground`, and again when it ends");
+			"have your init run `kuke daemon start --foreground`, and again when it ends with another status than 3");
 	else if (!unit)
 		note(preflight, "host", "boot", CLI_WARN, "no " SETUP_UNIT,
 			"make install, or install the package");

@@ -414,8 +414,8 @@ static void rm_clean(struct cli *cli, const struct kk_scope *scope)
 static int log_there(struct cli *cli, const struct kk_scope *scope, const char *container,
 	int64_t began, struct kk_err *err)
 {
-	kk_auto_free char *since =
-		kk_xprintf("%lldms", (long long)((kk_time_now() - began) / 1000000 + 1));
+	long long ago_ms = (kk_time_now() - began) / 1000000 + 1;
+	kk_auto_free char *since = kk_xprintf("%lldms", ago_ms);
 	const char *words[] = {"kuke", "log", "--host", cli_host(cli), "--realm", scope->realm,
 		"--space", scope->space, "--stack", scope->stack, "--container", container,
 		"--since", since, scope->cell};

@@ -15,7 +15,6 @@
 #include <kukeon/notify.h>
 
 enum {
-	STATUS_STOPPED = 3,     /* of a start in the foreground: kukeond was stopped on purpose */
 	STOPPED_LOOK_MS = 1000, /* for what a stop writes behind the end of kukeond */
 	LOOK_MS = 50,
 };
@@ -61,20 +60,27 @@ static int timeout_get(const struct cli *cli, int64_t *ret_ms, struct kk_err *er
 
 /* --- start --- */
 
+/* Before a unit is told: it could only try again and again. */
+static int cell_check(const struct setup *setup, struct kk_err *err)
+{
+	kk_auto_json *cell = NULL;
+	int r = setup_form_get(setup) == SETUP_ON_HOST ? 1 : setup_cell_get(setup, &cell, err);
+
+	return r == 0 ?
+		kk_fail(err, KK_E_CELL_NOT_FOUND, "kukeond has no cell, run `sudo kuke init`") :
+		r;
+}
+
 static int start_quietly(const struct setup *setup, bool is_in_front, struct kk_err *err)
 {
-	if (setup_dirs_make(setup, err) < 0)
+	if (cell_check(setup, err) < 0 || setup_dirs_make(setup, err) < 0)
 		return kk_failed(err);
 	if (setup_is_unit(setup) && !is_in_front)
 		return setup_unit_do("start", err);
 	if (setup_form_get(setup) == SETUP_ON_HOST)
 		return setup_serve(setup, is_in_front, err);
 	/* Whatever its record says, it does not run. */
-	if (setup_cell_call(setup, "RestartCell", SETUP_TIMEOUT_MS, err) == 0)
-		return 0;
-	if (err->code == KK_E_CELL_NOT_FOUND)
-		kk_wrap(err, "kukeond has no cell, run `sudo kuke init`");
-	return kk_failed(err);
+	return setup_cell_call(setup, "RestartCell", SETUP_TIMEOUT_MS, err);
 }
 
 static int start(const struct setup *setup, struct kk_err *err)
@@ -110,7 +116,7 @@ static int watch(const struct setup *setup, struct kk_err *err)
 
 		if (setup_form_get(setup) == SETUP_IN_CELL &&
 			(r == 0 || (r == 1 && setup_cell_is_stopped(cell)))) {
-			setup->cli->status = STATUS_STOPPED;
+			setup->cli->status = SETUP_STATUS_STOPPED;
 			return 0;
 		}
 		cli_pause(LOOK_MS);
@@ -127,15 +133,24 @@ static int start_in_front(const struct setup *setup, struct kk_err *err)
 	return watch(setup, err);
 }
 
+/* A host that nobody has set up is not set up by trying again. */
+static int in_front_failed(const struct setup *setup, const struct kk_err *err)
+{
+	if (err->code == KK_E_CELL_NOT_FOUND || (setup->run_path && !setup_is_initialized(setup)))
+		setup->cli->status = SETUP_STATUS_STOPPED;
+	return kk_failed(err);
+}
+
 static int start_run(struct cli *cli, struct kk_err *err)
 {
-	kk_auto(setup_release) struct setup setup = {0};
+	kk_auto(setup_release) struct setup setup = {.cli = cli};
+	bool is_in_front = cli_bool(cli, "foreground");
 	kk_auto_fd int lock = -1;
 
 	if (begin_alone(cli, &setup, &lock, err) < 0)
-		return kk_failed(err);
-	if (cli_bool(cli, "foreground"))
-		return start_in_front(&setup, err);
+		return is_in_front ? in_front_failed(&setup, err) : kk_failed(err);
+	if (is_in_front)
+		return start_in_front(&setup, err) < 0 ? in_front_failed(&setup, err) : 0;
 	if (setup_is_reachable(&setup)) {
 		printf("kukeond is already running (%s)\n", place(&setup));
 		return 0;
@@ -243,21 +258,6 @@ static int kill_run(struct cli *cli, struct kk_err *err)
 	return stop_or_kill(cli, true, err);
 }
 
-static int restart_run(struct cli *cli, struct kk_err *err)
-{
-	kk_auto(setup_release) struct setup setup = {0};
-	kk_auto_fd int lock = -1;
-	int64_t timeout_ms;
-
-	if (timeout_get(cli, &timeout_ms, err) < 0 || begin_alone(cli, &setup, &lock, err) < 0)
-		return kk_failed(err);
-	if (!is_up(&setup))
-		printf("kukeond was already stopped (%s)\n", place(&setup));
-	else if (stop(&setup, false, timeout_ms, err) < 0)
-		return kk_failed(err);
-	return start(&setup, err);
-}
-
 /* --- reset, recreate --- */
 
 static void file_remove(const char *path)
@@ -323,10 +323,31 @@ static int reset_run(struct cli *cli, struct kk_err *err)
 	return cli_bool(cli, "purge-system") ? system_purge(&setup, err) : 0;
 }
 
+/* @digest: of the image, which is there: what can't be had must not cost the one that runs. */
+static int cell_remake(const struct setup *setup, const char *image, const char *digest,
+	int64_t timeout_ms, struct kk_err *err)
+{
+	kk_auto_free char *action = NULL;
+
+	return tear_down(setup, timeout_ms, err) < 0 || setup_dirs_make(setup, err) < 0 ||
+			kk_instance_kukeond_set(&setup->cli->config, SETUP_FORM_CELL, err) < 0 ||
+			setup_cell_apply(setup, image, digest, &action, err) < 0 ?
+		kk_failed(err) :
+		0;
+}
+
+static int unit_follow(const struct setup *setup, struct kk_err *err)
+{
+	return setup_wait_ready(setup, err) < 0 ||
+			(setup_is_unit(setup) && setup_unit_do("start", err) < 0) ?
+		kk_failed(err) :
+		0;
+}
+
 static int recreate_run(struct cli *cli, struct kk_err *err)
 {
 	kk_auto(setup_release) struct setup setup = {0};
-	kk_auto_free char *digest = NULL, *action = NULL;
+	kk_auto_free char *digest = NULL;
 	kk_auto_fd int lock = -1;
 	const char *image;
 	int64_t timeout_ms;
@@ -334,19 +355,62 @@ static int recreate_run(struct cli *cli, struct kk_err *err)
 	if (timeout_get(cli, &timeout_ms, err) < 0 || begin_alone(cli, &setup, &lock, err) < 0)
 		return kk_failed(err);
 	image = setup_image_name(&setup);
-	/* What can't be had must not cost the one that runs. */
 	if (cli_local_open(cli, err) < 0 || setup_image_provide(&setup, image, &digest, err) < 0 ||
-		tear_down(&setup, timeout_ms, err) < 0 || setup_dirs_make(&setup, err) < 0 ||
-		kk_instance_kukeond_set(&cli->config, SETUP_FORM_CELL, err) < 0 ||
-		setup_cell_apply(&setup, image, digest, &action, err) < 0)
+		cell_remake(&setup, image, digest, timeout_ms, err) < 0)
 		return kk_failed(err);
 	printf("kukeond recreated (%s, image %s)\n", place(&setup), image);
-	if (setup_wait_ready(&setup, err) < 0 ||
-		(setup_is_unit(&setup) && setup_unit_do("start", err) < 0))
+	if (unit_follow(&setup, err) < 0)
 		return kk_failed(err);
 	printf("kukeond socket \"%s\": chown root:" SETUP_GROUP " mode 0660\n", setup.socket);
 	printf("kukeond is ready (unix://%s)\n", setup.socket);
 	return 0;
+}
+
+/* 1: its cell has another binary than this one in it, and *@ret_digest is that of the image that it should have. */
+static int is_outdated(const struct setup *setup, char **ret_digest, struct kk_err *err)
+{
+	const char *image = setup_image_name(setup);
+	kk_auto_json *cell = NULL;
+	const json_t *labels;
+	int r;
+
+	if (setup_form_get(setup) == SETUP_ON_HOST || strcmp(image, SETUP_LOCAL_IMAGE) != 0)
+		return 0;
+	r = cli_local_open(setup->cli, err) < 0 ? kk_failed(err) :
+						  setup_cell_get(setup, &cell, err);
+	if (r <= 0)
+		return r;
+	if (setup_image_provide(setup, image, ret_digest, err) < 0)
+		return kk_failed(err);
+	labels = json_object_get(json_object_get(cell, "metadata"), "labels");
+	return strcmp(cli_json_string(labels, SETUP_DIGEST_LABEL), *ret_digest) != 0;
+}
+
+static int restart_run(struct cli *cli, struct kk_err *err)
+{
+	kk_auto(setup_release) struct setup setup = {0};
+	kk_auto_free char *digest = NULL;
+	kk_auto_fd int lock = -1;
+	int64_t timeout_ms;
+	int r;
+
+	if (timeout_get(cli, &timeout_ms, err) < 0 || begin_alone(cli, &setup, &lock, err) < 0)
+		return kk_failed(err);
+	r = is_outdated(&setup, &digest, err);
+	if (r < 0)
+		return r;
+	if (r == 1) {
+		if (cell_remake(&setup, SETUP_LOCAL_IMAGE, digest, timeout_ms, err) < 0 ||
+			unit_follow(&setup, err) < 0)
+			return kk_failed(err);
+		printf("kukeond started (%s, from this binary)\n", place(&setup));
+		return 0;
+	}
+	if (!is_up(&setup))
+		printf("kukeond was already stopped (%s)\n", place(&setup));
+	else if (stop(&setup, false, timeout_ms, err) < 0)
+		return kk_failed(err);
+	return start(&setup, err);
 }
 
 /* --- logs --- */
@@ -377,7 +441,7 @@ static int logs_run(struct cli *cli, struct kk_err *err)
 static const struct cli_flag start_flags[] = {
 	SETUP_FLAG_CONFIGURATION,
 	{"foreground", 0, CLI_BOOL, NULL, NULL,
-		"stay until kukeond ends, for a service manager: exit status 3 where it was stopped",
+		"stay until kukeond ends, for a service manager: exit status 3 where it was stopped, or nobody has run init",
 		NULL},
 	CLI_FLAGS_END,
 };

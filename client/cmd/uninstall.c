@@ -29,13 +29,15 @@ struct uninstall {
 static void question_print(const struct setup *setup)
 {
 	printf("This removes kukeon from this host, with everything that runs in it:\n"
-	       "  - the systemd unit " SETUP_UNIT "\n"
+	       "%s"
 	       "  - every realm, including " KK_SYSTEM_REALM "\n"
 	       "  - their containerd namespaces, with containers and images\n"
-	       "  - %s/\n"
-	       "  - %s/\n"
-	       "  - user and group \"" SETUP_GROUP "\"\n\n",
-		setup->socket_dir, setup->run_path);
+	       "  - %s/\n",
+		setup_is_unit(setup) ? "  - the systemd unit " SETUP_UNIT "\n" : "",
+		setup->run_path);
+	if (strcmp(setup->socket_dir, setup->run_path) != 0)
+		printf("  - %s/\n", setup->socket_dir);
+	printf("  - user and group \"" SETUP_GROUP "\"\n\n");
 }
 
 /* 1: yes, 0: no, -1: neither. */
@@ -246,9 +248,22 @@ static int content_remove(const char *path, struct kk_err *err)
 	return r;
 }
 
-/* Nothing is removed through a mount that can't be let go of: what is behind it may be anybody's. */
-static void dir_remove(struct uninstall *uninstall, const char *dir)
+/* A file system of its own is emptied of what is ours, and stays where it is: what lies beneath is not ours. */
+static int emptied_keep(const char *dir, struct kk_err *err)
 {
+	kk_auto_free char *instance = kk_xprintf("%s/" KK_INSTANCE_FILE, dir);
+
+	if (unlink(instance) < 0 && errno != ENOENT)
+		return kk_fail_errno(err, KK_E_IO, "remove %s", instance);
+	printf("  - %s: emptied (it is a mount point)\n", dir);
+	return 0;
+}
+
+/* Nothing is removed through a mount that can't be let go of: what is behind it may be anybody's. @is_shared: init has mounted
+ * it. */
+static void dir_remove(struct uninstall *uninstall, const char *dir, bool is_shared)
+{
+	bool is_mount = !is_shared && setup_is_mount(dir);
 	kk_auto_free char *busy = NULL;
 	struct kk_err err = {0};
 
@@ -256,14 +271,18 @@ static void dir_remove(struct uninstall *uninstall, const char *dir)
 		printf("  - %s: " ABSENT "\n", dir);
 		return;
 	}
-	setup_unmount(dir, &busy);
+	setup_unmount(dir, !is_shared, &busy);
 	if (busy) {
 		kk_fail(&err, KK_E_BUSY, "%s is still mounted; unmount it, then run this again",
 			busy);
 		printf("  - mount %s: still busy\n", busy);
-	} else if (content_remove(dir, &err) == 0 && kk_tree_remove(dir, &err) == 0) {
-		printf("  - %s: " REMOVED "\n", dir);
-		return;
+	} else if (content_remove(dir, &err) == 0) {
+		if (is_mount && emptied_keep(dir, &err) == 0)
+			return;
+		if (!is_mount && kk_tree_remove(dir, &err) == 0) {
+			printf("  - %s: " REMOVED "\n", dir);
+			return;
+		}
 	}
 	printf("  - %s: remove failed\n", dir);
 	failure_keep(uninstall, &err);
@@ -276,8 +295,9 @@ static bool is_default_used(const struct setup *setup)
 		access(KK_DEFAULT_RUN_PATH "/" KK_INSTANCE_FILE, F_OK) == 0;
 }
 
-static void account_remove(const struct setup *setup)
+static void account_remove(struct uninstall *uninstall)
 {
+	const struct setup *setup = &uninstall->setup;
 	bool had_group = setup_group_find() > 0;
 	const char *user, *group;
 
@@ -292,6 +312,14 @@ static void account_remove(const struct setup *setup)
 	}
 	printf("  - user \"" SETUP_GROUP "\": %s\n", user);
 	printf("  - group \"" SETUP_GROUP "\": %s\n", group);
+	if (strcmp(user, SETUP_REMOVE_FAILED) == 0 || strcmp(group, SETUP_REMOVE_FAILED) == 0) {
+		struct kk_err err = {0};
+
+		kk_fail(&err, KK_E_IO,
+			"user or group \"" SETUP_GROUP
+			"\" can't be removed: see `userdel " SETUP_GROUP "`");
+		failure_keep(uninstall, &err);
+	}
 }
 
 /* One that others have things in keeps them. */
@@ -301,7 +329,12 @@ static void socket_dir_remove(struct uninstall *uninstall)
 	kk_auto_free char *pid_path = kk_xprintf("%s/kukeond.pid", setup->socket_dir);
 
 	if (setup_owns_socket_dir(setup)) {
-		dir_remove(uninstall, setup->socket_dir);
+		dir_remove(uninstall, setup->socket_dir,
+			strcmp(setup->socket_dir, setup->run_path) != 0);
+		return;
+	}
+	if (setup_is_reachable(setup)) {
+		printf("  - %s: kept (another kukeond listens there)\n", setup->socket);
 		return;
 	}
 	unlink(pid_path);
@@ -317,12 +350,12 @@ static void rest_remove(struct uninstall *uninstall)
 	kk_auto_free char *runtime = kk_config_runtime_dir(&config);
 
 	if (strcmp(runtime, setup->socket_dir) != 0 && access(runtime, F_OK) == 0)
-		dir_remove(uninstall, runtime);
+		dir_remove(uninstall, runtime, true);
 	socket_dir_remove(uninstall);
 	if (strcmp(setup->run_path, setup->socket_dir) != 0)
-		dir_remove(uninstall, setup->run_path);
+		dir_remove(uninstall, setup->run_path, false);
 	if (access(crash, F_OK) == 0)
-		dir_remove(uninstall, crash);
+		dir_remove(uninstall, crash, false);
 	if (strcmp(crash, KK_DEFAULT_CRASH_DIR) == 0)
 		rmdir("/var/lib/kukeon");
 	rmdir(KK_LEASE_ROOT);
@@ -398,7 +431,7 @@ static int uninstall_run(struct cli *cli, struct kk_err *err)
 		printf("  filesystem + user/group cleanup skipped: run this again when the cause is gone\n");
 	} else {
 		rest_remove(&uninstall);
-		account_remove(&setup);
+		account_remove(&uninstall);
 	}
 	if (!uninstall.is_failed)
 		return 0;

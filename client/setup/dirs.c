@@ -72,7 +72,7 @@ static int mounts_each(mount_f fn, void *arg)
 
 struct share_search {
 	const char *dir;
-	bool is_shared;
+	bool is_found, is_shared;
 };
 
 static void share_match(const char *point, bool is_shared, void *arg)
@@ -99,6 +99,7 @@ static int dir_share(const char *dir, struct kk_err *err)
 
 struct points {
 	const char *dir;
+	bool is_itself_spared;
 	struct kk_strs found;
 };
 
@@ -108,14 +109,32 @@ static void point_collect(const char *point, bool is_shared, void *arg)
 	size_t len = strlen(points->dir);
 
 	(void)is_shared;
-	if (kk_str_starts(point, points->dir) && (point[len] == '/' || !point[len]))
+	if (kk_str_starts(point, points->dir) &&
+		(point[len] == '/' || (!point[len] && !points->is_itself_spared)))
 		kk_strs_add(&points->found, point);
 }
 
-void setup_unmount(const char *dir, char **ret_busy)
+static void itself_match(const char *point, bool is_shared, void *arg)
+{
+	struct share_search *search = arg;
+
+	(void)is_shared;
+	search->is_found |= strcmp(point, search->dir) == 0;
+}
+
+bool setup_is_mount(const char *dir)
 {
 	kk_auto_free char *real = realpath(dir, NULL);
-	struct points points = {.dir = real ? real : dir}, left = points;
+	struct share_search search = {.dir = real ? real : dir};
+
+	return mounts_each(itself_match, &search) == 0 && search.is_found;
+}
+
+void setup_unmount(const char *dir, bool is_itself_spared, char **ret_busy)
+{
+	kk_auto_free char *real = realpath(dir, NULL);
+	struct points points = {.dir = real ? real : dir, .is_itself_spared = is_itself_spared},
+		      left = points;
 	int r = mounts_each(point_collect, &points);
 
 	/* The last comes first: it may lie on others. */

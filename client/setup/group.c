@@ -57,7 +57,7 @@ const char *setup_user_remove(void)
 
 	if (!getpwnam(SETUP_GROUP))
 		return "absent";
-	return setup_command(userdel, NULL) == 0 ? "removed" : "remove failed";
+	return setup_command(userdel, NULL) == 0 ? "removed" : SETUP_REMOVE_FAILED;
 }
 
 /* userdel takes the group of the same name along, where nobody else is in it. */
@@ -67,5 +67,5 @@ const char *setup_group_remove(void)
 
 	if (!getgrnam(SETUP_GROUP))
 		return "absent";
-	return setup_command(groupdel, NULL) == 0 ? "removed" : "remove failed";
+	return setup_command(groupdel, NULL) == 0 ? "removed" : SETUP_REMOVE_FAILED;
 }

@@ -420,6 +420,19 @@ static bool is_same(int dir_fd, const char *base, const struct kk_buf *wanted)
 		memcmp(found.data, wanted->data, found.len) == 0;
 }
 
+/* Is the program that runs the one of this name, by links of its own root? */
+static bool is_running(const struct setup_renewal *renewal, const char *name)
+{
+	kk_auto_free char *exe = kk_xprintf("/proc/%d/exe", (int)renewal->pid);
+	const char *base;
+	kk_auto_fd int dir_fd = dir_open(renewal->root_fd, name, &base);
+	struct stat running, there;
+
+	return dir_fd >= 0 && stat(exe, &running) == 0 &&
+		fstatat(dir_fd, base, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+		running.st_ino == there.st_ino && running.st_dev == there.st_dev;
+}
+
 static int file_renew(struct setup_renewal *renewal, const struct file *file, struct kk_err *err)
 {
 	const char *base;
@@ -434,7 +447,13 @@ static int file_renew(struct setup_renewal *renewal, const struct file *file, st
 			file->name);
 	if (kk_file_read(file->source, &wanted, err) < 0)
 		return kk_failed(err);
-	/* Of a reload that nobody has brought to its end. */
+	/* Of a reload that nobody has brought to its end: what runs is still the former one, or not. */
+	if (renewal->is_interrupted && faccessat(dir_fd, old, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		kk_strs_add(&renewal->replaced, file->name);
+		return is_same(dir_fd, base, &wanted) ?
+			0 :
+			kk_file_replace(path, wanted.data, wanted.len, 0755, err);
+	}
 	(void)unlinkat(dir_fd, old, 0);
 	if (is_same(dir_fd, base, &wanted))
 		return 0;
@@ -462,9 +481,11 @@ int setup_rootfs_renew(pid_t pid, struct setup_renewal *ret_renewal, struct kk_e
 	kk_auto_free char *root = kk_xprintf("/proc/%d/root/", (int)pid);
 	struct setup_renewal *renewal = ret_renewal;
 
-	*renewal = (struct setup_renewal){.root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	*renewal = (struct setup_renewal){
+		.pid = pid, .root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC)};
 	if (renewal->root_fd < 0)
 		return kk_fail_errno(err, KK_E_IO, "open the root of kukeond");
+	renewal->is_interrupted = is_running(renewal, BINARY OLD);
 	if (files_find(&files, err) < 0)
 		return kk_failed(err);
 	for (size_t i = 0; i < files.n; i++) {
@@ -476,6 +497,9 @@ int setup_rootfs_renew(pid_t pid, struct setup_renewal *ret_renewal, struct kk_e
 
 void setup_rootfs_settle(struct setup_renewal *renewal, bool is_kept)
 {
+	/* One that has taken over is kept, whatever was said of it behind that. */
+	is_kept |= kk_strs_has(&renewal->replaced, BINARY) && is_running(renewal, BINARY);
+
 	for (size_t i = 0; i < renewal->replaced.n; i++) {
 		const char *base;
 		kk_auto_fd int dir_fd =

@@ -307,7 +307,8 @@ int setup_wait_ready(const struct setup *setup, struct kk_err *err)
 	struct kk_err cause = {0};
 	char why[KK_ERR_TEXT];
 
-	while (!setup_is_reachable(setup)) {
+	/* Another one may listen there. */
+	while (!setup_is_reachable(setup) || setup_pid(setup) == 0) {
 		if (kk_clock_ms() > end_ms) {
 			struct kk_text text;
 
@@ -315,7 +316,11 @@ int setup_wait_ready(const struct setup *setup, struct kk_err *err)
 			kk_err_line(&cause, why, sizeof why);
 			return kk_fail(err, KK_E_TIMEOUT,
 				"kukeond did not become ready: timed out after %ds: %s; see `kuke daemon logs`",
-				SETUP_READY_MS / 1000, cause.code ? why : "it does not answer");
+				SETUP_READY_MS / 1000,
+				cause.code ? why :
+					setup_is_reachable(setup) ?
+					     "another kukeond listens at its socket" :
+					     "it does not answer");
 		}
 		cli_pause(POLL_MS);
 	}
@@ -393,13 +398,13 @@ int setup_halt(const struct setup *setup, bool is_kill, int64_t timeout_ms, stru
 	bool is_on_host = setup_form_get(setup) == SETUP_ON_HOST, has_unit = setup_is_unit(setup);
 	int r;
 
-	/* systemd would start again what ends behind its back. */
-	if (is_on_host && has_unit && !is_kill)
-		return setup_unit_do("stop", err);
+	/* systemd would start again what ends behind its back. It may be none of its own, too. */
+	if (is_on_host && has_unit && !is_kill && setup_unit_do("stop", err) < 0)
+		return kk_failed(err);
 	r = is_on_host ? process_end(setup, is_kill, timeout_ms, err) :
 			 cell_end(setup, is_kill, timeout_ms, err);
 	/* Whoever watches a cell notices by itself, but not at once: a start in between would be none. */
-	if (r >= 0 && has_unit && setup_unit_do("stop", err) < 0)
+	if (r >= 0 && has_unit && (!is_on_host || is_kill) && setup_unit_do("stop", err) < 0)
 		return kk_failed(err);
 	return r;
 }

@@ -38,6 +38,16 @@ static void file_take_over(struct cli *cli, const struct kk_server_spec *server)
 	cli->is_cgroup_root_demanded = !kk_str_empty(server->cgroup_root);
 }
 
+/* What the unit's kuke finds, which has neither flags nor variables nor settings of a user. */
+static bool is_usual(const struct setup *setup, bool is_configuration_given)
+{
+	const char *from_file = is_configuration_given ? NULL : setup->file.spec.run_path;
+	kk_auto_free char *usual =
+		kk_path_clean(kk_str_empty(from_file) ? KK_DEFAULT_RUN_PATH : from_file);
+
+	return strcmp(usual, setup->run_path) == 0;
+}
+
 /* A run path that was asked for has its socket in it. */
 static char *socket_of(const struct setup *setup, bool is_run_path_given)
 {
@@ -83,7 +93,8 @@ int setup_load(struct cli *cli, struct setup *ret_setup, struct kk_err *err)
 	file_take_over(cli, &setup->file.spec);
 	setup->run_path = kk_path_clean(cli_setting(cli, "run-path", "KUKEON_RUN_PATH",
 		cli->file.spec.run_path, KK_DEFAULT_RUN_PATH, NULL));
-	is_given = cli_is_given(cli, "run-path") || getenv("KUKEON_RUN_PATH");
+	is_given = cli_is_given(cli, "run-path") || getenv("KUKEON_RUN_PATH") ||
+		!is_usual(setup, *configuration);
 	setup->containerd_socket = containerd_socket_of(setup);
 	setup->socket = socket_of(setup, is_given);
 	setup->is_default = !is_given && !*configuration && kk_str_empty(getenv("KUKEOND_SOCKET"));

@@ -98,6 +98,10 @@ int setup_serve(const struct setup *setup, bool is_here, struct kk_err *err)
 
 	args_fill(setup, argv, gid);
 	if (is_here) {
+		/* systemd has other ways to know. */
+		if (!getenv("NOTIFY_SOCKET"))
+			(void)setenv("KUKEOND_STOPPED_STATUS", KK_STRINGIFY(SETUP_STATUS_STOPPED),
+				1);
 		execv("/proc/self/exe", (char *const *)argv);
 		return kk_fail_errno(err, KK_E_IO, "run kukeond");
 	}

@@ -15,6 +15,9 @@
 #define SETUP_FORM_CELL "cell"
 #define SETUP_DIGEST_LABEL "kukeon.io/image-digest"
 
+/* Exit status of a start in the foreground where there is nothing to be started again. */
+#define SETUP_STATUS_STOPPED 3
+
 enum { SETUP_TIMEOUT_MS = 10000, SETUP_READY_MS = 30000 };
 
 /* Where kukeond's things are. */
@@ -73,14 +76,16 @@ int setup_image_provide(const struct setup *setup, const char *name, char **ret_
 bool setup_has_own_root(pid_t pid);
 /* Files of a container that runs, which were replaced. */
 struct setup_renewal {
+	pid_t pid;
 	int root_fd;             /* its root */
+	bool is_interrupted;     /* a renewal before this one, whose former files are still there */
 	struct kk_strs replaced; /* by name; the former ones lie beside them */
 	struct kk_strs added;
 };
 /* Give the files of the image that would be made here to a kukeond that runs in a container, as process @pid, for its
  * next reload. setup_rootfs_settle must follow. */
 int setup_rootfs_renew(pid_t pid, struct setup_renewal *ret_renewal, struct kk_err *err);
-/* Keep what was given, or put back what was there before; and release it. */
+/* Keep what was given, as is done where it runs by now as well, or put back what was there before; and release it. */
 void setup_rootfs_settle(struct setup_renewal *renewal, bool is_kept);
 
 /* --- group.c --- */
@@ -94,7 +99,8 @@ struct setup_account {
 /* The system user and group of this name. Fails with KK_E_IO where the host's own tools can't add them. */
 int setup_account_ensure(struct setup_account *ret_account, struct kk_err *err);
 gid_t setup_group_find(void); /* 0: there is none */
-/* "removed", "absent" or "remove failed". */
+#define SETUP_REMOVE_FAILED "remove failed"
+/* "removed", "absent" or SETUP_REMOVE_FAILED. */
 const char *setup_user_remove(void);
 const char *setup_group_remove(void);
 
@@ -111,9 +117,10 @@ int setup_dirs_make(const struct setup *setup, struct kk_err *err);
 int setup_own(const struct setup *setup, struct kk_err *err);
 /* Is there a cgroup of this path, in any hierarchy? */
 bool setup_cgroup_exists(const char *path);
-/* Let go of all mounts below @dir. The first that stays, or why that can't be told, is named in *@ret_busy, which the caller
- * frees. */
-void setup_unmount(const char *dir, char **ret_busy);
+bool setup_is_mount(const char *dir);
+/* Let go of all mounts below @dir, and of one on itself unless that is spared. The first that stays, or why that can't be told,
+ * is named in *@ret_busy, which the caller frees. */
+void setup_unmount(const char *dir, bool is_itself_spared, char **ret_busy);
 
 /* --- kukeond.c: in whatever form it runs --- */
 

@@ -5,7 +5,7 @@
 
 # One case of a Python file beside this one.
 python_case() {
-	SOCKET=$D/k.sock LOG=$D/kukeond.log DAEMON=$daemon_pid RUN_PATH=$RP SCHEMA=$schema PATIENCE=$patience \
+	SOCKET=$D/k.sock LOG=$D/kukeond.log DAEMON=$daemon_pid RUN_PATH=$RP SCHEMA=$schema PATIENCE=$((patience * ${CK_TIMEOUT_MULTIPLIER:-1})) \
 		PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/support python3 "tests/e2e/$1.py" "$2" ||
 		fail "the case above failed"
 }

@@ -295,13 +295,17 @@ reloads() {
 	cmp "$D/new/kukeond" "/proc/$(kukeond_pid)/root/bin/kukeond" || fail "it fell back to the old binary"
 }
 
-# One that can't take over leaves all as it was, also for the next start.
+# One that can't take over leaves all as it was, also for the next start, and where a reload before was killed in between.
 refuses_a_bad_binary() {
-	local pid
+	local pid bin
 	pid=$(kukeond_pid)
+	bin=/proc/$pid/root/bin
 	mkdir -p "$D/bad"
 	cp "$KUKE_BIN/kuke" "$D/bad/kuke"
 	printf 'bad' >>"$D/bad/kuke"
+	ln "$bin/kukeond" "$bin/kukeond.old"
+	cp "$D/bad/kuke" "$bin/new"
+	mv "$bin/new" "$bin/kukeond"
 	cp "$RP/.kukeon-instance.json" "$D/instance"
 	echo broken >"$RP/.kukeon-instance.json"
 	run "$D/bad/kuke" --run-path "$RP" daemon reload
@@ -310,6 +314,22 @@ refuses_a_bad_binary() {
 	answers >/dev/null || fail "kukeond is gone"
 	expect_equal "$(kukeond_pid)" "$pid"
 	cmp "$D/new/kukeond" "/proc/$pid/root/bin/kukeond" || fail "the binary was replaced"
+	[ ! -e "$bin/kukeond.old" ] || fail "there is a copy left"
+}
+
+# Where a reload is of no use, as from a release that is too old for it, a restart brings the new binary too.
+restarts_with_another_binary() {
+	local before
+	before=$(task_of web)
+	run "$D/new/kuke" --run-path "$RP" daemon restart
+	expect_status 0
+	expect_out 'kukeond started (cell "kukeond" in realm "kuke-system", from this binary)'
+	cmp "$D/new/kukeond" "/proc/$(kukeond_pid)/root/bin/kukeond" || fail "it is the old binary"
+	run "$D/new/kuke" --run-path "$RP" daemon restart
+	expect_out 'kukeond started (cell "kukeond" in realm "kuke-system")'
+	run ki daemon restart
+	expect_out 'from this binary)'
+	expect_equal "$(task_of web)" "$before"
 }
 
 recreates() {
@@ -323,6 +343,23 @@ recreates() {
 	expect_out '    - cell "kukeond": recreated (image digest drift on kukeon.internal/kukeond:'
 	run ki init
 	expect_status 0
+}
+
+# What is done here is not done here where another machine is meant.
+stays_at_home() {
+	local words
+	for words in "daemon stop" "daemon reset" "uninstall -y" init "image prune --realm default"; do
+		# shellcheck disable=SC2086
+		run ki --host ssh://nowhere.invalid $words
+		expect_refusal "this is done on this machine alone, and --host names ssh://nowhere.invalid: do it there, or leave that out"
+		# shellcheck disable=SC2086
+		KUKEON_HOST=ssh://nowhere.invalid run ki $words
+		expect_refusal "this is done on this machine alone, and KUKEON_HOST names ssh://nowhere.invalid"
+	done
+	# What can be done either way is done as --run-path says.
+	KUKEON_HOST=ssh://nowhere.invalid run ki get realms
+	expect_status 0
+	answers >/dev/null || fail "kukeond is gone"
 }
 
 # kuke of another instance on the same host.
@@ -344,6 +381,31 @@ is_reproducible() {
 	ki init >/dev/null || fail "the group did not come back"
 }
 
+# A path that is not there yet, one that a file names, one that is a file system of its own.
+lives_in_odd_places() {
+	local file=$D/etc/two.yaml
+	cd "$D" || fail "no $D"
+	export KUKEON_NAMESPACE_SUFFIX=two.$id.test KUKEON_CGROUP_ROOT=/kuke-$id/two
+	run kuke --run-path rp2 init --on-host
+	expect_status 0
+	expect_out "kukeond is ready (unix://$D/rp2/kukeond.sock)"
+	run kuke --run-path rp2 uninstall -y
+	expect_status 0
+	[ ! -e /rp2 ] || fail "it has made /rp2"
+	mkdir -p "$D/etc" "$D/rp2"
+	mount -t tmpfs rp2 "$D/rp2" || fail "no file system could be made"
+	printf 'apiVersion: v1beta1\nkind: ServerConfiguration\nmetadata: {name: two}\nspec: {runPath: %s}\n' "$D/rp2" >"$file"
+	run kuke init --server-configuration "$file"
+	expect_status 0
+	expect_out "kukeond is ready (unix://$D/rp2/kukeond.sock)"
+	run kuke uninstall -y --server-configuration "$file"
+	expect_status 0
+	expect_out "  - $D/rp2: emptied (it is a mount point)"
+	expect_equal "$(ls -A "$D/rp2")" ""
+	umount "$D/rp2" || fail "it is not mounted any more"
+	answers >/dev/null || fail "the other one is gone"
+}
+
 resets() {
 	mkdir -p "$RP/data/default/sentinel-dir"
 	run ki daemon reset
@@ -353,6 +415,10 @@ resets() {
 	expect_out "kukeond cell already torn down"
 	run ki daemon start
 	expect_refusal "kuke init"
+	# Nothing that a service manager would try again.
+	run ki daemon start --foreground
+	expect_status 3
+	expect_err "kukeond has no cell, run \`sudo kuke init\`"
 	run ki daemon reset --purge-system
 	expect_status 0
 	expect_out "removed $RP/data/kuke-system"
@@ -361,6 +427,9 @@ resets() {
 	rmdir "$RP/data/default/sentinel-dir"
 	run ki daemon start
 	expect_refusal "kukeon host is not initialized"
+	run ki daemon start --foreground
+	expect_status 3
+	expect_err "kukeon host is not initialized"
 	[ -n "$(task_of web)" ] || fail "the cell is gone"
 	run ki init
 	expect_equal "$(head -n 1 <<<"$out")" "Initialized Kukeon runtime"
@@ -391,6 +460,13 @@ on_host() {
 	expect_equal "$out" "kukeond started (on the host)"
 	run ki daemon logs
 	expect_out "kukeond listening socket=$socket"
+	ki daemon stop >/dev/null
+	ki daemon start --foreground 2>"$D/front.err" &
+	wait_until 10 answers || fail "it does not answer: $(<"$D/front.err")"
+	ki daemon stop >/dev/null || fail "it can't be stopped"
+	wait $!
+	expect_equal $? 3
+	ki daemon start >/dev/null
 	ki daemon reload >/dev/null || fail "no reload"
 	expect_equal "$(task_of web)" "$before"
 	run ki init
@@ -471,7 +547,10 @@ it "stays in front for a service manager" stays_in_front
 it "is replaced by a new binary without losing a request" reloads
 it "keeps its binary when another can't take over" refuses_a_bad_binary
 it "is made anew" recreates
+it "is started anew from another binary" restarts_with_another_binary
+it "does nothing here that is meant for elsewhere" stays_at_home
 it "is one image on all hosts" is_reproducible
+it "may live in odd places" lives_in_odd_places
 it "loses its cell by reset, and nothing else" resets
 it "runs on the host itself" on_host
 it "asks before it leaves" asks_first

@@ -69,7 +69,9 @@ fills_the_disk() {
 	completes
 	run ki uninstall -y
 	expect_status 0
-	[ ! -e "$RP" ] || fail "$RP is still there"
+	expect_out "  - $RP: emptied (it is a mount point)"
+	expect_equal "$(ls -A "$RP")" ""
+	umount "$RP" && rmdir "$RP" || fail "$RP is in use"
 }
 
 # A file of that name is somebody's.

@@ -107,7 +107,7 @@ settings() {
 		grep -B 1 "^  #$key:" "$file" | grep -q '^  # [A-Za-z]' || fail "$key is not explained"
 		[ "$key" = workers ] || grep -qF "\\fB$key\\fR" "$share/man/man5/kukeond.yaml.5" || fail "$key has no entry"
 	done < <(sed -n 's/^  #\([a-zA-Z]*\):.*/\1/p' "$file")
-	for flag in $(flags kukeond | grep -vxE -e '--(help|configuration|host-root)'); do
+	for flag in $(flags kukeond | grep -vxE -e '--(help|configuration|host-root|stopped-status)'); do
 		key=$(sed -n "/fB${flag//-/.-}[^-]*\$/{n;s/.*, key \(.*\))/\1/p}" "$share/man/man8/kukeond.8")
 		grep -q "^  #$key: ." "$file" || fail "$flag has no key: $key"
 	done

@@ -1,6 +1,7 @@
 """tests/e2e/model_look.py - the real system beside the model: the documents that it shows, and the host."""
 
 import glob
+import os
 import subprocess
 
 from model_tree import *
@@ -12,7 +13,7 @@ GROUP = os.environ["GROUP"]
 POOL = os.environ["POOL"]
 OURS = f"kukeon:{os.environ['INSTANCE']}:"
 TABLE = f"kukeon_{os.environ['INSTANCE']}"
-PATIENCE = 15  # seconds for what comes by an event
+PATIENCE = 15 * int(os.environ.get("CK_TIMEOUT_MULTIPLIER", "1"))  # seconds for what comes by an event
 
 # --- documents ---
 

@@ -52,7 +52,7 @@ wait_until() {
 
 # within MS COMMAND…: the same for what has to be quick.
 within() {
-	local end=$((${EPOCHREALTIME/./} + $1 * 1000))
+	local end=$((${EPOCHREALTIME/./} + $1 * 1000 * ${CK_TIMEOUT_MULTIPLIER:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "${EPOCHREALTIME/./}" -lt $end ] || return 1
