@@ -130,7 +130,9 @@ class Cell:
 
 
 def fate(spec):
-    """What becomes of a container by itself."""
+    """What becomes of a container by itself. A shell at a terminal waits for somebody to sit down."""
+    if spec.get("attachable") and not spec.get("args"):
+        return "Ready"
     return FATES[(spec.get("args") or [None])[-1]]
 
 
