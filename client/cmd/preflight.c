@@ -72,8 +72,11 @@ static void containerd_check(struct preflight *preflight)
 		return;
 	}
 	kk_err_line(&err, why, sizeof why);
-	note(preflight, "runtime", "containerd", CLI_FAIL, why,
-		"apt install containerd; systemctl enable --now containerd");
+	note(preflight, "runtime", "containerd", err.code == KK_E_PERMISSION ? CLI_WARN : CLI_FAIL,
+		why,
+		err.code == KK_E_PERMISSION ?
+			NULL :
+			"apt install containerd; systemctl enable --now containerd");
 }
 
 static void runtime_check(struct preflight *preflight)
@@ -102,13 +105,20 @@ static bool has_line(const char *path, const char *word)
 /* Loaded or built in, else one that the kernel would load. */
 static void module_check(struct preflight *preflight, const char *module, bool is_there)
 {
-	const char *const argv[] = {"modprobe", "-n", "-q", module, NULL};
-	bool is_loadable = is_there || setup_command(argv, NULL) == 0;
+	/* Not in the PATH of most users. */
+	const char *const argv[] = {"/sbin/modprobe", "-n", "-q", module, NULL};
+	int r = is_there ? 0 : setup_command(argv, NULL);
 
-	note(preflight, "kernel", module, is_loadable ? CLI_OK : CLI_FAIL,
-		is_there            ? "there" :
-			is_loadable ? "loaded when it is needed" :
-				      "not there, and no module of it",
+	note(preflight, "kernel", module,
+		r == 0        ? CLI_OK :
+			r < 0 ? CLI_WARN :
+				CLI_FAIL,
+		is_there ? "there" :
+			r == 0 ?
+			   "loaded when it is needed" :
+			r < 0 ?
+			   "not there, and without modprobe nobody can tell whether it could be" :
+			   "not there, and no module of it",
 		"boot a kernel with it: Debian's has it");
 }
 

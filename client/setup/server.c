@@ -138,12 +138,20 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err)
 		setup->run_path);
 }
 
+static int containerd_refused(const char *path, struct kk_err *err)
+{
+	return kk_fail(err, KK_E_PERMISSION, "containerd's socket %s is root's: run this with sudo",
+		path);
+}
+
 int setup_containerd_check(const struct setup *setup, struct kk_err *err)
 {
 	const char *path = setup->containerd_socket;
 	kk_auto_fd int fd = -1;
 	struct stat st;
 
+	if (stat(path, &st) < 0 && errno == EACCES)
+		return containerd_refused(path, err);
 	if (stat(path, &st) < 0)
 		return kk_fail(err, KK_E_CONTAINERD_DOWN,
 			"failed to connect to containerd: %s — start containerd (systemctl start "
@@ -156,6 +164,8 @@ int setup_containerd_check(const struct setup *setup, struct kk_err *err)
 			"with --containerd-socket",
 			path);
 	fd = kk_unix_dial(path, SOCK_STREAM, SETUP_TIMEOUT_MS);
+	if (fd < 0 && errno == EACCES)
+		return containerd_refused(path, err);
 	if (fd < 0)
 		return kk_fail(err, KK_E_CONTAINERD_DOWN,
 			"failed to connect to containerd: nobody listens at %s — start containerd "

@@ -52,7 +52,7 @@ int setup_initialized_check(const struct setup *setup, struct kk_err *err);
 bool setup_is_run_path(const struct setup *setup);
 /* Is the directory of the socket kukeond's alone? A socket may be told to lie in one of others. */
 bool setup_owns_socket_dir(const struct setup *setup);
-/* Is somebody there at containerd's socket? Fails with KK_E_CONTAINERD_DOWN. */
+/* Is somebody there at containerd's socket? Fails with KK_E_CONTAINERD_DOWN, or KK_E_PERMISSION where we may not ask. */
 int setup_containerd_check(const struct setup *setup, struct kk_err *err);
 
 /* One init or uninstall at a time for a run path, which has to be there: the others wait until *@ret_fd is closed. Fails
