@@ -168,6 +168,7 @@ int kuke_main(int argc, char **argv)
 	if (fflush(stdout) != 0 && errno != EPIPE && r == 0) {
 		fprintf(stderr, "Error: write to standard output: %s\n", kk_errno_text(errno));
 		r = KK_E_IO;
+		cli.status = 0;
 	}
 	cli_close(&cli);
 	return r < 0 && !cli.status ? kk_code_exit(r) : cli.status;

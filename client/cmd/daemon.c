@@ -25,15 +25,30 @@ static int reload_call(struct cli *cli, struct kk_err *err)
 	return 0;
 }
 
+/* Of which image its cell is, as it says itself. */
+static int image_ask(const struct setup *setup, char **ret_image, struct kk_err *err)
+{
+	const struct kk_scope scope = setup_cell();
+	kk_auto_json *reply = NULL;
+
+	if (cli_call_json(setup->cli, cli_call_daemon, "GetCell",
+		    cli_doc_args(KK_KIND_CELL, &scope, NULL), &reply, err) < 0)
+		return kk_failed(err);
+	*ret_image = kk_xstrdup(setup_cell_image(json_object_get(json_object_get(reply, "Result"),
+		"Cell")));
+	return 0;
+}
+
 /* A kukeond in its cell finds the binary on disk in its own root, where it has to be put first. Should it be refused,
  * the old one goes back there; else it is what the cell's image is from now on. */
 static int cell_reload(const struct setup *setup, pid_t pid, struct kk_err *err)
 {
-	const char *image = setup_image_name(setup);
 	struct setup_renewal renewal;
-	kk_auto_free char *digest = NULL;
-	int r;
+	kk_auto_free char *image = NULL, *digest = NULL;
+	int r = image_ask(setup, &image, err);
 
+	if (r < 0)
+		return r;
 	if (strcmp(image, SETUP_LOCAL_IMAGE) != 0)
 		return reload_call(setup->cli, err);
 	r = setup_rootfs_renew(pid, &renewal, err);
@@ -42,7 +57,7 @@ static int cell_reload(const struct setup *setup, pid_t pid, struct kk_err *err)
 	setup_rootfs_settle(&renewal, r == 0);
 	if (r < 0)
 		return r;
-	if (setup_image_provide(setup, image, &digest, err) < 0)
+	if (setup_image_provide(setup, SETUP_LOCAL_IMAGE, &digest, err) < 0)
 		return kk_failed(err);
 	return setup_cell_label(setup, digest, err);
 }

@@ -21,7 +21,8 @@ enum { CHUNK = 64 * 1024, DROPS = 64, STATUS_KILLED = 137 };
 /* One of the pipes. */
 struct pipe {
 	char *path;
-	int fd; /* our end; -1: there is none, or no more */
+	int fd;         /* our end; -1: there is none, or no more */
+	int deaf_errno; /* why nobody hears any more what comes out of it; 0: somebody does */
 };
 
 struct session {
@@ -32,7 +33,6 @@ struct session {
 	char *dir;
 	struct pipe input, output, errors;
 	bool is_tty, is_interactive, is_started;
-	int deaf_errno; /* why nobody hears any more what it says; 0: somebody does */
 };
 
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
@@ -162,21 +162,19 @@ static void input_write(struct session *session)
 		input_close(session);
 }
 
-static void output_copy(struct session *session, struct pipe *pipe, int to)
+static void output_copy(struct pipe *pipe, int to)
 {
 	char chunk[CHUNK];
 	ssize_t n = read(pipe->fd, chunk, sizeof chunk);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	if (n > 0 && kk_fd_write_wait(to, chunk, (size_t)n) == 0)
-		return;
-	if (n > 0) {
-		session->deaf_errno = errno;
-		return;
+	if (n <= 0) {
+		kk_closep(&pipe->fd);
+		pipe->fd = -1;
+	} else if (!pipe->deaf_errno && kk_fd_write_wait(to, chunk, (size_t)n) < 0) {
+		pipe->deaf_errno = errno;
 	}
-	kk_closep(&pipe->fd);
-	pipe->fd = -1;
 }
 
 /* As a pipe would do it. The shim, which stands between, would wait for us. */
@@ -184,6 +182,8 @@ static void deafness_tell(struct session *session)
 {
 	struct kk_err ignored = {0};
 
+	if (session->input.fd >= 0)
+		input_close(session);
 	(void)call(session, "SignalExec", json_pack("{s:i}", "Signal", SIGPIPE), NULL, &ignored);
 }
 
@@ -205,7 +205,8 @@ static void pump(struct session *session)
 	/* No terminal tells us when the other side of ssh is gone. */
 	int watched = cli_is_over_ssh() ? STDOUT_FILENO : -1;
 
-	while (!session->deaf_errno && (session->output.fd >= 0 || session->errors.fd >= 0)) {
+	while (!session->output.deaf_errno &&
+		(session->output.fd >= 0 || session->errors.fd >= 0)) {
 		bool is_reading = session->input.fd >= 0 && waiting.len == 0;
 		struct pollfd fds[] = {
 			{session->output.fd, POLLIN, 0},
@@ -223,9 +224,9 @@ static void pump(struct session *session)
 		if (cli_signals_poll(fds, KK_COUNT(fds)) < 0)
 			continue;
 		if (fds[0].revents)
-			output_copy(session, &session->output, STDOUT_FILENO);
-		if (fds[1].revents && !session->deaf_errno)
-			output_copy(session, &session->errors, STDERR_FILENO);
+			output_copy(&session->output, STDOUT_FILENO);
+		if (fds[1].revents)
+			output_copy(&session->errors, STDERR_FILENO);
 		if (fds[2].revents)
 			input_read(session);
 		if (fds[3].revents)
@@ -246,7 +247,7 @@ static int status_get(struct session *session, struct kk_err *err)
 
 		if (cli_caught)
 			signal_pass_on(session);
-		if (session->deaf_errno)
+		if (session->output.deaf_errno)
 			output_drop(session);
 		if (call(session, "WaitExec", json_object(), &result, err) < 0)
 			return kk_failed(err);
@@ -294,14 +295,15 @@ static int session_run(struct session *session, struct kk_err *err)
 	}
 	pump(session);
 	cli_terminal_restore();
-	if (session->deaf_errno)
+	if (session->output.deaf_errno)
 		deafness_tell(session);
 	if (status_get(session, err) < 0)
 		return kk_failed(err);
-	if (!session->deaf_errno || session->deaf_errno == EPIPE)
+	errno = session->output.deaf_errno ? session->output.deaf_errno :
+					     session->errors.deaf_errno;
+	if (!errno || errno == EPIPE)
 		return 0;
 	session->cli->status = 0;
-	errno = session->deaf_errno;
 	return kk_fail_errno(err, KK_E_IO, "write what the command says");
 }
 

@@ -122,16 +122,11 @@ static int hierarchy_make(struct init *init, const char *title, const struct kk_
 /* Why the cell has to be made anew, as the report has it, which the caller frees; NULL: it has not. */
 static char *drift_of(const struct init *init, const json_t *cell)
 {
-	const json_t *container =
-		json_array_get(json_object_get(json_object_get(cell, "spec"), "containers"), 0);
-	const char *image = cli_json_string(container, "image");
-	const char *digest =
-		cli_json_string(json_object_get(json_object_get(cell, "metadata"), "labels"),
-			SETUP_DIGEST_LABEL);
+	const char *image = setup_cell_image(cell);
 
 	if (strcmp(image, init->image) != 0)
 		return kk_xprintf("recreated (image drift: %s → %s)", image, init->image);
-	if (strcmp(digest, init->digest) != 0)
+	if (strcmp(setup_cell_digest(cell), init->digest) != 0)
 		return kk_xprintf("recreated (image digest drift on %s)", init->image);
 	return NULL;
 }
@@ -160,10 +155,11 @@ static int cell_make(struct init *init, struct kk_err *err)
 	was_there = r == 1;
 	was_running = was_there && setup_cell_runs(before);
 	drift = was_there ? drift_of(init, before) : NULL;
-	if (drift && cell_remove(init, err) < 0)
+	if (drift && (setup_remake_begin(&init->setup, err) < 0 || cell_remove(init, err) < 0))
 		return kk_failed(err);
 	if (setup_cell_apply(&init->setup, init->image, init->digest, &action, err) < 0)
 		return kk_failed(err);
+	setup_remake_end(&init->setup);
 	if (was_there && was_running && !drift && strcmp(action, "updated") == 0)
 		drift = kk_xstrdup("recreated (its settings changed)");
 	created = kk_xprintf("created (image %s)", init->image);

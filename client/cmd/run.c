@@ -382,11 +382,9 @@ static bool is_over(struct cli *cli, const struct kk_scope *scope)
 	kk_auto_json *cell = NULL;
 	struct kk_err ignored = {0};
 	int r = cli_cell_get(cli, scope, &cell, &ignored);
+	const char *state = cli_json_string(json_object_get(cell, "status"), "state");
 
-	return r == 0 ||
-		(r == 1 &&
-			strcmp(cli_json_string(json_object_get(cell, "status"), "state"),
-				"Ready") != 0);
+	return r == 0 || (r == 1 && strcmp(state, "Ready") != 0 && strcmp(state, "Degraded") != 0);
 }
 
 /* What was made for this session alone goes with it. kukeond may have been faster. */

@@ -15,6 +15,7 @@
 #include <kukeon/notify.h>
 
 enum {
+	NOT_YET_MS = 5000,
 	STOPPED_LOOK_MS = 1000, /* for what a stop writes behind the end of kukeond */
 	LOOK_MS = 50,
 };
@@ -60,15 +61,34 @@ static int timeout_get(const struct cli *cli, int64_t *ret_ms, struct kk_err *er
 
 /* --- start --- */
 
-/* Before a unit is told: it could only try again and again. */
+/* Of the image that it is to have, and whose digest is @digest: what can't be had must not cost the one that runs. */
+static int cell_complete(const struct setup *setup, const char *digest, struct kk_err *err)
+{
+	kk_auto_free char *action = NULL;
+
+	if (setup_cell_apply(setup, setup_image_name(setup), digest, &action, err) < 0)
+		return kk_failed(err);
+	setup_remake_end(setup);
+	return 0;
+}
+
+/* Before a unit is told: it could only try again and again. One that was to be made anew is, whoever died over that. */
 static int cell_check(const struct setup *setup, struct kk_err *err)
 {
 	kk_auto_json *cell = NULL;
+	kk_auto_free char *digest = NULL;
 	int r = setup_form_get(setup) == SETUP_ON_HOST ? 1 : setup_cell_get(setup, &cell, err);
 
-	return r == 0 ?
-		kk_fail(err, KK_E_CELL_NOT_FOUND, "kukeond has no cell, run `sudo kuke init`") :
-		r;
+	if (r != 0)
+		return r;
+	if (!setup_is_remaking(setup))
+		return kk_fail(err, KK_E_CELL_NOT_FOUND,
+			"kukeond has no cell, run `sudo kuke init`");
+	return cli_local_open(setup->cli, err) < 0 ||
+			setup_image_provide(setup, setup_image_name(setup), &digest, err) < 0 ||
+			setup_dirs_make(setup, err) < 0 || cell_complete(setup, digest, err) < 0 ?
+		kk_failed(err) :
+		0;
 }
 
 static int start_quietly(const struct setup *setup, bool is_in_front, struct kk_err *err)
@@ -133,11 +153,14 @@ static int start_in_front(const struct setup *setup, struct kk_err *err)
 	return watch(setup, err);
 }
 
-/* A host that nobody has set up is not set up by trying again. */
+/* Where kukeond has no cell nothing comes of trying again. Where nothing is set up the file system that it is on may come yet, so
+ * a service manager goes on trying, but not as fast as it can. */
 static int in_front_failed(const struct setup *setup, const struct kk_err *err)
 {
-	if (err->code == KK_E_CELL_NOT_FOUND || (setup->run_path && !setup_is_initialized(setup)))
+	if (err->code == KK_E_CELL_NOT_FOUND)
 		setup->cli->status = SETUP_STATUS_STOPPED;
+	else if (setup->run_path && !setup_is_initialized(setup) && getenv("NOTIFY_SOCKET"))
+		cli_pause(NOT_YET_MS);
 	return kk_failed(err);
 }
 
@@ -320,18 +343,17 @@ static int reset_run(struct cli *cli, struct kk_err *err)
 	}
 	if (setup_lock(&setup, &lock, err) < 0 || tear_down(&setup, timeout_ms, err) < 0)
 		return kk_failed(err);
+	setup_remake_end(&setup);
 	return cli_bool(cli, "purge-system") ? system_purge(&setup, err) : 0;
 }
 
-/* @digest: of the image, which is there: what can't be had must not cost the one that runs. */
-static int cell_remake(const struct setup *setup, const char *image, const char *digest,
-	int64_t timeout_ms, struct kk_err *err)
+static int cell_remake(const struct setup *setup, const char *digest, int64_t timeout_ms,
+	struct kk_err *err)
 {
-	kk_auto_free char *action = NULL;
-
-	return tear_down(setup, timeout_ms, err) < 0 || setup_dirs_make(setup, err) < 0 ||
+	return setup_remake_begin(setup, err) < 0 || tear_down(setup, timeout_ms, err) < 0 ||
+			setup_dirs_make(setup, err) < 0 ||
 			kk_instance_kukeond_set(&setup->cli->config, SETUP_FORM_CELL, err) < 0 ||
-			setup_cell_apply(setup, image, digest, &action, err) < 0 ?
+			cell_complete(setup, digest, err) < 0 ?
 		kk_failed(err) :
 		0;
 }
@@ -356,7 +378,7 @@ static int recreate_run(struct cli *cli, struct kk_err *err)
 		return kk_failed(err);
 	image = setup_image_name(&setup);
 	if (cli_local_open(cli, err) < 0 || setup_image_provide(&setup, image, &digest, err) < 0 ||
-		cell_remake(&setup, image, digest, timeout_ms, err) < 0)
+		cell_remake(&setup, digest, timeout_ms, err) < 0)
 		return kk_failed(err);
 	printf("kukeond recreated (%s, image %s)\n", place(&setup), image);
 	if (unit_follow(&setup, err) < 0)
@@ -400,7 +422,7 @@ static int restart_run(struct cli *cli, struct kk_err *err)
 	if (r < 0)
 		return r;
 	if (r == 1) {
-		if (cell_remake(&setup, SETUP_LOCAL_IMAGE, digest, timeout_ms, err) < 0 ||
+		if (cell_remake(&setup, digest, timeout_ms, err) < 0 ||
 			unit_follow(&setup, err) < 0)
 			return kk_failed(err);
 		printf("kukeond started (%s, from this binary)\n", place(&setup));
@@ -441,7 +463,7 @@ static int logs_run(struct cli *cli, struct kk_err *err)
 static const struct cli_flag start_flags[] = {
 	SETUP_FLAG_CONFIGURATION,
 	{"foreground", 0, CLI_BOOL, NULL, NULL,
-		"stay until kukeond ends, for a service manager: exit status 3 where it was stopped, or nobody has run init",
+		"stay until kukeond ends, for a service manager: exit status 3 where it was stopped, or has no cell",
 		NULL},
 	CLI_FLAGS_END,
 };

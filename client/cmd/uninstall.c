@@ -242,13 +242,14 @@ static int content_remove(const char *path, struct kk_err *err)
 	while (r == 0 && dir && kk_dir_next(dir, &entry) == 1) {
 		kk_auto_free char *child = kk_xprintf("%s/%s", path, entry->d_name);
 
-		if (strcmp(entry->d_name, KK_INSTANCE_FILE) != 0)
+		if (strcmp(entry->d_name, KK_INSTANCE_FILE) != 0 &&
+			strcmp(entry->d_name, "lost+found") != 0)
 			r = kk_tree_remove(child, err);
 	}
 	return r;
 }
 
-/* A file system of its own is emptied of what is ours, and stays where it is: what lies beneath is not ours. */
+/* A file system of its own has nothing but ours, is emptied, and stays where it is: what lies beneath is not ours. */
 static int emptied_keep(const char *dir, struct kk_err *err)
 {
 	kk_auto_free char *instance = kk_xprintf("%s/" KK_INSTANCE_FILE, dir);

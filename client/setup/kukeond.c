@@ -185,6 +185,46 @@ bool setup_cell_is_stopped(const json_t *cell)
 	return strcmp(cli_json_string(json_object_get(cell, "status"), "state"), "Stopped") == 0;
 }
 
+const char *setup_cell_image(const json_t *cell)
+{
+	return cli_json_string(json_array_get(json_object_get(json_object_get(cell, "spec"),
+						      "containers"),
+				       0),
+		"image");
+}
+
+const char *setup_cell_digest(const json_t *cell)
+{
+	return cli_json_string(json_object_get(json_object_get(cell, "metadata"), "labels"),
+		SETUP_DIGEST_LABEL);
+}
+
+static char *remake_path(const struct setup *setup)
+{
+	return kk_xprintf("%s/.kukeond-remake", setup->run_path);
+}
+
+int setup_remake_begin(const struct setup *setup, struct kk_err *err)
+{
+	kk_auto_free char *path = remake_path(setup);
+
+	return kk_file_replace(path, "", 0, 0600, err);
+}
+
+void setup_remake_end(const struct setup *setup)
+{
+	kk_auto_free char *path = remake_path(setup);
+
+	(void)unlink(path);
+}
+
+bool setup_is_remaking(const struct setup *setup)
+{
+	kk_auto_free char *path = remake_path(setup);
+
+	return access(path, F_OK) == 0;
+}
+
 static int document_apply(const struct setup *setup, const char *manifest, char **ret_action,
 	struct kk_err *err)
 {

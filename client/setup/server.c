@@ -93,6 +93,9 @@ int setup_load(struct cli *cli, struct setup *ret_setup, struct kk_err *err)
 	file_take_over(cli, &setup->file.spec);
 	setup->run_path = kk_path_clean(cli_setting(cli, "run-path", "KUKEON_RUN_PATH",
 		cli->file.spec.run_path, KK_DEFAULT_RUN_PATH, NULL));
+	if (!*setup->run_path)
+		return kk_fail(err, KK_E_USAGE,
+			"the run path is empty: leave --run-path out, or name a directory");
 	is_given = cli_is_given(cli, "run-path") || getenv("KUKEON_RUN_PATH") ||
 		!is_usual(setup, *configuration);
 	setup->containerd_socket = containerd_socket_of(setup);

@@ -129,6 +129,13 @@ enum setup_form { SETUP_IN_CELL, SETUP_ON_HOST };
 struct kk_scope setup_cell(void);
 /* 1 with the cell, 0 where there is none. */
 int setup_cell_get(const struct setup *setup, json_t **ret_cell, struct kk_err *err);
+/* Of which image it is, and its digest; "": that is not known. */
+const char *setup_cell_image(const json_t *cell);
+const char *setup_cell_digest(const json_t *cell);
+/* Between these it has no cell, but is to have one again: whoever starts it completes that. Fails with KK_E_IO. */
+int setup_remake_begin(const struct setup *setup, struct kk_err *err);
+void setup_remake_end(const struct setup *setup);
+bool setup_is_remaking(const struct setup *setup);
 bool setup_cell_runs(const json_t *cell);
 bool setup_cell_is_stopped(const json_t *cell);
 /* Make it of an image with this digest, or bring it up to date. *@ret_action is what became of it: "created", "updated" or

@@ -40,8 +40,8 @@ int kk_path_sync(const char *path, const char *top, struct kk_err *err);
 /* Write in place, keeping the inode (a bind mount may show it). Not durable. */
 int kk_file_write(const char *path, const void *data, size_t len, mode_t mode, struct kk_err *err);
 
-/* @path from the root on, whether it is there or not: without a slash at its end, and without links as far as it is there. The
- * caller frees it. */
+/* @path from the root on, whether it is there or not: without a slash at its end, and without links as far as it is there. One
+ * that is empty stays so. The caller frees it. */
 char *kk_path_clean(const char *path);
 
 /* mkdir -p. Existing directories keep their mode. */

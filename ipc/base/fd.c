@@ -257,8 +257,11 @@ static char *path_absolute(const char *path)
 
 char *kk_path_clean(const char *path)
 {
-	kk_auto_free char *whole = path_absolute(path), *real = NULL;
-	size_t len = strlen(whole);
+	kk_auto_free char *whole = *path ? path_absolute(path) : NULL, *real = NULL;
+	size_t len = whole ? strlen(whole) : 0;
+
+	if (!whole)
+		return kk_xstrdup("");
 
 	while (len && !real) {
 		kk_auto_free char *head = kk_xstrndup(whole, len);

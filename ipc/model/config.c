@@ -99,6 +99,9 @@ int kk_config_check(const struct kk_config *config, struct kk_err *err)
 {
 	const char *suffix = config->namespace_suffix, *root = config->cgroup_root;
 
+	if (kk_str_empty(config->run_path))
+		return kk_fail(err, KK_E_USAGE,
+			"the run path is empty: leave --run-path out, or name a directory");
 	if (!*suffix || suffix[0] == '.' || kk_str_ends(suffix, ".") || strpbrk(suffix, "/ \t\n"))
 		return kk_fail(err, KK_E_CONFIG,
 			"configure runtime: containerdNamespaceSuffix \"%s\" "

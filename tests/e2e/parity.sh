@@ -2,7 +2,7 @@
 # shellcheck source=tests/support/lib.bash
 . tests/support/lib.bash
 
-PARALLEL=${PARALLEL:-50}
+PARALLEL=${PARALLEL:-$((50 / ${CK_TIMEOUT_MULTIPLIER:-1}))} # an emulated machine would need longer than a worker may
 
 # The same from both sides. Ages may move on between two looks, a real difference stays.
 expect_same() {

@@ -561,6 +561,7 @@ START_TEST(path_clean_knows_what_is_not_there)
 	const struct {
 		const char *path, *clean;
 	} rows[] = {
+		{"", ""},
 		{"/", "/"},
 		{"///", "/"},
 		{"/proc/", "/proc"},

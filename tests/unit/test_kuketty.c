@@ -157,7 +157,7 @@ START_TEST(a_clock_that_is_set_back_begins_a_file)
 	check_auto_dir dir = check_dir_new();
 	kk_auto_free char *path = in_dir(dir, "log"), *first = in_dir(dir, "log.1");
 	kk_auto_free char *index = in_dir(dir, "log.times");
-	const struct tty_options options = {.log = path, .max_files = 2};
+	const struct tty_options options = {.log = path, .max_bytes = 4096, .max_files = 2};
 	struct kk_logtime tomorrow = {kk_time_now() + 86400 * INT64_C(1000000000), 0,
 				  KK_STREAM_OUT},
 			  entry;

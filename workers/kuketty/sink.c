@@ -37,8 +37,9 @@ static void last_read(struct tty_sink *sink)
 	char line[KK_LOGTIME_LINE];
 
 	sink->last = (struct kk_logtime){0};
-	if (pread(sink->index_fd, line, sizeof line, sink->index_len - KK_LOGTIME_LINE) ==
-		sizeof line)
+	if (sink->index_len &&
+		pread(sink->index_fd, line, sizeof line, sink->index_len - KK_LOGTIME_LINE) ==
+			sizeof line)
 		(void)kk_logtime_parse(line, &sink->last);
 }
 
@@ -105,15 +106,18 @@ static bool fresh_make(const struct tty_sink *sink, const char *suffix)
 	return fd >= 0;
 }
 
-/* The first has got its next name before: at no moment is there none. */
+/* The first has got its next name before: at no moment is there none. An index that has it already is of a rotation that was
+ * cut short: it is that of nearly all. */
 static bool fresh_take(const struct tty_sink *sink, const char *suffix)
 {
 	kk_auto_free char *path = kk_logfile_path(sink->path, 0, suffix),
 			  *next = kk_logfile_path(sink->path, 1, suffix);
 	kk_auto_free char *fresh = kk_xprintf("%s" FRESH, path);
 
-	if ((sink->n_files > 1 && link(path, next) < 0 && errno != ENOENT) ||
-		rename(fresh, path) < 0) {
+	bool has_next = sink->n_files <= 1 || link(path, next) == 0 || errno == ENOENT ||
+		(errno == EEXIST && *suffix);
+
+	if (!has_next || rename(fresh, path) < 0) {
 		unlink(fresh);
 		return false;
 	}
@@ -126,10 +130,8 @@ static void others_shift(const struct tty_sink *sink)
 {
 	kk_auto_free char *first = kk_logfile_path(sink->path, 1, "");
 
-	if (sink->n_files > 1 && access(first, F_OK) < 0) {
-		file_remove(sink, 1, KK_LOGTIME_SUFFIX);
+	if (sink->n_files > 1 && access(first, F_OK) < 0)
 		return;
-	}
 	for (int64_t n = sink->n_files - 1; n > 0 && file_remove(sink, n, ""); n++)
 		file_remove(sink, n, KK_LOGTIME_SUFFIX);
 	for (int64_t n = sink->n_files - 1; n > 1; n--) {
@@ -142,14 +144,17 @@ static void others_shift(const struct tty_sink *sink)
 static void rotate(struct tty_sink *sink)
 {
 	bool is_done = fresh_make(sink, suffixes[0]) && fresh_make(sink, suffixes[1]);
+	int cause = errno;
 
 	if (is_done) {
 		files_close(sink);
 		others_shift(sink);
 		for (size_t i = 0; i < KK_COUNT(suffixes); i++)
 			is_done &= fresh_take(sink, suffixes[i]);
+		cause = errno;
 		files_open(sink);
 	}
+	errno = cause;
 	if (!is_done && !sink->is_stuck)
 		kk_warning("%s is not rotated: %m", sink->path);
 	sink->is_stuck = !is_done;
@@ -265,10 +270,11 @@ static size_t room_for(const struct tty_sink *sink, const char *data, size_t len
 	return end ? (size_t)(end + 1 - data) : 0;
 }
 
-/* One whose times would not be true for long goes. */
+/* One whose times would not be true for long makes room for another, where there may be several. */
 static bool is_set_back(const struct tty_sink *sink)
 {
-	return sink->last.time - kk_time_now() > SET_BACK_NS && sink->len;
+	return sink->max_bytes && sink->n_files > 1 &&
+		sink->last.time - kk_time_now() > SET_BACK_NS && sink->len;
 }
 
 void tty_sink_write(struct tty_sink *sink, enum kk_stream stream, const char *data, size_t len)
