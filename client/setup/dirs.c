@@ -91,7 +91,9 @@ static int dir_share(const char *dir, struct kk_err *err)
 
 	if (mounts_each(share_match, &search) == 0 && search.is_shared)
 		return 0;
+	/* With peers of its own: else it would share with what it lies on, and each mount would be there twice. */
 	if (mount(dir, dir, NULL, MS_BIND | MS_REC, NULL) < 0 ||
+		mount("none", dir, NULL, MS_PRIVATE, NULL) < 0 ||
 		mount("none", dir, NULL, MS_SHARED, NULL) < 0)
 		return kk_fail_errno(err, KK_E_IO, "make %s a shared mount", dir);
 	return 0;

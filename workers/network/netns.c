@@ -66,7 +66,9 @@ static int dir_share(struct kk_err *err)
 	/* Where kukeond runs in a container, the directory above is one, on the host as well. */
 	if (mount("none", net_instance.runtime_dir, NULL, MS_SHARED | MS_REC, NULL) == 0)
 		return 0;
+	/* Not shared with what it lies on: each would be there twice. */
 	if (mount(dir, dir, NULL, MS_BIND | MS_REC, NULL) < 0 ||
+		mount("none", dir, NULL, MS_PRIVATE | MS_REC, NULL) < 0 ||
 		mount("none", dir, NULL, MS_SHARED | MS_REC, NULL) < 0)
 		return kk_fail_errno(err, KK_E_NETWORK, "make %s a shared mount", dir);
 	return 0;
