@@ -210,14 +210,14 @@ START_TEST(containers_are_made_one_after_the_other)
 				" cgroup_path=/kukeon/r/s/t/web/s_t_web_one cell_cgroup_path=/kukeon/r/s/t/web"
 				" netns_path=/net utsns_path=/uts ipcns_path=/ipc files_dir=/files"
 				" log_path=/run path/data/r/s/t/web/one/log"
-				" tty_link=/run path/s/4b82f731e576f7a1 memory_limit_bytes=1048576\n"
+				" memory_limit_bytes=1048576\n"
 				"1 container_create namespace=r.ns id=s_t_web_two spec=two " LABELS(
 					"two",
 					"container") " spec_hash=# group=s-t-web hostname=web"
 						     " cgroup_path=/kukeon/r/s/t/web/s_t_web_two cell_cgroup_path=/kukeon/r/s/t/web"
 						     " netns_path=/net utsns_path=/uts ipcns_path=/ipc files_dir=/files"
 						     " log_path=/run path/data/r/s/t/web/two/log"
-						     " tty_link=/run path/s/648837968a7c3efb memory_limit_bytes=1048576\n");
+						     " memory_limit_bytes=1048576\n");
 }
 END_TEST
 
