@@ -159,7 +159,6 @@ static int cell_make(struct init *init, struct kk_err *err)
 		return kk_failed(err);
 	if (setup_cell_apply(&init->setup, init->image, init->digest, &action, err) < 0)
 		return kk_failed(err);
-	setup_remake_end(&init->setup);
 	if (was_there && was_running && !drift && strcmp(action, "updated") == 0)
 		drift = kk_xstrdup("recreated (its settings changed)");
 	created = kk_xprintf("created (image %s)", init->image);

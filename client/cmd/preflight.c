@@ -72,10 +72,10 @@ static void containerd_check(struct preflight *preflight)
 		return;
 	}
 	kk_err_line(&err, why, sizeof why);
-	note(preflight, "runtime", "containerd", err.code == KK_E_PERMISSION ? CLI_WARN : CLI_FAIL,
-		why,
-		err.code == KK_E_PERMISSION ?
-			NULL :
+	if (err.code == KK_E_PERMISSION)
+		note(preflight, "runtime", "containerd", CLI_WARN, why, NULL);
+	else
+		note(preflight, "runtime", "containerd", CLI_FAIL, why,
 			"apt install containerd; systemctl enable --now containerd");
 }
 

@@ -61,22 +61,12 @@ static int timeout_get(const struct cli *cli, int64_t *ret_ms, struct kk_err *er
 
 /* --- start --- */
 
-/* Of the image that it is to have, and whose digest is @digest: what can't be had must not cost the one that runs. */
-static int cell_complete(const struct setup *setup, const char *digest, struct kk_err *err)
-{
-	kk_auto_free char *action = NULL;
-
-	if (setup_cell_apply(setup, setup_image_name(setup), digest, &action, err) < 0)
-		return kk_failed(err);
-	setup_remake_end(setup);
-	return 0;
-}
-
 /* Before a unit is told: it could only try again and again. One that was to be made anew is, whoever died over that. */
 static int cell_check(const struct setup *setup, struct kk_err *err)
 {
 	kk_auto_json *cell = NULL;
-	kk_auto_free char *digest = NULL;
+	kk_auto_free char *digest = NULL, *action = NULL;
+	const char *image = setup_image_name(setup);
 	int r = setup_form_get(setup) == SETUP_ON_HOST ? 1 : setup_cell_get(setup, &cell, err);
 
 	if (r != 0)
@@ -85,8 +75,9 @@ static int cell_check(const struct setup *setup, struct kk_err *err)
 		return kk_fail(err, KK_E_CELL_NOT_FOUND,
 			"kukeond has no cell, run `sudo kuke init`");
 	return cli_local_open(setup->cli, err) < 0 ||
-			setup_image_provide(setup, setup_image_name(setup), &digest, err) < 0 ||
-			setup_dirs_make(setup, err) < 0 || cell_complete(setup, digest, err) < 0 ?
+			setup_image_provide(setup, image, &digest, err) < 0 ||
+			setup_dirs_make(setup, err) < 0 ||
+			setup_cell_apply(setup, image, digest, &action, err) < 0 ?
 		kk_failed(err) :
 		0;
 }
@@ -347,13 +338,16 @@ static int reset_run(struct cli *cli, struct kk_err *err)
 	return cli_bool(cli, "purge-system") ? system_purge(&setup, err) : 0;
 }
 
+/* @digest: of the image that it is to have: what can't be had must not cost the one that runs. */
 static int cell_remake(const struct setup *setup, const char *digest, int64_t timeout_ms,
 	struct kk_err *err)
 {
+	kk_auto_free char *action = NULL;
+
 	return setup_remake_begin(setup, err) < 0 || tear_down(setup, timeout_ms, err) < 0 ||
 			setup_dirs_make(setup, err) < 0 ||
 			kk_instance_kukeond_set(&setup->cli->config, SETUP_FORM_CELL, err) < 0 ||
-			cell_complete(setup, digest, err) < 0 ?
+			setup_cell_apply(setup, setup_image_name(setup), digest, &action, err) < 0 ?
 		kk_failed(err) :
 		0;
 }
@@ -393,19 +387,18 @@ static int is_outdated(const struct setup *setup, char **ret_digest, struct kk_e
 {
 	const char *image = setup_image_name(setup);
 	kk_auto_json *cell = NULL;
-	const json_t *labels;
 	int r;
 
 	if (setup_form_get(setup) == SETUP_ON_HOST || strcmp(image, SETUP_LOCAL_IMAGE) != 0)
 		return 0;
 	r = cli_local_open(setup->cli, err) < 0 ? kk_failed(err) :
 						  setup_cell_get(setup, &cell, err);
-	if (r <= 0)
-		return r;
+	/* One that was made of another image, which is named nowhere else, keeps it. */
+	if (r <= 0 || strcmp(setup_cell_image(cell), image) != 0)
+		return r < 0 ? r : 0;
 	if (setup_image_provide(setup, image, ret_digest, err) < 0)
 		return kk_failed(err);
-	labels = json_object_get(json_object_get(cell, "metadata"), "labels");
-	return strcmp(cli_json_string(labels, SETUP_DIGEST_LABEL), *ret_digest) != 0;
+	return strcmp(setup_cell_digest(cell), *ret_digest) != 0;
 }
 
 static int restart_run(struct cli *cli, struct kk_err *err)

@@ -232,7 +232,8 @@ static int realms_purge(struct uninstall *uninstall, struct kk_err *err)
 	return 0;
 }
 
-/* All of a directory but the file that tells whose it is: an uninstall that is interrupted here can be completed. */
+/* All of a directory but the file that tells whose it is, as an uninstall that is interrupted here can be completed, and what a
+ * file system has for itself. */
 static int content_remove(const char *path, struct kk_err *err)
 {
 	kk_auto_dir dir = opendir(path);

@@ -70,26 +70,28 @@ static int mounts_each(mount_f fn, void *arg)
 	return 0;
 }
 
-struct share_search {
+struct mount_search {
 	const char *dir;
 	bool is_found, is_shared;
 };
 
-static void share_match(const char *point, bool is_shared, void *arg)
+static void mount_match(const char *point, bool is_shared, void *arg)
 {
-	struct share_search *search = arg;
+	struct mount_search *search = arg;
 
+	if (strcmp(point, search->dir) != 0)
+		return;
 	/* The last one lies on top. */
-	if (strcmp(point, search->dir) == 0)
-		search->is_shared = is_shared;
+	search->is_found = true;
+	search->is_shared = is_shared;
 }
 
 /* What is mounted below it from now on, in whatever mount namespace it is a shared mount of, is seen in all of them. */
 static int dir_share(const char *dir, struct kk_err *err)
 {
-	struct share_search search = {.dir = dir};
+	struct mount_search search = {.dir = dir};
 
-	if (mounts_each(share_match, &search) == 0 && search.is_shared)
+	if (mounts_each(mount_match, &search) == 0 && search.is_shared)
 		return 0;
 	/* With peers of its own: else it would share with what it lies on, and each mount would be there twice. */
 	if (mount(dir, dir, NULL, MS_BIND | MS_REC, NULL) < 0 ||
@@ -116,20 +118,12 @@ static void point_collect(const char *point, bool is_shared, void *arg)
 		kk_strs_add(&points->found, point);
 }
 
-static void itself_match(const char *point, bool is_shared, void *arg)
-{
-	struct share_search *search = arg;
-
-	(void)is_shared;
-	search->is_found |= strcmp(point, search->dir) == 0;
-}
-
 bool setup_is_mount(const char *dir)
 {
 	kk_auto_free char *real = realpath(dir, NULL);
-	struct share_search search = {.dir = real ? real : dir};
+	struct mount_search search = {.dir = real ? real : dir};
 
-	return mounts_each(itself_match, &search) == 0 && search.is_found;
+	return mounts_each(mount_match, &search) == 0 && search.is_found;
 }
 
 void setup_unmount(const char *dir, bool is_itself_spared, char **ret_busy)

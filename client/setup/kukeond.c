@@ -250,7 +250,10 @@ int setup_cell_apply(const struct setup *setup, const char *image, const char *d
 {
 	kk_auto_free char *manifest = manifest_make(setup, image, digest);
 
-	return document_apply(setup, manifest, ret_action, err);
+	if (document_apply(setup, manifest, ret_action, err) < 0)
+		return kk_failed(err);
+	setup_remake_end(setup);
+	return 0;
 }
 
 int setup_cell_label(const struct setup *setup, const char *digest, struct kk_err *err)

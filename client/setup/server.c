@@ -93,9 +93,8 @@ int setup_load(struct cli *cli, struct setup *ret_setup, struct kk_err *err)
 	file_take_over(cli, &setup->file.spec);
 	setup->run_path = kk_path_clean(cli_setting(cli, "run-path", "KUKEON_RUN_PATH",
 		cli->file.spec.run_path, KK_DEFAULT_RUN_PATH, NULL));
-	if (!*setup->run_path)
-		return kk_fail(err, KK_E_USAGE,
-			"the run path is empty: leave --run-path out, or name a directory");
+	if (kk_run_path_check(setup->run_path, err) < 0)
+		return kk_failed(err);
 	is_given = cli_is_given(cli, "run-path") || getenv("KUKEON_RUN_PATH") ||
 		!is_usual(setup, *configuration);
 	setup->containerd_socket = containerd_socket_of(setup);
@@ -153,27 +152,27 @@ int setup_containerd_check(const struct setup *setup, struct kk_err *err)
 	kk_auto_fd int fd = -1;
 	struct stat st;
 
-	if (stat(path, &st) < 0 && errno == EACCES)
-		return containerd_refused(path, err);
 	if (stat(path, &st) < 0)
-		return kk_fail(err, KK_E_CONTAINERD_DOWN,
-			"failed to connect to containerd: %s — start containerd (systemctl start "
-			"containerd), or name its socket with --containerd-socket, then run `kuke "
-			"init`: stat %s: %s",
-			path, path, kk_errno_text(errno));
+		return errno == EACCES ?
+			containerd_refused(path, err) :
+			kk_fail(err, KK_E_CONTAINERD_DOWN,
+				"failed to connect to containerd: %s — start containerd (systemctl start "
+				"containerd), or name its socket with --containerd-socket, then run `kuke "
+				"init`: stat %s: %s",
+				path, path, kk_errno_text(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return kk_fail(err, KK_E_CONTAINERD_DOWN,
 			"failed to connect to containerd: %s is not a socket file; name containerd's "
 			"with --containerd-socket",
 			path);
 	fd = kk_unix_dial(path, SOCK_STREAM, SETUP_TIMEOUT_MS);
-	if (fd < 0 && errno == EACCES)
-		return containerd_refused(path, err);
 	if (fd < 0)
-		return kk_fail(err, KK_E_CONTAINERD_DOWN,
-			"failed to connect to containerd: nobody listens at %s — start containerd "
-			"(systemctl start containerd), then run `kuke init`: %s",
-			path, kk_errno_text(errno));
+		return errno == EACCES ?
+			containerd_refused(path, err) :
+			kk_fail(err, KK_E_CONTAINERD_DOWN,
+				"failed to connect to containerd: nobody listens at %s — start containerd "
+				"(systemctl start containerd), then run `kuke init`: %s",
+				path, kk_errno_text(errno));
 	return 0;
 }
 

@@ -132,9 +132,10 @@ int setup_cell_get(const struct setup *setup, json_t **ret_cell, struct kk_err *
 /* Of which image it is, and its digest; "": that is not known. */
 const char *setup_cell_image(const json_t *cell);
 const char *setup_cell_digest(const json_t *cell);
-/* Between these it has no cell, but is to have one again: whoever starts it completes that. Fails with KK_E_IO. */
+/* From here on, until the cell is applied, it may have none, but is to have one again: whoever starts it completes that. Fails
+ * with KK_E_IO. */
 int setup_remake_begin(const struct setup *setup, struct kk_err *err);
-void setup_remake_end(const struct setup *setup);
+void setup_remake_end(const struct setup *setup); /* it is not, after all */
 bool setup_is_remaking(const struct setup *setup);
 bool setup_cell_runs(const json_t *cell);
 bool setup_cell_is_stopped(const json_t *cell);

@@ -63,7 +63,9 @@ void kk_config_release(struct kk_config *config);
 int kk_server_configuration_read(const char *path, struct kk_server_configuration *ret_file,
 	bool *ret_exists, struct kk_err *err);
 
-/* Fails with KK_E_CONFIG where suffix, cgroup root or subnet is malformed. */
+/* Fails with KK_E_USAGE where it is empty. */
+int kk_run_path_check(const char *run_path, struct kk_err *err);
+/* The same, and fails with KK_E_CONFIG where suffix, cgroup root or subnet is malformed. */
 int kk_config_check(const struct kk_config *config, struct kk_err *err);
 
 /* Take over what the run path's instance file states and @config does not state explicitly. Where there

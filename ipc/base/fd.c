@@ -262,7 +262,6 @@ char *kk_path_clean(const char *path)
 
 	if (!whole)
 		return kk_xstrdup("");
-
 	while (len && !real) {
 		kk_auto_free char *head = kk_xstrndup(whole, len);
 

@@ -95,13 +95,20 @@ static int cidr_check(const char *cidr)
 	return inet_pton(AF_INET, address, &in) == 1 ? 0 : -1;
 }
 
+int kk_run_path_check(const char *run_path, struct kk_err *err)
+{
+	return kk_str_empty(run_path) ?
+		kk_fail(err, KK_E_USAGE,
+			"the run path is empty: leave --run-path out, or name a directory") :
+		0;
+}
+
 int kk_config_check(const struct kk_config *config, struct kk_err *err)
 {
 	const char *suffix = config->namespace_suffix, *root = config->cgroup_root;
 
-	if (kk_str_empty(config->run_path))
-		return kk_fail(err, KK_E_USAGE,
-			"the run path is empty: leave --run-path out, or name a directory");
+	if (kk_run_path_check(config->run_path, err) < 0)
+		return kk_failed(err);
 	if (!*suffix || suffix[0] == '.' || kk_str_ends(suffix, ".") || strpbrk(suffix, "/ \t\n"))
 		return kk_fail(err, KK_E_CONFIG,
 			"configure runtime: containerdNamespaceSuffix \"%s\" "

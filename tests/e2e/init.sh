@@ -347,6 +347,19 @@ recreates() {
 	expect_status 0
 }
 
+# That of somebody's own is kept, though it is named nowhere but in the cell.
+restarts_with_its_own_image() {
+	ctr_test -n "kuke-system.$id.test" images tag kukeon.internal/kukeond:local example.com/kukeond:mine >/dev/null
+	run ki daemon recreate --kukeond-image example.com/kukeond:mine
+	expect_status 0
+	run "$D/new/kuke" --run-path "$RP" daemon restart
+	expect_equal "$out" $'kukeond stopped (cell "kukeond" in realm "kuke-system")\nkukeond started (cell "kukeond" in realm "kuke-system")'
+	expect_equal "$(kd get cell kukeond --realm kuke-system --space kukeon --stack kukeon -o jsonpath='{.spec.containers[0].image}')" \
+		example.com/kukeond:mine
+	run ki daemon recreate
+	expect_status 0
+}
+
 # What is done here is not done here where another machine is meant.
 stays_at_home() {
 	local words
@@ -557,6 +570,7 @@ it "is replaced by a new binary without losing a request" reloads
 it "keeps its binary when another can't take over" refuses_a_bad_binary
 it "is made anew" recreates
 it "is started anew from another binary" restarts_with_another_binary
+it "keeps an image of somebody's own" restarts_with_its_own_image
 it "does nothing here that is meant for elsewhere" stays_at_home
 it "is one image on all hosts" is_reproducible
 it "may live in odd places" lives_in_odd_places

@@ -96,11 +96,15 @@ static void file_shift(const struct tty_sink *sink, int64_t n, const char *suffi
 		kk_warning("%s is not rotated: %m", from);
 }
 
+static char *fresh_path(const struct tty_sink *sink, const char *suffix)
+{
+	return kk_xprintf("%s%s" FRESH, sink->path, suffix);
+}
+
 /* Both that take the place of the first are made before anything is moved: it may be what can't be done. */
 static bool fresh_make(const struct tty_sink *sink, const char *suffix)
 {
-	kk_auto_free char *path = kk_logfile_path(sink->path, 0, suffix);
-	kk_auto_free char *fresh = kk_xprintf("%s" FRESH, path);
+	kk_auto_free char *fresh = fresh_path(sink, suffix);
 	kk_auto_fd int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 
 	return fd >= 0;
@@ -111,9 +115,8 @@ static bool fresh_make(const struct tty_sink *sink, const char *suffix)
 static bool fresh_take(const struct tty_sink *sink, const char *suffix)
 {
 	kk_auto_free char *path = kk_logfile_path(sink->path, 0, suffix),
-			  *next = kk_logfile_path(sink->path, 1, suffix);
-	kk_auto_free char *fresh = kk_xprintf("%s" FRESH, path);
-
+			  *next = kk_logfile_path(sink->path, 1, suffix),
+			  *fresh = fresh_path(sink, suffix);
 	bool has_next = sink->n_files <= 1 || link(path, next) == 0 || errno == ENOENT ||
 		(errno == EEXIST && *suffix);
 
